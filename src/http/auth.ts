@@ -1,0 +1,183 @@
+/**
+ * Verifies tokens with jose: a shared secret or an issuer's key set, algorithms pinned for either. Not configured means
+ * that nobody gets in. Knows nothing of rooms; what a token allows where is grants.ts.
+ */
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { MAX_USER_ID } from "../protocol/frames.ts";
+import type { Refusal } from "./problem.ts";
+
+/** What a verified token says, whatever room it is for. */
+export interface Verified {
+  readonly user: string;
+  readonly name?: string;
+  /** ms since the epoch; 0 when the token does not say. */
+  readonly issued: number;
+  /** ms since the epoch, clock tolerance included. */
+  readonly expires: number;
+  /** Every claim, for `authorize`. */
+  readonly claims: JWTPayload;
+}
+
+/** Decides who a token belongs to. */
+export interface Authenticator {
+  /** Whether a token in the URL counts. */
+  readonly tokenInUrl: boolean;
+  verify(token: string | undefined, env: object): Promise<Verified | Refusal>;
+}
+
+/** Settings of {@link jwt}. What is absent is read from the environment variable named with it. */
+export interface JwtOptions {
+  /** Shared secret for HS256, at least 32 bytes. `AUTH_SECRET`. Not used when there is a key set. */
+  secret?: string;
+  /** Address of the issuer's key set, for RS256, ES256 and EdDSA. `AUTH_JWKS_URL`. */
+  jwksUrl?: string;
+  /** Required `iss`. `AUTH_ISSUER`; not checked when neither is set. */
+  issuer?: string;
+  /** Required `aud`. `AUTH_AUDIENCE`; not checked when neither is set. */
+  audience?: string;
+  /** Seconds by which clocks may differ. Default 10, at most 60. */
+  clockTolerance?: number;
+  /** Accept `?token=` too. URLs end up in logs: default false. */
+  tokenInUrl?: boolean;
+}
+
+const SECRET_ALGORITHMS = ["HS256"];
+const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA"];
+/** RFC 7518 section 3.2: a key at least as long as the hash. */
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Tokens are JWTs.
+ *
+ * @throws RangeError for a clock tolerance outside 0 to 60 s
+ */
+export function jwt(options: JwtOptions = {}): Authenticator {
+  const { clockTolerance = 10, tokenInUrl = false } = options;
+  if (!(clockTolerance >= 0 && clockTolerance <= 60)) throw new RangeError("clockTolerance is 0 to 60 seconds");
+  return {
+    tokenInUrl,
+    async verify(token, env) {
+      const keys = keysOf(options, env as Record<string, unknown>);
+      if ("code" in keys) return keys;
+      if (!token) return { code: "unauthorized", message: "There is no token." };
+      const issuer = options.issuer ?? setting(env, "AUTH_ISSUER");
+      const audience = options.audience ?? setting(env, "AUTH_AUDIENCE");
+      try {
+        const { payload } = await jwtVerify(token, keys.get, {
+          algorithms: keys.algorithms,
+          clockTolerance,
+          requiredClaims: ["sub", "exp"],
+          ...(issuer !== undefined && { issuer }),
+          ...(audience !== undefined && { audience }),
+        });
+        return read(payload, clockTolerance);
+      } catch (error) {
+        return refusalFor(error);
+      }
+    },
+  };
+}
+
+function setting(env: object, name: string): string | undefined {
+  const value = (env as Record<string, unknown>)[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | Refusal {
+  const url = options.jwksUrl ?? setting(env, "AUTH_JWKS_URL");
+  if (url !== undefined) return { get: keySet(url).get, algorithms: KEY_SET_ALGORITHMS };
+  const secret = new TextEncoder().encode(options.secret ?? setting(env, "AUTH_SECRET") ?? "");
+  if (secret.length >= MIN_SECRET_BYTES) return { get: () => secret, algorithms: SECRET_ALGORITHMS };
+  const what = secret.length === 0 ? "is not configured" : `needs an AUTH_SECRET of ${MIN_SECRET_BYTES} bytes or more`;
+  console.error(JSON.stringify({ level: "error", where: "auth", message: `authentication ${what}: all are refused` }));
+  return { code: "unavailable", message: `Authentication ${what}.` };
+}
+
+// What ends up in log lines and in front of other members: no control characters, no invisible direction changes.
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+
+function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
+  const { sub = "", exp = 0, iat = 0 } = claims;
+  const { name } = claims;
+  if (sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
+    return { code: "unauthorized", message: `sub must be 1 to ${MAX_USER_ID} printable characters.` };
+  }
+  const named = typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name);
+  return {
+    user: sub,
+    ...(named && { name }),
+    issued: iat * 1_000,
+    expires: (exp + clockTolerance) * 1_000,
+    claims,
+  };
+}
+
+function refusalFor(error: unknown): Refusal {
+  if (error instanceof errors.JWTExpired) return { code: "token_expired" };
+  if (error instanceof IssuerUnreachable)
+    return { code: "unavailable", message: "The issuer's keys are out of reach." };
+  // Which check failed helps the honest; jose's messages name claims, never their values or keys.
+  if (error instanceof errors.JOSEError) return { code: "unauthorized", message: error.message };
+  return { code: "unauthorized" };
+}
+
+class IssuerUnreachable extends Error {}
+
+/** How long a key set counts as fresh. A key withdrawn by the issuer is trusted no longer than this. */
+const FRESH = 600_000;
+/** Between fetches for a key id we do not know, and between tries while the issuer does not answer. */
+const COOLDOWN = 30_000;
+const FETCH_TIMEOUT = 5_000;
+
+/** An issuer's keys. While the issuer is out of reach the last good set goes on, whatever its age. */
+class KeySet {
+  readonly #remote: ReturnType<typeof createRemoteJWKSet>;
+  #failedAt = -Infinity;
+
+  constructor(url: string) {
+    this.#remote = createRemoteJWKSet(new URL(url), {
+      cacheMaxAge: FRESH,
+      cooldownDuration: COOLDOWN,
+      timeoutDuration: FETCH_TIMEOUT,
+    });
+  }
+
+  readonly get: JWTVerifyGetKey = async (header, token) => {
+    const failing = Date.now() - this.#failedAt < COOLDOWN;
+    if (!failing || this.#remote.fresh) {
+      try {
+        return await this.#remote(header, token);
+      } catch (error) {
+        if (isAboutTheToken(error)) throw error;
+        this.#failedAt = Date.now();
+      }
+    }
+    const stale = this.#remote.jwks();
+    if (!stale) throw new IssuerUnreachable();
+    try {
+      return await createLocalJWKSet(stale)(header, token);
+    } catch (error) {
+      // It may be signed with a key that the issuer made since: only the issuer could tell.
+      if (error instanceof errors.JWKSNoMatchingKey) throw new IssuerUnreachable();
+      throw error;
+    }
+  };
+}
+
+/** Whether the key set was there and the token does not fit it. Everything else is a failed fetch. */
+function isAboutTheToken(error: unknown): boolean {
+  return (
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSENotSupported
+  );
+}
+
+/** One per address and isolate: the cache must outlive the request that filled it. */
+const keySets = new Map<string, KeySet>();
+
+function keySet(url: string): KeySet {
+  const known = keySets.get(url) ?? new KeySet(url);
+  keySets.set(url, known);
+  return known;
+}

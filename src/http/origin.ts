@@ -1,0 +1,20 @@
+/** Which web pages may connect. Programs that are no browser send no Origin and are not concerned. */
+
+/**
+ * Whether a request may come from where it says.
+ *
+ * @param origin the Origin header, `null` when there is none
+ * @param requestUrl what was asked for: its own origin is always allowed
+ * @param allowed exact origins (`https://app.example.com`) and `*.example.com` for every https host below a domain
+ */
+export function isAllowedOrigin(origin: string | null, requestUrl: string, allowed: readonly string[]): boolean {
+  if (origin === null) return true;
+  const url = URL.parse(origin);
+  // "null" is what sandboxed frames and files send: it names nobody.
+  if (!url || url.origin === "null" || url.origin !== origin.toLowerCase()) return false;
+  if (url.origin === new URL(requestUrl).origin) return true;
+  return allowed.some((entry) => {
+    if (!entry.startsWith("*.")) return URL.parse(entry)?.origin === url.origin;
+    return url.protocol === "https:" && url.hostname.endsWith(entry.slice(1).toLowerCase());
+  });
+}

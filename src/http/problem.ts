@@ -1,0 +1,75 @@
+/** How a request is refused: one row of the codes table as an RFC 9457 problem, or as a WebSocket that closes at once. */
+import type { Context } from "hono";
+import { encode } from "../protocol/codec.ts";
+import { codes, type CodeName } from "../protocol/codes.ts";
+import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
+import { closeQuietly } from "../room/close.ts";
+
+/** Why a request gets nothing. */
+export interface Refusal {
+  readonly code: CodeName;
+  /** For the reader, instead of the table's sentence. Nothing secret. */
+  readonly message?: string;
+  /** Milliseconds after which trying again makes sense. */
+  readonly retryAfter?: number;
+}
+
+/** A refusal for whoever can read HTTP. */
+export function problem(c: Context, { code, message, retryAfter }: Refusal): Response {
+  const { http, text } = codes[code];
+  const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
+  if (http === 401) headers["www-authenticate"] = "Bearer";
+  if (code === "wrong_protocol") headers["upgrade"] = "websocket";
+  if (retryAfter !== undefined) headers["retry-after"] = String(Math.ceil(retryAfter / 1_000));
+  const body = {
+    type: `urn:edgerooms:problem:${code}`,
+    title: text,
+    status: http,
+    code,
+    ...(message !== undefined && { detail: message }),
+    ...(retryAfter !== undefined && { retryAfter }),
+    requestId: c.get("requestId") as string | undefined,
+  };
+  return c.body(JSON.stringify(body), http, headers);
+}
+
+/**
+ * A refusal of an upgrade. Browsers hide the status of a failed upgrade from the page, so a client that speaks our
+ * protocol is accepted here, in the Worker, told why, and closed; no room wakes for it.
+ */
+export function refuseUpgrade(c: Context, refusal: Refusal): Response {
+  const speaksOurs = isUpgrade(c.req.raw) && subprotocols(c.req.raw).includes(SUBPROTOCOL);
+  if (!speaksOurs) return problem(c, refusal);
+  const { code, retryAfter } = refusal;
+  const close = codes[code].close ?? codes.internal.close;
+  const { 0: client, 1: server } = new WebSocketPair();
+  server.accept();
+  server.send(encode({ type: "bye", code: close, reason: code, ...(retryAfter !== undefined && { retryAfter }) }));
+  closeQuietly(server, close, code);
+  return accepted(client);
+}
+
+/** The 101 with the one subprotocol we ever select. */
+export function accepted(client: WebSocket): Response {
+  return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": SUBPROTOCOL } });
+}
+
+/** Whether a request asks for a WebSocket. */
+export function isUpgrade(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+/** The subprotocols a client offered. */
+export function subprotocols(request: Request): string[] {
+  const offered = request.headers.get("sec-websocket-protocol") ?? "";
+  return offered.split(",").map((value) => value.trim());
+}
+
+/** The token of a request: `Authorization`, else the subprotocol, else (only if the deployer wants it) the URL. */
+export function bearerToken(request: Request, inUrl: boolean): string | undefined {
+  const [scheme, token] = (request.headers.get("authorization") ?? "").split(/ +/, 2);
+  if (scheme?.toLowerCase() === "bearer" && token) return token;
+  const offered = subprotocols(request).find((value) => value.startsWith(BEARER_PREFIX));
+  if (offered !== undefined) return offered.slice(BEARER_PREFIX.length);
+  return inUrl ? (new URL(request.url).searchParams.get("token") ?? undefined) : undefined;
+}

@@ -1,0 +1,162 @@
+/**
+ * Every frame of `edgerooms.v1`, the limits and the subprotocol's name. Types and constants only: how frames become
+ * text is codec.ts, what codes mean is codes.ts. docs/protocol.md is the normative text; a test keeps the two alike.
+ */
+import type { CodeName } from "./codes.ts";
+
+/** The WebSocket subprotocol. The server selects this value and never any other that a client offered. */
+export const SUBPROTOCOL = "edgerooms.v1";
+
+/** A client without access to headers (a browser) offers its token as the subprotocol `bearer.<jwt>`. */
+export const BEARER_PREFIX = "bearer.";
+
+/** The text a client sends to answer a heartbeat. Not a frame: the runtime answers it while the room sleeps. */
+export const PING = "ping";
+/** The runtime's answer to {@link PING}. */
+export const PONG = "pong";
+
+/** Largest message a deployer can allow, in bytes of UTF-8. A stored row must stay under the platform's 2 MB. */
+export const MAX_MESSAGE_BYTES = 1_048_576;
+/** Frames in one message (an array), at most. */
+export const MAX_BATCH = 256;
+/** Nesting of arrays and objects in a message, at most; keeps JSON.stringify far from the end of the stack. */
+export const MAX_DEPTH = 32;
+/** User ids in `to`, at most. */
+export const MAX_RECIPIENTS = 100;
+/** Length of a user id (the token's `sub`) in UTF-16 units, at most; RFC 7519 leaves it open, OpenID Connect says 255. */
+export const MAX_USER_ID = 255;
+/** Bytes of UTF-8 of a member's presence data, at most: every welcome carries all of them. */
+export const MAX_PRESENCE_BYTES = 2_048;
+/** Refs of a session whose offsets are remembered after their publications left the log. */
+export const REMEMBERED_REFS = 256;
+
+/** Anything JSON can carry. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+/** One thing that was said in the room: stored, ordered, replayed. */
+export interface Publication {
+  /** Place in the room's log. Contiguous, from 1. */
+  readonly offset: number;
+  /** User id of the publisher; `null` when the room itself published. */
+  readonly by: string | null;
+  /** When it was stored, in ms since the epoch. */
+  readonly at: number;
+  readonly data: Json;
+  /** User ids it was addressed to. Absent: everyone. */
+  readonly to?: readonly string[];
+}
+
+/** Someone who is here: a user with at least one present session. */
+export interface Member {
+  /** User id: the token's `sub`. */
+  readonly id: string;
+  readonly name?: string;
+  /** What the member last set with a `presence` frame. */
+  readonly data?: Json;
+}
+
+/** Why a connection got a snapshot instead of what it missed. */
+export const resetReasons = [
+  "new",
+  "session_unknown",
+  "no_position",
+  "epoch_changed",
+  "offset_ahead",
+  "log_trimmed",
+  "too_far",
+] as const;
+/** One of {@link resetReasons}; docs/protocol.md says what each means. */
+export type ResetReason = (typeof resetReasons)[number];
+
+/** The limits in force, told in `welcome`. */
+export interface Limits {
+  /** Bytes of UTF-8 in one message. */
+  readonly message: number;
+  /** Frames in one message. */
+  readonly batch: number;
+  /** Frames per second, sustained. */
+  readonly rate: number;
+  /** Frames at once. */
+  readonly burst: number;
+  /** Refs the room remembers beyond its log: a client keeps at most this many publishes unacknowledged. */
+  readonly refs: number;
+}
+
+/** An error as it travels in `error` and `reply`. */
+export interface FrameError {
+  readonly code: CodeName;
+  readonly message: string;
+  readonly retryable: boolean;
+  /** Milliseconds to wait before trying again. */
+  readonly retryAfter?: number;
+}
+
+/** What a client may send. */
+export type ClientFrame =
+  | { readonly type: "publish"; readonly ref: number; readonly data: Json; readonly to?: readonly string[] }
+  | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] }
+  | { readonly type: "presence"; readonly data: Json }
+  | { readonly type: "call"; readonly ref: number; readonly method: string; readonly data: Json }
+  | { readonly type: "ack"; readonly offset: number }
+  | { readonly type: "sync"; readonly offset: number }
+  | { readonly type: "leave" };
+
+/** What a room may send. */
+export type ServerFrame =
+  | {
+      readonly type: "welcome";
+      readonly session: string;
+      readonly member: string;
+      readonly epoch: string;
+      readonly offset: number;
+      readonly resumed: boolean;
+      readonly reason?: ResetReason;
+      /** The session's highest ref that took effect; 0 for none. */
+      readonly ref: number;
+      /** Milliseconds until the next heartbeat at the latest. */
+      readonly heartbeat: { readonly next: number };
+      readonly limits: Limits;
+      /** When the token runs out, in ms since the epoch. */
+      readonly expires: number;
+      readonly members: readonly Member[];
+    }
+  | {
+      readonly type: "pub";
+      /** First and last offset this frame covers, whether or not each has an item. */
+      readonly from: number;
+      readonly upto: number;
+      readonly items: readonly Publication[];
+    }
+  | { readonly type: "ack"; readonly ref: number; readonly offset: number; readonly at: number }
+  | { readonly type: "signal"; readonly by: string | null; readonly data: Json }
+  | {
+      readonly type: "presence";
+      readonly join?: readonly Member[];
+      readonly leave?: readonly string[];
+      readonly update?: readonly Member[];
+      /** The whole list: replaces what the client knew. */
+      readonly members?: readonly Member[];
+    }
+  | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
+  | { readonly type: "heartbeat"; readonly offset: number; readonly next: number }
+  | ({ readonly type: "error"; readonly ref?: number } & FrameError)
+  | { readonly type: "snapshot"; readonly data: Json; readonly offset: number; readonly reason: ResetReason }
+  | { readonly type: "goaway"; readonly within: number; readonly reason: CodeName }
+  | { readonly type: "bye"; readonly code: number; readonly reason: CodeName; readonly retryAfter?: number };
+
+/** The types a client may send: the decoder's switch and docs/protocol.md are checked against it. */
+export const clientFrameTypes = ["publish", "signal", "presence", "call", "ack", "sync", "leave"] as const;
+/** The types a room may send. */
+export const serverFrameTypes = [
+  "welcome",
+  "pub",
+  "ack",
+  "signal",
+  "presence",
+  "reply",
+  "heartbeat",
+  "error",
+  "snapshot",
+  "goaway",
+  "bye",
+] as const;

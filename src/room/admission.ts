@@ -1,0 +1,78 @@
+/**
+ * What http/ tells a room about a request it has verified: credentials plus the resume request, in one header of a
+ * request that only our own Worker can make. Both ends of that header live here.
+ *
+ * The seal: the Worker always builds a new request to {@link ROOM_ORIGIN} with nothing of the client's in it but what
+ * is listed here, and the room answers no other origin. `.invalid` can never be a zone of anyone's (RFC 2606), so a
+ * request from outside that a careless route passes on still reaches no session.
+ */
+import { isOffset } from "../protocol/codec.ts";
+import type { Grant } from "./definition.ts";
+
+/** Where rooms live: an origin that no client can address. */
+export const ROOM_ORIGIN = "https://room.edgerooms.invalid";
+const HEADER = "edgerooms-admission";
+
+/** What a verified token says. The token itself never leaves http/. */
+export interface Credentials {
+  readonly user: string;
+  readonly name?: string;
+  /** What the token allows in this room. */
+  readonly grants: readonly Grant[];
+  /** When the token was issued, in ms since the epoch; 0 when it does not say. */
+  readonly issued: number;
+  /** When the token runs out, clock tolerance included, in ms since the epoch. */
+  readonly expires: number;
+}
+
+/** What a client asks to continue from. Worth something only to the user who owns the session. */
+export interface ResumeRequest {
+  readonly session: string;
+  /** Absent: the client kept its session but has no position. */
+  readonly position?: { readonly epoch: string; readonly offset: number };
+}
+
+/** Everything a room needs to open a connection. */
+export interface Admission {
+  readonly kind: string;
+  readonly room: string;
+  readonly credentials: Credentials;
+  readonly requestId: string;
+  /** When the Worker received the upgrade, in ms since the epoch. */
+  readonly receivedAt: number;
+  readonly resume?: ResumeRequest;
+  /** The client acknowledges what it reads and wants to be fed no faster. */
+  readonly credit: boolean;
+}
+
+/** The request that opens a connection in a room. */
+export function sealUpgrade(admission: Admission): Request {
+  // Header values are Latin-1; names are not.
+  const value = encodeURIComponent(JSON.stringify(admission));
+  return new Request(ROOM_ORIGIN, { headers: { upgrade: "websocket", [HEADER]: value } });
+}
+
+/** The admission of a request, or `undefined` when our Worker did not make it. */
+export function openUpgrade(request: Request): Admission | undefined {
+  const value = request.headers.get(HEADER);
+  if (value === null || new URL(request.url).origin !== ROOM_ORIGIN) return undefined;
+  return JSON.parse(decodeURIComponent(value)) as Admission;
+}
+
+const TOKENISH = /^[A-Za-z0-9_-]{1,64}$/;
+
+/**
+ * The resume request in an upgrade's query: `session`, and with it `epoch` and `offset` together or neither.
+ *
+ * @returns `null` when it is malformed, `undefined` when there is none
+ */
+export function readResume(query: URLSearchParams): ResumeRequest | undefined | null {
+  const session = query.get("session");
+  const epoch = query.get("epoch");
+  const offset = query.get("offset");
+  if (session === null) return epoch === null && offset === null ? undefined : null;
+  if (!TOKENISH.test(session)) return null;
+  if (epoch === null && offset === null) return { session };
+  if (epoch === null || offset === null || !TOKENISH.test(epoch) || !/^\d{1,16}$/.test(offset)) return null;
+  return isOffset(Number(offset)) ? { session, position: { epoch, offset: Number(offset) } } : null;
+}

@@ -1,0 +1,92 @@
+/**
+ * What time does to a room. Everything that is due happens, each thing once: running it twice changes nothing,
+ * because every step takes away the reason for itself.
+ */
+import { encode } from "../protocol/codec.ts";
+import { applyAll } from "./commands.ts";
+import { missed, nextBeat, sessionDeadline } from "./deadlines.ts";
+import { disconnect, end, graceOver } from "./departure.ts";
+import type { Effect } from "./events.ts";
+import { runHook } from "./hooks.ts";
+import type { Connection, RoomState } from "./state.ts";
+
+/** Does all that is due at `now`. */
+export function ring(
+  state: RoomState,
+  answeredAt: (connection: Connection) => number,
+  now: number,
+  effects: Effect[],
+): void {
+  state.deadlinesChanged = true;
+  endDrain(state, now, effects);
+  endSessions(state, now, effects);
+  runJobs(state, now, effects);
+  beat(state, answeredAt, now, effects);
+}
+
+function endDrain(state: RoomState, now: number, effects: Effect[]): void {
+  const until = state.drainingUntil;
+  if (until === undefined || until > now) return;
+  for (const connection of [...state.connections.values()]) disconnect(state, connection, "restarting", now, effects);
+  state.meta.delete("drain");
+}
+
+function endSessions(state: RoomState, now: number, effects: Effect[]): void {
+  for (const session of [...state.sessions.all()]) {
+    if (sessionDeadline(session, state.definition) > now) continue;
+    const connection = state.connections.get(session.id);
+    if (connection) disconnect(state, connection, "token_expired", now, effects);
+    else if (session.present) graceOver(state, session, now, effects);
+    // The grace can end long after the window did, when the room could not run in between.
+    const left = state.sessions.get(session.id);
+    if (left?.droppedAt != null && left.droppedAt + state.definition.resumeWindow <= now) {
+      end(state, left, now, effects);
+    }
+  }
+}
+
+function runJobs(state: RoomState, now: number, effects: Effect[]): void {
+  const { onTimer } = state.definition.hooks;
+  for (const job of state.jobs.due(now)) {
+    if (!onTimer) {
+      effects.push({ type: "report", where: "onTimer", error: new Error(`no onTimer for the timer ${job.name}`) });
+      state.jobs.cancel(job.name);
+      continue;
+    }
+    const result = runHook(state, now, effects, "onTimer", (room) => onTimer(room, job.name, job.data));
+    if (!result.ok) {
+      state.jobs.retry(job, now);
+      continue;
+    }
+    state.jobs.cancel(job.name);
+    applyAll(state, result.commands, now, effects);
+  }
+}
+
+function beat(state: RoomState, answeredAt: (connection: Connection) => number, now: number, effects: Effect[]): void {
+  const { beat: current, definition } = state;
+  if (!current || current.due > now) return;
+  const previous = current.due - current.interval;
+  for (const connection of [...state.connections.values()]) {
+    const count = missed(connection.missed, connection.since, answeredAt(connection), previous);
+    if (count !== connection.missed) {
+      connection.missed = count;
+      connection.dirty = true;
+    }
+    if (count >= definition.heartbeat.misses) disconnect(state, connection, "heartbeat_lost", now, effects);
+  }
+  if (state.connections.size === 0) return;
+  const next = nextBeat(current.interval, isBusy(state, previous), definition.heartbeat, now);
+  state.beat = next;
+  state.active = false;
+  effects.push({ type: "all", text: encode({ type: "heartbeat", offset: state.log.head, next: next.due - now }) });
+}
+
+/** Whether anything happened since the previous beat; read from what is durable, because memory may be younger. */
+function isBusy(state: RoomState, previous: number): boolean {
+  if (state.active || state.log.newestAt >= previous) return true;
+  for (const { connectedAt, droppedAt } of state.sessions.all()) {
+    if (connectedAt >= previous || (droppedAt ?? 0) >= previous) return true;
+  }
+  return false;
+}

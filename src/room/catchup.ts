@@ -1,0 +1,109 @@
+/**
+ * Brings a connection from where it is to the log's head: on resume, on `sync`, and when credit returns. All of it in
+ * the turn that decided it, so that nothing can be published in between.
+ */
+import { encode, encodePub } from "../protocol/codec.ts";
+import type { Json, ResetReason } from "../protocol/frames.ts";
+import { applyAll } from "./commands.ts";
+import type { Effect } from "./events.ts";
+import { BACKLOG_BYTES, Credit } from "./flow.ts";
+import { runHook } from "./hooks.ts";
+import { member, members } from "./presence.ts";
+import { toMe } from "./sessions.ts";
+import type { Connection, RoomState } from "./state.ts";
+
+/** A replay is sent in messages of about this many bytes. */
+const CHUNK_BYTES = 262_144;
+/** Publications that the default snapshot holds, at most. */
+const DEFAULT_SNAPSHOT = 50;
+
+/** Why a position cannot be continued from, or `undefined` when it can, with nothing missed. */
+export function whyReset(
+  state: RoomState,
+  position: { readonly epoch: string; readonly offset: number },
+  hasCredit: boolean,
+): ResetReason | undefined {
+  const { log, epoch } = state;
+  if (position.epoch !== epoch) return "epoch_changed";
+  if (position.offset > log.head) return "offset_ahead";
+  if (!log.covers(position.offset)) return "log_trimmed";
+  // Without credit a replay goes out at once: it must fit into what any socket may leave unread.
+  if (!hasCredit && log.bytesAfter(position.offset) > BACKLOG_BYTES / 2) return "too_far";
+  return undefined;
+}
+
+/** Continues a connection from an offset that {@link whyReset} allowed. */
+export function replay(state: RoomState, connection: Connection, offset: number, effects: Effect[]): void {
+  connection.fed = offset;
+  connection.dirty = true;
+  if (connection.credit) connection.credit = new Credit(offset);
+  for (const { ref, offset: taken, at } of state.log.refs.after(connection.session, offset)) {
+    effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, offset: taken, at }) });
+  }
+  feed(state, connection, effects);
+}
+
+/** Sends what the connection lacks, as far as its credit goes. */
+export function feed(state: RoomState, connection: Connection, effects: Effect[]): void {
+  for (const { from, upto, items } of state.log.after(connection.fed, connection.user, CHUNK_BYTES)) {
+    if (connection.credit && !connection.credit.open(connection.fed)) break;
+    const text = encodePub(from, upto, items);
+    effects.push({ type: "send", to: connection, text });
+    connection.fed = upto;
+    connection.credit?.sent(upto, text.length);
+    connection.dirty = true;
+  }
+  if (connection.presenceStale && connection.fed === state.log.head) {
+    connection.presenceStale = false;
+    connection.dirty = true;
+    const text = encode({ type: "presence", members: members(state.sessions) });
+    effects.push({ type: "send", to: connection, text });
+  }
+}
+
+/** The client has `offset`: credit returns, and what waited for it follows, from the log or as a reset. */
+export function acknowledge(
+  state: RoomState,
+  connection: Connection,
+  offset: number,
+  now: number,
+  effects: Effect[],
+): void {
+  const { credit } = connection;
+  if (!credit || offset <= credit.acked) return;
+  credit.ack(Math.min(offset, connection.fed));
+  connection.dirty = true;
+  if (connection.fed >= state.log.head) return;
+  if (state.log.covers(connection.fed)) feed(state, connection, effects);
+  else reset(state, connection, "log_trimmed", now, effects);
+}
+
+/** Gives a connection the current state instead of what it missed. */
+export function reset(
+  state: RoomState,
+  connection: Connection,
+  reason: ResetReason,
+  now: number,
+  effects: Effect[],
+): void {
+  const offset = state.log.head;
+  const data = snapshot(state, connection, now, effects);
+  connection.fed = offset;
+  connection.dirty = true;
+  if (connection.credit) connection.credit = new Credit(offset);
+  effects.push({ type: "send", to: connection, text: encode({ type: "snapshot", data, offset, reason }) });
+  if (connection.presenceStale) feed(state, connection, effects);
+}
+
+function snapshot(state: RoomState, connection: Connection, now: number, effects: Effect[]): Json {
+  const { snapshot: hook } = state.definition.hooks;
+  const session = state.sessions.get(connection.session);
+  if (!hook || !session) {
+    return state.log.recent(DEFAULT_SNAPSHOT, CHUNK_BYTES, connection.user) as unknown as Json;
+  }
+  const me = toMe(session, member(state.sessions, session.user));
+  const result = runHook(state, now, effects, "snapshot", (room) => hook(room, me));
+  if (!result.ok) return null;
+  applyAll(state, result.commands, now, effects);
+  return result.value;
+}

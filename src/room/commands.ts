@@ -1,0 +1,76 @@
+/**
+ * What the server side of a room can do to it: callers through RPC and hooks through their context ask for the same
+ * things, and get them here.
+ */
+import { encode } from "../protocol/codec.ts";
+import { end } from "./departure.ts";
+import type { Command, Effect, Result } from "./events.ts";
+import { members } from "./presence.ts";
+import type { RoomState } from "./state.ts";
+
+/** Does what a caller asks. Every command answers with one result. */
+export function apply(state: RoomState, command: Command, now: number, effects: Effect[]): Result {
+  switch (command.type) {
+    case "publish": {
+      const { data, to } = command;
+      const stored = state.log.append({ by: null, at: now, data, ...(to && { to }) });
+      if (!stored) return { ok: false, code: "too_large" };
+      return { ok: true, value: { offset: stored.offset, at: now } };
+    }
+    case "signal": {
+      const { data, to } = command;
+      effects.push({ type: "signal", text: encode({ type: "signal", by: null, data }), ...(to && { to }) });
+      return { ok: true };
+    }
+    case "kick":
+      return { ok: true, value: endAll(state, command.user, "kicked", now, effects) };
+    case "revoke": {
+      state.revocations.revoke(command.user, command.before);
+      return { ok: true, value: endAll(state, command.user, "revoked", now, effects) };
+    }
+    case "drain": {
+      const until = now + command.within;
+      state.meta.set("drain", String(until));
+      state.deadlinesChanged = true;
+      effects.push({ type: "all", text: encode({ type: "goaway", within: command.within, reason: "draining" }) });
+      return { ok: true, value: { until, connections: state.connections.size } };
+    }
+    case "refresh": {
+      const { session: id, credentials } = command;
+      const session = state.sessions.owned(id, credentials.user);
+      if (!session) return { ok: false, code: "unknown_session" };
+      if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };
+      if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
+      state.sessions.refresh(session, credentials);
+      state.deadlinesChanged = true;
+      return { ok: true };
+    }
+    case "members":
+      return { ok: true, value: members(state.sessions) };
+    case "schedule":
+      state.jobs.schedule(command.name, command.due, command.data);
+      state.deadlinesChanged = true;
+      return { ok: true };
+    case "cancel":
+      state.jobs.cancel(command.name);
+      state.deadlinesChanged = true;
+      return { ok: true };
+    case "defer":
+      effects.push({ type: "work", work: command.work, then: command.then });
+      return { ok: true };
+  }
+}
+
+/** What a hook asked for, in its order. What cannot be done is reported: the hook is not there any more to be told. */
+export function applyAll(state: RoomState, commands: readonly Command[], now: number, effects: Effect[]): void {
+  for (const command of commands) {
+    const result = apply(state, command, now, effects);
+    if (!result.ok) effects.push({ type: "report", where: `room.${command.type}`, error: new Error(result.code) });
+  }
+}
+
+function endAll(state: RoomState, user: string, code: "kicked" | "revoked", now: number, effects: Effect[]) {
+  const sessions = state.sessions.of(user);
+  for (const session of sessions) end(state, session, now, effects, code);
+  return { sessions: sessions.length };
+}

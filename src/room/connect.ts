@@ -1,0 +1,123 @@
+/**
+ * The meeting of an admission and the room: new session, resume, takeover or refusal, and the welcome that tells the
+ * client which of them it was.
+ */
+import { encode } from "../protocol/codec.ts";
+import { MAX_BATCH, REMEMBERED_REFS, type Limits, type ResetReason } from "../protocol/frames.ts";
+import type { Admission } from "./admission.ts";
+import { replay, reset, whyReset } from "./catchup.ts";
+import { applyAll } from "./commands.ts";
+import type { RoomDefinition } from "./definition.ts";
+import type { Command, Effect, Result } from "./events.ts";
+import { runHook } from "./hooks.ts";
+import { isPresent, member, members, memberOf } from "./presence.ts";
+import type { Session } from "./sessions.ts";
+import type { RoomState } from "./state.ts";
+
+/**
+ * Opens a connection.
+ *
+ * @param id for the session, should it be a new one; minted by the server
+ */
+export function connect(state: RoomState, admission: Admission, id: string, now: number, effects: Effect[]): Result {
+  const { credentials, resume } = admission;
+  const known = resume && state.sessions.owned(resume.session, credentials.user);
+  const refused = whyRefused(state, admission, known, now);
+  if (refused) return refused;
+
+  state.meta.set("kind", admission.kind);
+  state.meta.set("name", admission.room);
+  const joins = !isPresent(state.sessions, credentials.user);
+  const joined = joins ? askToJoin(state, admission, known?.id ?? id, now, effects) : NOTHING_ASKED;
+  if (!joined.ok) return joined;
+
+  const previous = known && state.connections.get(known.id);
+  if (previous) {
+    effects.push({ type: "close", connection: previous, code: "replaced" });
+    state.release(previous);
+  }
+  const session = known ? state.sessions.connect(known, admission) : state.sessions.open(id, admission);
+  const connection = state.connect(session, admission, now);
+  state.active = true;
+  state.deadlinesChanged = true;
+
+  const me = member(state.sessions, session.user);
+  if (joins) effects.push({ type: "presence", change: "join", member: me });
+  effects.push({ type: "accept", connection });
+  const reason = whyNotResumed(state, admission, known);
+  const position = resume?.position;
+  effects.push({
+    type: "send",
+    to: connection,
+    text: encode({
+      type: "welcome",
+      session: session.id,
+      member: session.user,
+      epoch: state.epoch,
+      offset: state.log.head,
+      resumed: reason === undefined,
+      ...(reason && { reason }),
+      ref: state.log.refs.last(session.id),
+      heartbeat: { next: Math.max(0, (state.beat?.due ?? now) - now) },
+      limits: limitsOf(state.definition),
+      expires: session.expires,
+      members: members(state.sessions),
+    }),
+  });
+  if (reason !== undefined) reset(state, connection, reason, now, effects);
+  else if (position) replay(state, connection, position.offset, effects);
+  applyAll(state, joined.commands, now, effects);
+  return { ok: true, value: connection };
+}
+
+function whyRefused(
+  state: RoomState,
+  { credentials }: Admission,
+  known: Session | undefined,
+  now: number,
+): Extract<Result, { ok: false }> | undefined {
+  const { drainingUntil } = state;
+  if (drainingUntil !== undefined) {
+    return { ok: false, code: "draining", retryAfter: Math.max(1_000, drainingUntil - now) };
+  }
+  if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
+  if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };
+  const replaces = known !== undefined && state.connections.has(known.id);
+  if (!replaces && state.connections.size >= state.definition.maxConnections) {
+    return { ok: false, code: "room_full", retryAfter: 30_000 };
+  }
+  return undefined;
+}
+
+const NOTHING_ASKED = { ok: true, commands: [] as readonly Command[] } as const;
+
+/** Asks `onJoin` before anything is written. Returns what the hook asked for, or why the connection is refused. */
+function askToJoin(state: RoomState, admission: Admission, session: string, now: number, effects: Effect[]) {
+  const { onJoin } = state.definition.hooks;
+  if (!onJoin) return NOTHING_ASKED;
+  const { credentials, requestId, receivedAt } = admission;
+  const { user, name, grants } = credentials;
+  const past = memberOf(user, state.sessions.of(user));
+  const me = { ...past, ...(name !== undefined && { name }), session, grants, requestId, connectedAt: receivedAt };
+  const result = runHook(state, now, effects, "onJoin", (room) => onJoin(room, me));
+  if (result.ok) return result;
+  const { code, message, retryAfter } = result;
+  const refused: Extract<Result, { ok: false }> = {
+    ok: false,
+    code: code === "rejected" ? "forbidden" : code,
+    ...(message !== undefined && { message }),
+    ...(retryAfter !== undefined && { retryAfter }),
+  };
+  return refused;
+}
+
+function whyNotResumed(state: RoomState, admission: Admission, known: Session | undefined): ResetReason | undefined {
+  if (!admission.resume) return "new";
+  if (!known) return "session_unknown";
+  const { position } = admission.resume;
+  return position ? whyReset(state, position, admission.credit) : "no_position";
+}
+
+function limitsOf({ maxMessage, rate }: RoomDefinition): Limits {
+  return { message: maxMessage, batch: MAX_BATCH, rate: rate.perSecond, burst: rate.burst, refs: REMEMBERED_REFS };
+}

@@ -1,0 +1,193 @@
+/**
+ * What a user of edgerooms writes: the behaviour of one kind of room, as data and synchronous hooks. Turns options as
+ * people write them ("30s") into numbers once. Knows nothing of sockets, storage or the engine.
+ */
+import type { CodeName } from "../protocol/codes.ts";
+import { MAX_MESSAGE_BYTES, type Json, type Member, type Publication } from "../protocol/frames.ts";
+
+/** Milliseconds, or text such as "250ms", "30s", "5m", "1h", "2d". */
+export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
+
+/** What a member may do in a room. */
+export type Grant = "join" | "publish" | "signal" | "call" | "admin";
+
+/** The connection on whose behalf a hook runs. */
+export interface Me extends Member {
+  /** The session, which outlives connections. Not a secret, but nobody else's business. */
+  readonly session: string;
+  readonly grants: readonly Grant[];
+  /** Id of the HTTP request that opened the connection: the thread to pull in the logs. */
+  readonly requestId: string;
+  /** When the connection was opened, in ms since the epoch. */
+  readonly connectedAt: number;
+}
+
+/** A refusal made with {@link reject}. */
+export class Rejection {
+  readonly message: string;
+  readonly retryAfter: number | undefined;
+  constructor(message: string, retryAfter?: number) {
+    this.message = message;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/**
+ * Refuses a publication, a call or (from `onJoin`) a connection: return it from a hook, or throw it.
+ *
+ * @param message goes to the client as it is
+ * @param retryAfter tells the client when trying again makes sense
+ */
+export function reject(message: string, retryAfter?: Duration): Rejection {
+  return new Rejection(message, retryAfter === undefined ? undefined : toMs(retryAfter, "retryAfter"));
+}
+
+/** What a hook can see and do. Everything it asks for takes effect when the hook returns, and not at all if it throws. */
+export interface RoomContext {
+  readonly kind: string;
+  readonly name: string;
+  /** Now, in ms since the epoch. */
+  readonly now: number;
+  /** Offset of the newest publication; 0 before the first. */
+  readonly offset: number;
+  /**
+   * The room's SQLite database, inside the running transaction. Tables named `edgerooms_*` belong to the room.
+   * Create yours with `CREATE TABLE IF NOT EXISTS`.
+   */
+  readonly sql: SqlStorage;
+  members(): Member[];
+  /** The newest publications, oldest first: at most `limit` and 256 KiB. With `me`, only what `me` may see. */
+  recent(limit: number, me?: Member): Publication[];
+  /** Publishes in the room's own name. `onPublish` does not run for it. */
+  publish(data: Json, options?: { to?: readonly string[] }): void;
+  /** Sends to whoever is connected now; never stored, never replayed. */
+  signal(data: Json, options?: { to?: readonly string[] }): void;
+  /** Ends every session of a user. */
+  kick(user: string): void;
+  /** Runs `onTimer(room, name, data)` once at `when` (ms since the epoch). The same name again replaces it. */
+  schedule(name: string, when: number, data?: Json): void;
+  /** Forgets a scheduled timer; nothing happens when there is none. */
+  cancel(name: string): void;
+  /**
+   * Starts asynchronous work after the commit; `then` runs as an event of its own with what came of it. The work is
+   * lost if the object dies before it ends: what must survive that belongs into `schedule`.
+   */
+  defer<T>(work: () => Promise<T>, then?: (room: RoomContext, outcome: Outcome<T>) => void): void;
+}
+
+/** What came of deferred work. */
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+/** A method that clients reach with a `call` frame. Returns the reply, or a {@link Rejection}. */
+export type Method = (room: RoomContext, me: Me, args: Json) => Json | Rejection | void;
+
+/** The behaviour of a kind of room. Every part is optional: `defineRoom({})` relays and remembers. */
+export interface Definition {
+  /** How long a dropped session can be resumed. Default "1h". */
+  resumeWindow?: Duration;
+  /** How long a drop stays unannounced to the others. Default "10s". */
+  grace?: Duration;
+  /** Publications kept for resuming, at least (fewer only past 16 MiB). Default 1000, 0 to 100,000. */
+  retain?: number;
+  /**
+   * Heartbeat: `every` (default "30s") while the room is used, doubling up to `idle` (default "240s") while it is not;
+   * who leaves `misses` (default 3) in a row unanswered is dropped.
+   */
+  heartbeat?: { every?: Duration; idle?: Duration; misses?: number };
+  /** Connections at once. Default 10,000, at most 32,000 (the platform takes 32,768). */
+  maxConnections?: number;
+  /** Largest message in bytes. Default 65,536, at most 1,048,576. */
+  maxMessage?: number;
+  /** Frames a connection may send: per second and at once. Default 50 and 100. */
+  rate?: { perSecond?: number; burst?: number };
+
+  /** A user became present. A rejection refuses the connection with `forbidden`. */
+  onJoin?(room: RoomContext, me: Me): Rejection | void;
+  /** Sees, rewrites (by returning data) or rejects a publication. Returning nothing stores it unchanged. */
+  onPublish?(room: RoomContext, me: Me, data: Json): Json | Rejection | void;
+  /** A user is no longer present. */
+  onLeave?(room: RoomContext, member: Member): void;
+  /** A timer set with `room.schedule` is due. A throw runs it again later: 2 s, 4 s, ... up to an hour apart. */
+  onTimer?(room: RoomContext, name: string, data: Json): void;
+  /** The state a client starts from when it cannot resume. Default: the last 50 publications it may see. */
+  snapshot?(room: RoomContext, me: Me): Json;
+  methods?: Readonly<Record<string, Method>>;
+}
+
+/** A {@link Definition} with every number filled in; times in milliseconds. */
+export interface RoomDefinition {
+  readonly resumeWindow: number;
+  readonly grace: number;
+  readonly retain: number;
+  readonly heartbeat: { readonly every: number; readonly idle: number; readonly misses: number };
+  readonly maxConnections: number;
+  readonly maxMessage: number;
+  readonly rate: { readonly perSecond: number; readonly burst: number };
+  readonly hooks: Pick<Definition, "onJoin" | "onPublish" | "onLeave" | "onTimer" | "snapshot">;
+  readonly methods: ReadonlyMap<string, Method>;
+}
+
+/** How a `Rejection` and a crash of a hook look to the engine. */
+export interface HookFailure {
+  readonly code: Extract<CodeName, "rejected" | "internal">;
+  readonly message?: string;
+  readonly retryAfter?: number;
+}
+
+/**
+ * Checks a definition and fills in the defaults.
+ *
+ * @throws RangeError or TypeError naming the option that is wrong, when the module is loaded
+ */
+export function defineRoom(definition: Definition): RoomDefinition {
+  const { heartbeat = {}, rate = {}, methods = {} } = definition;
+  const every = positive(toMs(heartbeat.every ?? "30s", "heartbeat.every"), "heartbeat.every");
+  const idle = toMs(heartbeat.idle ?? Math.max(240_000, every), "heartbeat.idle");
+  if (idle < every) throw new RangeError("heartbeat.idle must not be shorter than heartbeat.every");
+  const resumeWindow = toMs(definition.resumeWindow ?? "1h", "resumeWindow");
+  const { onJoin, onPublish, onLeave, onTimer, snapshot } = definition;
+  return {
+    resumeWindow,
+    grace: Math.min(toMs(definition.grace ?? "10s", "grace"), resumeWindow),
+    retain: integer(definition.retain ?? 1_000, "retain", 0, 100_000),
+    heartbeat: { every, idle, misses: integer(heartbeat.misses ?? 3, "heartbeat.misses", 1, 100) },
+    maxConnections: integer(definition.maxConnections ?? 10_000, "maxConnections", 1, 32_000),
+    maxMessage: integer(definition.maxMessage ?? 65_536, "maxMessage", 1_024, MAX_MESSAGE_BYTES),
+    rate: {
+      perSecond: positive(rate.perSecond ?? 50, "rate.perSecond"),
+      burst: integer(rate.burst ?? 100, "rate.burst", 1, 1_000_000),
+    },
+    hooks: {
+      ...(onJoin && { onJoin }),
+      ...(onPublish && { onPublish }),
+      ...(onLeave && { onLeave }),
+      ...(onTimer && { onTimer }),
+      ...(snapshot && { snapshot }),
+    },
+    methods: new Map(Object.entries(methods)),
+  };
+}
+
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A {@link Duration} in milliseconds. Throws a TypeError that names the option when it is none. */
+export function toMs(value: Duration, option: string): number {
+  const match = typeof value === "string" ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value) : null;
+  const ms = match ? Number(match[1]) * UNITS[match[2] as keyof typeof UNITS] : value;
+  if (typeof ms !== "number" || !Number.isFinite(ms) || ms < 0) {
+    throw new TypeError(`${option} is a number of milliseconds or text such as "30s", not ${JSON.stringify(value)}`);
+  }
+  return Math.round(ms);
+}
+
+function positive(value: number, option: string): number {
+  if (!(value > 0 && Number.isFinite(value))) throw new RangeError(`${option} must be above 0`);
+  return value;
+}
+
+function integer(value: number, option: string, low: number, high: number): number {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new RangeError(`${option} must be an integer from ${low} to ${high}, not ${value}`);
+  }
+  return value;
+}

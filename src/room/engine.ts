@@ -1,0 +1,215 @@
+/**
+ * step(room, event, now) -> effects: every transition of a room starts here. Changes the state in memory and its rows
+ * inside the tick's transaction; touches no socket, no clock, no alarm. What a frame does is told in this file, the
+ * longer stories in the files it imports.
+ */
+import { encode, exceeds, type Malformed } from "../protocol/codec.ts";
+import { codes, isRetryable, type CodeName } from "../protocol/codes.ts";
+import { MAX_PRESENCE_BYTES, type ClientFrame, type FrameError } from "../protocol/frames.ts";
+import { ring } from "./alarm.ts";
+import { acknowledge, replay, reset, whyReset } from "./catchup.ts";
+import { apply, applyAll } from "./commands.ts";
+import { connect } from "./connect.ts";
+import { disconnect, drop, end } from "./departure.ts";
+import type { Effect, RoomEvent } from "./events.ts";
+import { take } from "./flow.ts";
+import type { Grant } from "./definition.ts";
+import { runHook } from "./hooks.ts";
+import { isPresent, member } from "./presence.ts";
+import { toMe, type Session } from "./sessions.ts";
+import type { Connection, RoomState } from "./state.ts";
+
+/** Applies one event. What it returns is to be done only after the tick's transaction has committed. */
+export function step(state: RoomState, event: RoomEvent, now: number): Effect[] {
+  const effects: Effect[] = [];
+  switch (event.type) {
+    case "connect":
+      effects.push({ type: "result", result: connect(state, event.admission, event.id, now, effects) });
+      break;
+    case "frame": {
+      const from = sender(state, event);
+      if (from) onFrame({ state, now, effects, ...from }, event.frame);
+      break;
+    }
+    case "drop": {
+      // The generation: a socket that was replaced must not take its successor with it.
+      const session = state.sessions.get(event.session);
+      if (session?.generation === event.generation && session.droppedAt === null) drop(state, session, now, effects);
+      break;
+    }
+    case "cut": {
+      const from = sender(state, event);
+      if (from) disconnect(state, from.connection, event.code, now, effects);
+      break;
+    }
+    case "alarm":
+      ring(state, event.answeredAt, now, effects);
+      break;
+    case "command":
+      effects.push({ type: "result", result: apply(state, event.command, now, effects) });
+      break;
+    case "deferred": {
+      const result = runHook(state, now, effects, "defer", (room) => event.then(room, event.outcome));
+      if (result.ok) applyAll(state, result.commands, now, effects);
+      break;
+    }
+  }
+  return effects;
+}
+
+/** One frame's surroundings. */
+interface Turn {
+  readonly state: RoomState;
+  readonly now: number;
+  readonly effects: Effect[];
+  readonly session: Session;
+  readonly connection: Connection;
+}
+
+/** What a frame takes from the sender's bucket; an acknowledgement that frees this many publications is free. */
+const COST = { usual: 1, sync: 10, malformed: 10 } as const;
+const FREE_ACK = 64;
+
+function onFrame(turn: Turn, frame: ClientFrame | Malformed): void {
+  const { state, now, effects, connection, session } = turn;
+  const verdict = take(connection.bucket, state.definition.rate, now, costOf(frame, connection));
+  if (!verdict.ok) {
+    connection.dirty = true;
+    const { retryAfter } = verdict;
+    if (verdict.abuse) disconnect(state, connection, "rate_limited", now, effects, retryAfter);
+    else answer(turn, frame, failure("rate_limited", { retryAfter }));
+    return;
+  }
+  switch (frame.type) {
+    case "malformed":
+      if (frame.code === "too_large") disconnect(state, connection, "too_large", now, effects);
+      else answer(turn, frame, failure(frame.code, { message: frame.message }));
+      break;
+    case "publish":
+      onPublish(turn, frame);
+      break;
+    case "signal":
+      onSignal(turn, frame);
+      break;
+    case "presence":
+      onPresence(turn, frame);
+      break;
+    case "call":
+      onCall(turn, frame);
+      break;
+    case "ack":
+      if (frame.offset <= connection.fed) acknowledge(state, connection, frame.offset, now, effects);
+      else answer(turn, frame, failure("bad_frame", { message: "ack is ahead of what was sent" }));
+      break;
+    case "sync": {
+      const reason = whyReset(state, { epoch: state.epoch, offset: frame.offset }, connection.credit !== undefined);
+      if (reason) reset(state, connection, reason, now, effects);
+      else replay(state, connection, frame.offset, effects);
+      break;
+    }
+    case "leave":
+      end(state, session, now, effects);
+      break;
+  }
+}
+
+function onPublish(turn: Turn, frame: Extract<ClientFrame, { type: "publish" }>): void {
+  const { state, now, effects, connection, session } = turn;
+  const { ref, to } = frame;
+  // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
+  if (ref <= state.log.refs.last(session.id)) {
+    const taken = state.log.refs.find(session.id, ref);
+    if (!taken) return answer(turn, frame, failure("stale_ref"));
+    effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, ...taken }) });
+    return;
+  }
+  if (!allowed(turn, "publish", frame)) return;
+  let { data } = frame;
+  const { onPublish: hook } = state.definition.hooks;
+  let after: Parameters<typeof applyAll>[1] = [];
+  if (hook) {
+    const result = runHook(state, now, effects, "onPublish", (room) => hook(room, meOf(turn), data));
+    if (!result.ok) return answer(turn, frame, failure(result.code, result));
+    if (result.value !== undefined) data = result.value;
+    after = result.commands;
+  }
+  const stored = state.log.append({ by: session.user, at: now, data, ...(to && { to }) }, { session: session.id, ref });
+  if (!stored) return answer(turn, frame, failure("rejected", { message: codes.too_large.text }));
+  state.active = true;
+  const { offset, at } = stored;
+  effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, offset, at }) });
+  applyAll(state, after, now, effects);
+}
+
+function onSignal(turn: Turn, frame: Extract<ClientFrame, { type: "signal" }>): void {
+  const { state, effects, session } = turn;
+  if (!allowed(turn, "signal", frame)) return;
+  state.active = true;
+  const text = encode({ type: "signal", by: session.user, data: frame.data });
+  effects.push({ type: "signal", text, except: session.id, ...(frame.to && { to: frame.to }) });
+}
+
+function onPresence(turn: Turn, frame: Extract<ClientFrame, { type: "presence" }>): void {
+  const { state, now, effects, session } = turn;
+  if (exceeds(JSON.stringify(frame.data), MAX_PRESENCE_BYTES)) {
+    return answer(turn, frame, failure("rejected", { message: `presence is at most ${MAX_PRESENCE_BYTES} bytes` }));
+  }
+  state.active = true;
+  // Later than every other session's, even within one millisecond: the newest speaks for the member.
+  const dataAt = Math.max(now, ...state.sessions.of(session.user).map((s) => s.dataAt + 1));
+  state.sessions.change(session, { data: frame.data, dataAt });
+  if (isPresent(state.sessions, session.user)) {
+    effects.push({ type: "presence", change: "update", member: member(state.sessions, session.user) });
+  }
+}
+
+function onCall(turn: Turn, frame: Extract<ClientFrame, { type: "call" }>): void {
+  const { state, now, effects, connection } = turn;
+  if (!allowed(turn, "call", frame)) return;
+  const { ref, method, data } = frame;
+  const run = state.definition.methods.get(method);
+  if (!run) return answer(turn, frame, failure("unknown_method"));
+  const result = runHook(state, now, effects, `methods.${method}`, (room) => run(room, meOf(turn), data) ?? null);
+  if (!result.ok) return answer(turn, frame, failure(result.code, result));
+  effects.push({ type: "send", to: connection, text: encode({ type: "reply", ref, data: result.value }) });
+  applyAll(state, result.commands, now, effects);
+}
+
+/** Whether the token grants this; answers `forbidden` when not. */
+function allowed(turn: Turn, grant: Grant, frame: ClientFrame): boolean {
+  if (turn.session.grants.includes(grant)) return true;
+  answer(turn, frame, failure("forbidden"));
+  return false;
+}
+
+/** Tells the sender what went wrong with its frame: a call gets its reply, everything else an error. */
+function answer({ effects, connection }: Turn, frame: ClientFrame | Malformed, error: FrameError): void {
+  const ref = "ref" in frame ? frame.ref : undefined;
+  const text =
+    frame.type === "call"
+      ? encode({ type: "reply", ref: frame.ref, error })
+      : encode({ type: "error", ...error, ...(ref !== undefined && { ref }) });
+  effects.push({ type: "send", to: connection, text });
+}
+
+function failure(code: CodeName, more: { message?: string; retryAfter?: number } = {}): FrameError {
+  const { message = codes[code].text, retryAfter } = more;
+  const retryable = isRetryable(code) || retryAfter !== undefined;
+  return { code, message, retryable, ...(retryAfter !== undefined && { retryAfter }) };
+}
+
+function costOf(frame: ClientFrame | Malformed, connection: Connection): number {
+  if (frame.type === "malformed" || frame.type === "sync") return COST[frame.type];
+  if (frame.type !== "ack" || !connection.credit || frame.offset > connection.fed) return COST.usual;
+  return frame.offset - connection.credit.acked >= FREE_ACK ? 0 : COST.usual;
+}
+
+function meOf({ state, session }: Turn) {
+  return toMe(session, member(state.sessions, session.user));
+}
+
+function sender(state: RoomState, event: { readonly session: string; readonly generation: number }) {
+  const connection = state.connection(event.session, event.generation);
+  const session = state.sessions.get(event.session);
+  return connection && session ? { connection, session } : undefined;
+}

@@ -1,0 +1,75 @@
+/** What can happen to a room, and what the engine wants done about it. Types only. */
+import type { ClientFrame, Json, Member } from "../protocol/frames.ts";
+import type { Malformed } from "../protocol/codec.ts";
+import type { CodeName } from "../protocol/codes.ts";
+import type { Admission, Credentials } from "./admission.ts";
+import type { Outcome, RoomContext } from "./definition.ts";
+import type { Connection } from "./state.ts";
+
+/** Something a server-side caller or a hook asks for. */
+export type Command =
+  | { readonly type: "publish"; readonly data: Json; readonly to?: readonly string[] }
+  | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] }
+  | { readonly type: "kick"; readonly user: string }
+  | { readonly type: "revoke"; readonly user: string; readonly before: number }
+  | { readonly type: "drain"; readonly within: number }
+  | { readonly type: "refresh"; readonly session: string; readonly credentials: Credentials }
+  | { readonly type: "members" }
+  | { readonly type: "schedule"; readonly name: string; readonly due: number; readonly data: Json }
+  | { readonly type: "cancel"; readonly name: string }
+  | {
+      readonly type: "defer";
+      readonly work: () => Promise<unknown>;
+      readonly then: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
+    };
+
+/** One thing that happened. Applied wholly or not at all. */
+export type RoomEvent =
+  | { readonly type: "connect"; readonly admission: Admission; readonly id: string }
+  | {
+      readonly type: "frame";
+      readonly session: string;
+      readonly generation: number;
+      readonly frame: ClientFrame | Malformed;
+    }
+  /** The socket is gone. */
+  | { readonly type: "drop"; readonly session: string; readonly generation: number }
+  /** The socket must go: the shell found that it does not read. */
+  | { readonly type: "cut"; readonly session: string; readonly generation: number; readonly code: CodeName }
+  /** Time passed. `answeredAt`: when a connection last answered a heartbeat, 0 for never. */
+  | { readonly type: "alarm"; readonly answeredAt: (connection: Connection) => number }
+  | { readonly type: "command"; readonly command: Command }
+  | {
+      readonly type: "deferred";
+      readonly outcome: Outcome<unknown>;
+      readonly then: (room: RoomContext, outcome: Outcome<unknown>) => void;
+    };
+
+/** What became of a connect or a command, for whoever waits for it. */
+export type Result =
+  | { readonly ok: true; readonly value?: unknown }
+  | { readonly ok: false; readonly code: CodeName; readonly message?: string; readonly retryAfter?: number };
+
+/** What the shell is to do. Text is encoded frames. */
+export type Effect =
+  /** The event's answer to its caller. */
+  | { readonly type: "result"; readonly result: Result }
+  /** This connection exists from here on: broadcasts before are not for it. */
+  | { readonly type: "accept"; readonly connection: Connection }
+  /** To one connection. */
+  | { readonly type: "send"; readonly to: Connection; readonly text: string }
+  /** To every connection, whatever its credit. */
+  | { readonly type: "all"; readonly text: string }
+  /** To those it is for and who have credit; lost for the others. */
+  | { readonly type: "signal"; readonly text: string; readonly except?: string; readonly to?: readonly string[] }
+  | { readonly type: "presence"; readonly change: "join" | "update"; readonly member: Member }
+  | { readonly type: "presence"; readonly change: "leave"; readonly user: string }
+  /** Tell it why, then let it go. The engine has released it already. */
+  | { readonly type: "close"; readonly connection: Connection; readonly code: CodeName; readonly retryAfter?: number }
+  | {
+      readonly type: "work";
+      readonly work: () => Promise<unknown>;
+      readonly then: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
+    }
+  /** Something went wrong that a developer must learn of. */
+  | { readonly type: "report"; readonly where: string; readonly error: unknown };

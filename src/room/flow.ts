@@ -1,0 +1,113 @@
+/**
+ * How much a connection may send and be sent. In: a token bucket. Out: credit, for clients that acknowledge what they
+ * read, and a backlog guard for every socket, so that memory per connection is bounded whatever a client fails to
+ * read. Pure arithmetic on values that the engine keeps; time and socket readings are handed in.
+ */
+
+/** A token bucket. May run into debt: a peer that goes on sending while it is refused is soon closed. */
+export interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** What the bucket says to one frame. */
+export type Verdict =
+  | { readonly ok: true }
+  /** Refused; `abuse` once the debt is as large as the burst. */
+  | { readonly ok: false; readonly retryAfter: number; readonly abuse: boolean };
+
+/** A full bucket. */
+export function fullBucket(rate: Rate, now: number): Bucket {
+  return { tokens: rate.burst, at: now };
+}
+
+/** Takes `cost` tokens, refused or not. */
+export function take(bucket: Bucket, rate: Rate, now: number, cost: number): Verdict {
+  const gained = Math.max(0, now - bucket.at) * (rate.perSecond / 1_000);
+  bucket.tokens = Math.min(rate.burst, bucket.tokens + gained) - cost;
+  bucket.at = Math.max(bucket.at, now);
+  if (bucket.tokens >= 0) return { ok: true };
+  return {
+    ok: false,
+    retryAfter: Math.ceil((-bucket.tokens / rate.perSecond) * 1_000),
+    abuse: bucket.tokens < -rate.burst,
+  };
+}
+
+/** Unacknowledged publications past which a connection with credit is fed no more. */
+export const CREDIT_ITEMS = 1_024;
+/** The same in bytes. */
+export const CREDIT_BYTES = 1_048_576;
+
+/** What a connection with credit was sent and has not acknowledged. */
+export class Credit {
+  /** Offset up to which the client has acknowledged. */
+  acked: number;
+  /** Sent and not acknowledged: how far each message reached, and its bytes. */
+  readonly #sent: { upto: number; bytes: number }[] = [];
+  #bytes = 0;
+
+  constructor(acked: number) {
+    this.acked = acked;
+  }
+
+  /** Whether the connection, fed up to `fed`, may be fed more. */
+  open(fed: number): boolean {
+    return fed - this.acked < CREDIT_ITEMS && this.#bytes < CREDIT_BYTES;
+  }
+
+  sent(upto: number, bytes: number): void {
+    this.#sent.push({ upto, bytes });
+    this.#bytes += bytes;
+  }
+
+  /** The client has everything up to `offset`. */
+  ack(offset: number): void {
+    this.acked = Math.max(this.acked, offset);
+    while (this.#sent[0] && this.#sent[0].upto <= this.acked) this.#bytes -= this.#sent.shift()?.bytes ?? 0;
+  }
+}
+
+/** Bytes that may wait for a peer, beyond what any honest reader leaves unread. */
+export const BACKLOG_BYTES = 4 * 1_048_576;
+
+/** What a socket can say of itself. */
+export interface SocketReading {
+  /** Bytes handed to the socket and not yet to the network; `undefined` on runtimes that cannot tell. */
+  readonly buffered: number | undefined;
+  /** When the peer last answered a heartbeat, in ms since the epoch; 0 for never. */
+  readonly answeredAt: number;
+}
+
+/**
+ * Bytes sent to a peer that nothing has shown to be read. Where the runtime tells what it holds, that counts; elsewhere
+ * half the bound asks the peer for a sign of life, and the sign shows that all before it was read.
+ */
+export class Backlog {
+  #bytes = 0;
+  #probe: { at: number; bytes: number } | undefined;
+
+  /** `bytes` more are about to be sent: go on, ask for a sign of life first, or give the peer up. */
+  add(bytes: number, reading: () => SocketReading, now: number): "ok" | "probe" | "slow" {
+    this.#bytes += bytes;
+    if (this.#bytes < BACKLOG_BYTES / 2) return "ok";
+    const { buffered, answeredAt } = reading();
+    if (buffered !== undefined) {
+      this.#bytes = buffered + bytes;
+      return this.#bytes > BACKLOG_BYTES ? "slow" : "ok";
+    }
+    if (this.#probe && answeredAt > this.#probe.at) {
+      this.#bytes -= this.#probe.bytes;
+      this.#probe = undefined;
+    }
+    if (this.#bytes > BACKLOG_BYTES) return "slow";
+    if (this.#probe || this.#bytes < BACKLOG_BYTES / 2) return "ok";
+    this.#probe = { at: now, bytes: this.#bytes };
+    return "probe";
+  }
+}

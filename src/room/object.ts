@@ -1,0 +1,323 @@
+/**
+ * The Durable Object: the only file of a room that touches sockets, the alarm and the clock. It turns what the runtime
+ * delivers into events, runs them in ticks (one transaction each), and performs the effects. It decides nothing.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { decode, encode } from "../protocol/codec.ts";
+import { codes, isRetryable, type CodeName } from "../protocol/codes.ts";
+import { PING, PONG } from "../protocol/frames.ts";
+import { openUpgrade } from "./admission.ts";
+import { closeQuietly } from "./close.ts";
+import { defineRoom, type RoomDefinition } from "./definition.ts";
+import { step } from "./engine.ts";
+import type { Effect, Result, RoomEvent } from "./events.ts";
+import { compose } from "./fanout.ts";
+import { createHandle, type RoomHandle } from "./handle.ts";
+import { Inbox, type Waiting } from "./inbox.ts";
+import { migrate } from "./schema.ts";
+import { pointerOf, RoomState, type Connection, type Pointer } from "./state.ts";
+
+/** How long a client that was told good-bye may take to close by itself; after that we do. */
+const BYE_GRACE = 2_000;
+/** When to try again after an alarm that failed as a whole. */
+const ALARM_RETRY = 30_000;
+
+const relay = defineRoom({});
+
+/** What a socket remembers while the room is out of memory. */
+type Attachment = Pointer & { readonly bye?: { readonly code: number; readonly reason: string } };
+
+/**
+ * A room. Bind a subclass in wrangler.toml as a SQLite-backed Durable Object and name the binding in `createApp`.
+ * Without a `definition` of its own it relays publications, signals and presence.
+ */
+export abstract class Room<Env = unknown> extends DurableObject<Env> {
+  readonly definition: RoomDefinition = relay;
+  readonly #inbox = new Inbox(
+    (batch) => this.#run(batch),
+    () => this.now(),
+  );
+  readonly #sockets = new Map<Connection, WebSocket>();
+  readonly #connections = new Map<WebSocket, Connection>();
+  /** The client's ends of sockets just accepted, until `fetch` hands them out. */
+  readonly #clientEnds = new Map<Connection, WebSocket>();
+  /** Sockets that were told good-bye and have not closed yet. */
+  readonly #leaving = new Map<WebSocket, { code: number; reason: string }>();
+  #state: RoomState | undefined;
+  #armed: number | undefined;
+  #closing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    migrate(ctx.storage, randomId());
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+    void ctx.blockConcurrencyWhile(async () => {
+      this.#armed = (await ctx.storage.getAlarm()) ?? undefined;
+    });
+  }
+
+  /** What server-side code can ask of this room; through a stub as `stub.room.publish(...)`. */
+  get room(): RoomHandle {
+    return createHandle(
+      (command) => this.#inbox.submit({ type: "command", command }),
+      () => this.now(),
+    );
+  }
+
+  /** The clock, in ms since the epoch. */
+  protected now(): number {
+    return Date.now();
+  }
+
+  /** Where errors of hooks and of the room itself go. Never holds a stack, a token or what a client sent. */
+  protected report(where: string, error: unknown): void {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const { kind, name } = this.#state?.name ?? { kind: "", name: "" };
+    console.error(JSON.stringify({ level: "error", where, kind, room: name, message }));
+  }
+
+  /** Opens a connection for our own Worker; anyone else is refused. */
+  override async fetch(request: Request): Promise<Response> {
+    const admission = openUpgrade(request);
+    if (!admission) return refusal({ ok: false, code: "forbidden" });
+    const result = await this.#inbox.submit({ type: "connect", admission, id: randomId() });
+    if (!result.ok) return refusal(result);
+    const client = this.#clientEnds.get(result.value as Connection);
+    this.#clientEnds.delete(result.value as Connection);
+    return client ? new Response(null, { status: 101, webSocket: client }) : refusal({ ok: false, code: "internal" });
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    this.#load();
+    const connection = this.#connections.get(socket);
+    if (!connection) return;
+    const { session, generation } = connection;
+    const frames = decode(message, this.definition.maxMessage);
+    // Waiting for the tick keeps the event open: an object with frames in its inbox must not be evicted.
+    await this.#inbox.submitAll(frames.map((frame) => ({ type: "frame", session, generation, frame })));
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
+    // Without an answer the peer's closing handshake never ends.
+    closeQuietly(socket, code, reason);
+    await this.#gone(socket);
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    closeQuietly(socket, codes.internal.close, "");
+    await this.#gone(socket);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#armed = undefined;
+    const answeredAt = (connection: Connection) => this.#answeredAt(this.#sockets.get(connection));
+    const result = await this.#inbox.submit({ type: "alarm", answeredAt });
+    // Throwing would be retried six times and then never again: whatever went wrong, there is a next alarm.
+    if (!result.ok) this.#arm(this.now() + ALARM_RETRY);
+  }
+
+  /** One tick: all waiting events in one transaction, then one message per socket. */
+  #run(batch: readonly Waiting[]): number {
+    const now = this.now();
+    const effects: Effect[] = [];
+    let state: RoomState;
+    let next = this.#armed;
+    try {
+      state = this.#load();
+      const lost = state.takeLost().map((event): Waiting => ({ event }));
+      this.ctx.storage.transactionSync(() => {
+        for (const waiting of [...lost, ...batch]) {
+          for (const effect of step(state, waiting.event, now)) {
+            if (effect.type === "result") waiting.result = effect.result;
+            else effects.push(effect);
+          }
+        }
+        state.log.commit((session) => state.sessions.get(session) !== undefined);
+        if (state.deadlinesChanged) next = state.nextAlarm();
+      });
+      this.#arm(next);
+    } catch (error) {
+      return this.#failed(batch, error);
+    }
+    try {
+      return this.#perform(state, effects);
+    } catch (error) {
+      // The tick is committed; whoever did not get its frames sees a gap and asks for them.
+      this.#state = undefined;
+      this.report("fan-out", error);
+      return 0;
+    } finally {
+      for (const waiting of batch) waiting.resolve?.(waiting.result ?? { ok: true });
+    }
+  }
+
+  /**
+   * The transaction was undone. Memory may be ahead of storage, so it goes; then each event has a tick of its own, so
+   * that only the one that cannot be done fails.
+   */
+  #failed(batch: readonly Waiting[], error: unknown): number {
+    this.#state = undefined;
+    if (batch.length > 1) return batch.reduce((cost, waiting) => cost + this.#run([waiting]), 0);
+    this.report("tick", error);
+    for (const { event, resolve } of batch) {
+      if (event.type === "frame") this.#tellFailure(event);
+      resolve?.({ ok: false, code: "internal" });
+    }
+    return 0;
+  }
+
+  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>): void {
+    const connection = this.#load().connection(session, generation);
+    const ref = "ref" in frame && frame.ref !== undefined ? { ref: frame.ref } : {};
+    const error = { code: "internal", message: codes.internal.text, retryable: isRetryable("internal") } as const;
+    if (connection) this.#send(connection, encode({ type: "error", ...error, ...ref }));
+  }
+
+  /** Does what a committed tick asks for. Returns how many sockets it wrote to. */
+  #perform(state: RoomState, effects: readonly Effect[]): number {
+    for (const effect of effects) {
+      if (effect.type === "accept") this.#accept(effect.connection);
+      else if (effect.type === "work") void this.#work(effect);
+      else if (effect.type === "report") this.report(effect.where, effect.error);
+    }
+    let sent = 0;
+    for (const { connection, text } of compose(state, effects)) {
+      sent++;
+      if (!this.#send(connection, text)) {
+        const { session, generation } = connection;
+        void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
+      }
+    }
+    state.log.settle();
+    for (const effect of effects) if (effect.type === "close") this.#dismiss(effect.connection, effect.code);
+    for (const connection of state.connections.values()) {
+      if (!connection.dirty) continue;
+      connection.dirty = false;
+      this.#sockets.get(connection)?.serializeAttachment(pointerOf(connection, state.log.head));
+    }
+    return sent;
+  }
+
+  #accept(connection: Connection): void {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    this.#sockets.set(connection, server);
+    this.#connections.set(server, connection);
+    this.#clientEnds.set(connection, client);
+  }
+
+  /** Sends, unless the socket is closing. `false` when its peer does not read. */
+  #send(connection: Connection, text: string): boolean {
+    const socket = this.#sockets.get(connection);
+    if (socket?.readyState !== WebSocket.OPEN) return true;
+    const reading = () => ({ buffered: bufferedAmount(socket), answeredAt: this.#answeredAt(socket) });
+    const verdict = connection.backlog.add(text.length, reading, this.now());
+    if (verdict === "slow") return false;
+    try {
+      socket.send(text);
+      if (verdict === "probe") socket.send(encode({ type: "heartbeat", offset: connection.fed, next: 0 }));
+    } catch {
+      // Closed this very moment. One socket must never stop the others; its own handler follows.
+    }
+    return true;
+  }
+
+  /** The client was told why: it closes, so that TCP ends at once, or we do after {@link BYE_GRACE}. */
+  #dismiss(connection: Connection, name: CodeName): void {
+    const socket = this.#sockets.get(connection);
+    if (!socket) return;
+    this.#detach(socket, connection);
+    const bye = { code: codes[name].close ?? codes.internal.close, reason: name };
+    socket.serializeAttachment({ ...pointerOf(connection, 0), bye } satisfies Attachment);
+    this.#leaving.set(socket, bye);
+    this.#closing ??= setTimeout(() => {
+      this.#closing = undefined;
+      for (const [left, { code, reason }] of this.#leaving) closeQuietly(left, code, reason);
+      this.#leaving.clear();
+    }, BYE_GRACE);
+  }
+
+  async #gone(socket: WebSocket): Promise<void> {
+    this.#load();
+    this.#leaving.delete(socket);
+    const connection = this.#connections.get(socket);
+    if (!connection) return;
+    this.#detach(socket, connection);
+    const { session, generation } = connection;
+    await this.#inbox.submit({ type: "drop", session, generation });
+  }
+
+  #detach(socket: WebSocket, connection: Connection): void {
+    this.#sockets.delete(connection);
+    this.#connections.delete(socket);
+  }
+
+  async #work({ work, then }: Extract<Effect, { type: "work" }>): Promise<void> {
+    let outcome: { ok: true; value: unknown } | { ok: false; error: unknown };
+    try {
+      outcome = { ok: true, value: await work() };
+    } catch (error) {
+      outcome = { ok: false, error };
+      if (!then) this.report("defer", error);
+    }
+    if (then) await this.#inbox.submit({ type: "deferred", outcome, then });
+  }
+
+  #answeredAt(socket: WebSocket | undefined): number {
+    return (socket && this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()) ?? 0;
+  }
+
+  #arm(next: number | undefined): void {
+    if (next === this.#armed) return;
+    this.#armed = next;
+    void (next === undefined ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(next));
+  }
+
+  /** The state, built from storage and sockets when this instance has none yet. */
+  #load(): RoomState {
+    if (this.#state) return this.#state;
+    const found = new Map<Pointer, WebSocket>();
+    for (const socket of this.ctx.getWebSockets()) {
+      const pointer = socket.deserializeAttachment() as Attachment | null;
+      if (pointer?.bye) closeQuietly(socket, pointer.bye.code, pointer.bye.reason);
+      else if (pointer && socket.readyState === WebSocket.OPEN) found.set(pointer, socket);
+    }
+    const state = new RoomState({
+      definition: this.definition,
+      sql: this.ctx.storage.sql,
+      atomic: (run) => this.ctx.storage.transactionSync(run),
+      pointers: [...found.keys()],
+      alarm: this.#armed,
+      now: this.now(),
+    });
+    this.#sockets.clear();
+    this.#connections.clear();
+    for (const [{ session, generation }, socket] of found) {
+      const connection = state.connection(session, generation);
+      if (connection) {
+        this.#sockets.set(connection, socket);
+        this.#connections.set(socket, connection);
+      } else {
+        // A socket of a session that storage does not know: it must come back and be told so.
+        closeQuietly(socket, codes.restarting.close, "restarting" satisfies CodeName);
+      }
+    }
+    this.#state = state;
+    return state;
+  }
+}
+
+/** How a room refuses an upgrade to the Worker, which tells the client in the way that this client can see. */
+function refusal({ code, message, retryAfter }: Extract<Result, { ok: false }>): Response {
+  return Response.json({ code, message, retryAfter }, { status: codes[code].http });
+}
+
+/** Newer runtimes tell what a socket holds; the types do, older runtimes do not. */
+function bufferedAmount(socket: WebSocket): number | undefined {
+  return (socket as { bufferedAmount?: number }).bufferedAmount;
+}
+
+/** 128 random bits, safe in a URL. */
+function randomId(): string {
+  return crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
+}

@@ -1,0 +1,84 @@
+/**
+ * The room's tables and their migrations, and the few facts about the room itself. Storage written by an older version
+ * is brought up step by step; storage written by a newer one is refused, because guessing would lose data.
+ */
+
+/** Version of the tables below. Raise it together with a new entry in {@link migrations}. */
+export const SCHEMA_VERSION = 1;
+
+/** migrations[n] brings storage from version n to n + 1. Never edit one that was released. */
+const migrations: readonly ((sql: SqlStorage) => void)[] = [
+  (sql) => {
+    // Every table is WITHOUT ROWID or has an INTEGER PRIMARY KEY: then one change is one row written on the bill.
+    sql.exec(`
+      CREATE TABLE edgerooms_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE edgerooms_sessions (
+        id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT, grants TEXT NOT NULL, request_id TEXT NOT NULL,
+        generation INTEGER NOT NULL, connected_at INTEGER NOT NULL, dropped_at INTEGER,
+        present INTEGER NOT NULL, expires INTEGER NOT NULL, data TEXT, data_at INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE edgerooms_log (
+        slot INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, at INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, addressed INTEGER NOT NULL, items TEXT NOT NULL, refs TEXT NOT NULL
+      );
+      CREATE TABLE edgerooms_jobs (
+        name TEXT PRIMARY KEY, due INTEGER NOT NULL, tries INTEGER NOT NULL, data TEXT NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE edgerooms_revoked (user TEXT PRIMARY KEY, before INTEGER NOT NULL) WITHOUT ROWID;
+    `);
+  },
+];
+
+/** The room's own durable facts. */
+export class Meta {
+  readonly #sql: SqlStorage;
+  readonly #values = new Map<string, string>();
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    for (const row of sql.exec<{ key: string; value: string }>("SELECT key, value FROM edgerooms_meta")) {
+      this.#values.set(row.key, row.value);
+    }
+  }
+
+  get(key: string): string | undefined {
+    return this.#values.get(key);
+  }
+
+  /** Writes one row, or none when the value is already there. */
+  set(key: string, value: string): void {
+    if (this.#values.get(key) === value) return;
+    this.#sql.exec("INSERT OR REPLACE INTO edgerooms_meta (key, value) VALUES (?, ?)", key, value);
+    this.#values.set(key, value);
+  }
+
+  delete(key: string): void {
+    if (this.#values.delete(key)) this.#sql.exec("DELETE FROM edgerooms_meta WHERE key = ?", key);
+  }
+}
+
+/**
+ * Makes sure the tables exist in this version. Reads one row when they do.
+ *
+ * @param epoch identity for a log that starts now; used only when the storage is new
+ * @throws Error when a newer version of edgerooms wrote the storage
+ */
+export function migrate(storage: DurableObjectStorage, epoch: string): void {
+  const { sql } = storage;
+  const exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'edgerooms_meta'").toArray().length > 0;
+  const found = exists
+    ? Number(sql.exec("SELECT value FROM edgerooms_meta WHERE key = 'schema'").toArray()[0]?.["value"] ?? 0)
+    : 0;
+  if (found === SCHEMA_VERSION) return;
+  if (!(found < SCHEMA_VERSION)) {
+    throw new Error(
+      `this room's storage has schema ${found}, newer than ${SCHEMA_VERSION}: deploy the newer edgerooms`,
+    );
+  }
+  storage.transactionSync(() => {
+    for (const migration of migrations.slice(found)) migration(sql);
+    const put = "INSERT OR REPLACE INTO edgerooms_meta (key, value) VALUES (?, ?)";
+    sql.exec(put, "schema", String(SCHEMA_VERSION));
+    if (found === 0) sql.exec(put, "epoch", epoch);
+  });
+}

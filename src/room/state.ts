@@ -1,0 +1,209 @@
+/**
+ * Everything a room knows while it is in memory: the stores that own the tables, and its connections. Storage is the
+ * truth; this can be thrown away between any two events and built again from the rows and the sockets' pointers.
+ */
+import type { Admission } from "./admission.ts";
+import { nextDeadline, type Beat } from "./deadlines.ts";
+import type { RoomDefinition } from "./definition.ts";
+import type { RoomEvent } from "./events.ts";
+import { Backlog, Credit, fullBucket, type Bucket } from "./flow.ts";
+import { Jobs } from "./jobs.ts";
+import { Log } from "./log.ts";
+import { Revocations } from "./revocations.ts";
+import { Meta } from "./schema.ts";
+import { Sessions, type Session } from "./sessions.ts";
+
+/** One live WebSocket of a session, as the engine knows it. */
+export interface Connection {
+  readonly session: string;
+  readonly user: string;
+  readonly generation: number;
+  /** When it opened, in ms since the epoch. */
+  readonly since: number;
+  /** Offset up to which it was sent everything it may see. Behind the log's head only while it lacks credit. */
+  fed: number;
+  /** Only for clients that acknowledge. */
+  credit: Credit | undefined;
+  readonly bucket: Bucket;
+  readonly backlog: Backlog;
+  /** Heartbeats in a row left unanswered. */
+  missed: number;
+  /** It lacked credit when presence changed: it needs the whole list once it has caught up. */
+  presenceStale: boolean;
+  /** What its {@link Pointer} says is out of date. */
+  dirty: boolean;
+}
+
+/** What survives of a connection with its socket while the room is out of memory. Kept small: storage is the truth. */
+export interface Pointer {
+  readonly session: string;
+  readonly generation: number;
+  readonly since: number;
+  readonly missed?: number;
+  readonly bucket?: Bucket;
+  readonly acked?: number;
+  /** Only while it is behind. */
+  readonly fed?: number;
+  readonly presenceStale?: boolean;
+}
+
+/** What a room is built from. */
+export interface Parts {
+  readonly definition: RoomDefinition;
+  readonly sql: SqlStorage;
+  /** Runs a function in a transaction that a throw undoes; may be nested. */
+  readonly atomic: <T>(run: () => T) => T;
+  /** What hibernated sockets point to. */
+  readonly pointers: readonly Pointer[];
+  /** When the alarm is set to ring; `undefined` when it is not set, or ringing. */
+  readonly alarm: number | undefined;
+  readonly now: number;
+}
+
+export class RoomState {
+  readonly definition: RoomDefinition;
+  readonly sql: SqlStorage;
+  readonly atomic: <T>(run: () => T) => T;
+  readonly meta: Meta;
+  readonly sessions: Sessions;
+  readonly log: Log;
+  readonly jobs: Jobs;
+  readonly revocations: Revocations;
+  /** Live connections by session. */
+  readonly connections = new Map<string, Connection>();
+  readonly epoch: string;
+  beat: Beat | undefined;
+  /** Whether anything happened since the last beat that storage may not show. */
+  active = false;
+  /** Whether something changed that {@link nextDeadline} looks at. */
+  deadlinesChanged = true;
+  #lost: readonly Session[];
+
+  constructor(parts: Parts) {
+    const { definition, sql, atomic, pointers, alarm, now } = parts;
+    this.definition = definition;
+    this.sql = sql;
+    this.atomic = atomic;
+    this.meta = new Meta(sql);
+    this.sessions = new Sessions(sql);
+    this.log = new Log(sql, definition.retain);
+    this.jobs = new Jobs(sql);
+    this.revocations = new Revocations(sql);
+    this.epoch = this.meta.get("epoch") ?? "";
+    for (const pointer of pointers) this.#restore(pointer, now);
+    this.#lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
+    if (this.connections.size > 0) {
+      const stored = this.#storedBeat();
+      const due = Math.max(stored.due, alarm ?? 0);
+      this.beat = { interval: stored.interval, due: due > 0 ? due : now };
+      // The alarm is ringing and nothing later is written down: it rings for the beat.
+      if (alarm === undefined && stored.due <= now) this.beat = { interval: stored.interval, due: now };
+    }
+  }
+
+  /** The kind and name of this room, as the first admission told them. */
+  get name(): { kind: string; name: string } {
+    return { kind: this.meta.get("kind") ?? "", name: this.meta.get("name") ?? "" };
+  }
+
+  /** The room takes no new connections before this moment; `undefined` when it is not draining. */
+  get drainingUntil(): number | undefined {
+    const until = this.meta.get("drain");
+    return until === undefined ? undefined : Number(until);
+  }
+
+  /** Drops that nobody told of: sessions that storage calls connected and that lost their socket in a reset. */
+  takeLost(): RoomEvent[] {
+    const lost = this.#lost;
+    this.#lost = [];
+    return lost.map(({ id, generation }) => ({ type: "drop", session: id, generation }));
+  }
+
+  /** The connection that sent something, unless a newer one replaced it or its session is over. */
+  connection(session: string, generation: number): Connection | undefined {
+    const connection = this.connections.get(session);
+    return connection?.generation === generation ? connection : undefined;
+  }
+
+  /** A session's new connection, not yet fed anything. */
+  connect(session: Session, admission: Admission, now: number): Connection {
+    const connection: Connection = {
+      session: session.id,
+      user: session.user,
+      generation: session.generation,
+      since: now,
+      fed: this.log.head,
+      credit: admission.credit ? new Credit(this.log.head) : undefined,
+      bucket: fullBucket(this.definition.rate, now),
+      backlog: new Backlog(),
+      missed: 0,
+      presenceStale: false,
+      dirty: true,
+    };
+    this.connections.set(session.id, connection);
+    const { every } = this.definition.heartbeat;
+    this.beat ??= { due: now + every, interval: every };
+    return connection;
+  }
+
+  /** The connection is no longer one of ours, whatever its socket still does. */
+  release(connection: Connection): void {
+    if (this.connections.get(connection.session) === connection) this.connections.delete(connection.session);
+    if (this.connections.size === 0) this.beat = undefined;
+  }
+
+  /**
+   * When the alarm must ring. Also writes the beat down where the alarm's own time does not tell it: then waking from
+   * storage finds it again, and a heartbeat that rings for itself costs no row but the alarm's.
+   */
+  nextAlarm(): number | undefined {
+    const { sessions, definition, beat } = this;
+    const next = nextDeadline(sessions.all(), definition, [beat?.due, this.drainingUntil, this.jobs.next]);
+    if (beat) {
+      const stored = this.#storedBeat();
+      const told = next === beat.due ? stored.due <= beat.due : stored.due === beat.due;
+      if (!told || stored.interval !== beat.interval) this.meta.set("beat", `${beat.due} ${beat.interval}`);
+    }
+    this.deadlinesChanged = false;
+    return next;
+  }
+
+  #storedBeat(): Beat {
+    const [due = 0, interval = this.definition.heartbeat.every] = this.meta.get("beat")?.split(" ").map(Number) ?? [];
+    return { due, interval };
+  }
+
+  #restore(pointer: Pointer, now: number): void {
+    const { session, generation, since, missed = 0, bucket, acked, presenceStale = false } = pointer;
+    const stored = this.sessions.get(session);
+    if (stored?.generation !== generation || stored.droppedAt !== null) return;
+    this.connections.set(session, {
+      session,
+      user: stored.user,
+      generation,
+      since,
+      fed: pointer.fed ?? this.log.head,
+      credit: acked === undefined ? undefined : new Credit(acked),
+      bucket: bucket ?? fullBucket(this.definition.rate, now),
+      backlog: new Backlog(),
+      missed,
+      presenceStale,
+      dirty: false,
+    });
+  }
+}
+
+/** What a connection's socket must remember. */
+export function pointerOf(connection: Connection, head: number): Pointer {
+  const { session, generation, since, missed, bucket, credit, fed, presenceStale } = connection;
+  return {
+    session,
+    generation,
+    since,
+    ...(missed > 0 && { missed }),
+    ...(bucket.tokens < 0 && { bucket }),
+    ...(credit && { acked: credit.acked }),
+    ...(fed < head && { fed }),
+    ...(presenceStale && { presenceStale }),
+  };
+}
