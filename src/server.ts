@@ -17,5 +17,4 @@ export {
   type RoomContext,
   type RoomDefinition,
 } from "./room/definition.ts";
-export type { RoomHandle } from "./room/handle.ts";
-export { Room } from "./room/object.ts";
+export { Room, type Present } from "./room/object.ts";

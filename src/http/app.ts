@@ -99,7 +99,7 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
     sealUpgrade({
       ...address,
       credentials,
-      requestId: c.get("requestId") as unknown as string,
+      requestId: c.get("requestId"),
       receivedAt: Date.now(),
       ...(resume && { resume }),
       credit: query.get("credit") === "1",
@@ -116,7 +116,7 @@ async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const session = typeof body === "object" && body !== null && "session" in body ? body.session : undefined;
   if (typeof session !== "string")
     return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.' });
-  const result = await passed.stub.room.refresh(session, passed.credentials);
+  const result = await passed.stub.refresh(session, passed.credentials);
   return result.ok ? c.json({ expires: result.expires }) : problem(c, result);
 }
 

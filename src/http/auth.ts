@@ -57,7 +57,7 @@ export function jwt(options: JwtOptions = {}): Authenticator {
   return {
     tokenInUrl,
     async verify(token, env) {
-      const keys = keysOf(options, env as Record<string, unknown>);
+      const keys = keysOf(options, env);
       if ("code" in keys) return keys;
       if (!token) return { code: "unauthorized", message: "There is no token." };
       const issuer = options.issuer ?? setting(env, "AUTH_ISSUER");

@@ -27,12 +27,12 @@ export function ring(
 function endDrain(state: RoomState, now: number, effects: Effect[]): void {
   const until = state.drainingUntil;
   if (until === undefined || until > now) return;
-  for (const connection of [...state.connections.values()]) disconnect(state, connection, "restarting", now, effects);
+  for (const connection of state.connections.values()) disconnect(state, connection, "restarting", now, effects);
   state.meta.delete("drain");
 }
 
 function endSessions(state: RoomState, now: number, effects: Effect[]): void {
-  for (const session of [...state.sessions.all()]) {
+  for (const session of state.sessions.all()) {
     if (sessionDeadline(session, state.definition) > now) continue;
     const connection = state.connections.get(session.id);
     if (connection) disconnect(state, connection, "token_expired", now, effects);
@@ -67,7 +67,7 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
   const { beat: current, definition } = state;
   if (!current || current.due > now) return;
   const previous = current.due - current.interval;
-  for (const connection of [...state.connections.values()]) {
+  for (const connection of state.connections.values()) {
     const count = missed(connection.missed, connection.since, answeredAt(connection), previous);
     if (count !== connection.missed) {
       connection.missed = count;

@@ -56,7 +56,7 @@ export function apply(state: RoomState, command: Command, now: number, effects: 
       state.deadlinesChanged = true;
       return { ok: true };
     case "defer":
-      effects.push({ type: "work", work: command.work, then: command.then });
+      effects.push({ type: "work", work: command.work, after: command.after });
       return { ok: true };
   }
 }

@@ -8,7 +8,7 @@ import type { Admission } from "./admission.ts";
 import { replay, reset, whyReset } from "./catchup.ts";
 import { applyAll } from "./commands.ts";
 import type { RoomDefinition } from "./definition.ts";
-import type { Command, Effect, Result } from "./events.ts";
+import type { Command, Effect, Refused, Result } from "./events.ts";
 import { runHook } from "./hooks.ts";
 import { isPresent, member, members, memberOf } from "./presence.ts";
 import type { Session } from "./sessions.ts";
@@ -75,7 +75,7 @@ function whyRefused(
   { credentials }: Admission,
   known: Session | undefined,
   now: number,
-): Extract<Result, { ok: false }> | undefined {
+): Refused | undefined {
   const { drainingUntil } = state;
   if (drainingUntil !== undefined) {
     return { ok: false, code: "draining", retryAfter: Math.max(1_000, drainingUntil - now) };
@@ -102,7 +102,7 @@ function askToJoin(state: RoomState, admission: Admission, session: string, now:
   const result = runHook(state, now, effects, "onJoin", (room) => onJoin(room, me));
   if (result.ok) return result;
   const { code, message, retryAfter } = result;
-  const refused: Extract<Result, { ok: false }> = {
+  const refused: Refused = {
     ok: false,
     code: code === "rejected" ? "forbidden" : code,
     ...(message !== undefined && { message }),

@@ -102,15 +102,15 @@ export interface Definition {
   rate?: { perSecond?: number; burst?: number };
 
   /** A user became present. A rejection refuses the connection with `forbidden`. */
-  onJoin?(room: RoomContext, me: Me): Rejection | void;
+  onJoin?: (room: RoomContext, me: Me) => Rejection | void;
   /** Sees, rewrites (by returning data) or rejects a publication. Returning nothing stores it unchanged. */
-  onPublish?(room: RoomContext, me: Me, data: Json): Json | Rejection | void;
+  onPublish?: (room: RoomContext, me: Me, data: Json) => Json | Rejection | void;
   /** A user is no longer present. */
-  onLeave?(room: RoomContext, member: Member): void;
+  onLeave?: (room: RoomContext, member: Member) => void;
   /** A timer set with `room.schedule` is due. A throw runs it again later: 2 s, 4 s, ... up to an hour apart. */
-  onTimer?(room: RoomContext, name: string, data: Json): void;
+  onTimer?: (room: RoomContext, name: string, data: Json) => void;
   /** The state a client starts from when it cannot resume. Default: the last 50 publications it may see. */
-  snapshot?(room: RoomContext, me: Me): Json;
+  snapshot?: (room: RoomContext, me: Me) => Json;
   methods?: Readonly<Record<string, Method>>;
 }
 
@@ -145,7 +145,6 @@ export function defineRoom(definition: Definition): RoomDefinition {
   const idle = toMs(heartbeat.idle ?? Math.max(240_000, every), "heartbeat.idle");
   if (idle < every) throw new RangeError("heartbeat.idle must not be shorter than heartbeat.every");
   const resumeWindow = toMs(definition.resumeWindow ?? "1h", "resumeWindow");
-  const { onJoin, onPublish, onLeave, onTimer, snapshot } = definition;
   return {
     resumeWindow,
     grace: Math.min(toMs(definition.grace ?? "10s", "grace"), resumeWindow),
@@ -157,13 +156,7 @@ export function defineRoom(definition: Definition): RoomDefinition {
       perSecond: positive(rate.perSecond ?? 50, "rate.perSecond"),
       burst: integer(rate.burst ?? 100, "rate.burst", 1, 1_000_000),
     },
-    hooks: {
-      ...(onJoin && { onJoin }),
-      ...(onPublish && { onPublish }),
-      ...(onLeave && { onLeave }),
-      ...(onTimer && { onTimer }),
-      ...(snapshot && { snapshot }),
-    },
+    hooks: definition,
     methods: new Map(Object.entries(methods)),
   };
 }

@@ -49,7 +49,7 @@ export function step(state: RoomState, event: RoomEvent, now: number): Effect[] 
       effects.push({ type: "result", result: apply(state, event.command, now, effects) });
       break;
     case "deferred": {
-      const result = runHook(state, now, effects, "defer", (room) => event.then(room, event.outcome));
+      const result = runHook(state, now, effects, "defer", (room) => event.after(room, event.outcome));
       if (result.ok) applyAll(state, result.commands, now, effects);
       break;
     }

@@ -20,7 +20,7 @@ export type Command =
   | {
       readonly type: "defer";
       readonly work: () => Promise<unknown>;
-      readonly then: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
+      readonly after: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
     };
 
 /** One thing that happened. Applied wholly or not at all. */
@@ -42,13 +42,22 @@ export type RoomEvent =
   | {
       readonly type: "deferred";
       readonly outcome: Outcome<unknown>;
-      readonly then: (room: RoomContext, outcome: Outcome<unknown>) => void;
+      readonly after: (room: RoomContext, outcome: Outcome<unknown>) => void;
     };
 
+/** Why something asked for was not done. */
+export interface Refused {
+  readonly ok: false;
+  readonly code: CodeName;
+  readonly message?: string;
+  readonly retryAfter?: number;
+}
+
 /** What became of a connect or a command, for whoever waits for it. */
-export type Result =
-  | { readonly ok: true; readonly value?: unknown }
-  | { readonly ok: false; readonly code: CodeName; readonly message?: string; readonly retryAfter?: number };
+export type Result = { readonly ok: true; readonly value?: unknown } | Refused;
+
+/** What came of a token refresh. */
+export type Refreshed = { readonly ok: true; readonly expires: number } | Refused;
 
 /** What the shell is to do. Text is encoded frames. */
 export type Effect =
@@ -69,7 +78,7 @@ export type Effect =
   | {
       readonly type: "work";
       readonly work: () => Promise<unknown>;
-      readonly then: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
+      readonly after: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
     }
   /** Something went wrong that a developer must learn of. */
   | { readonly type: "report"; readonly where: string; readonly error: unknown };

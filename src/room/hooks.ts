@@ -105,12 +105,9 @@ class HookContext implements RoomContext {
   }
 
   defer<T>(work: () => Promise<T>, then?: (room: RoomContext, outcome: Outcome<T>) => void): void {
-    // Sound: `then` only ever gets what this `work` resolved to.
-    this.#ask({
-      type: "defer",
-      work,
-      then: then as ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined,
-    });
+    // Sound: it only ever gets what this `work` resolved to.
+    const after = then as ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
+    this.#ask({ type: "defer", work, after });
   }
 
   /** After its hook a context is dead: asking it later would change the room outside of any transaction. */

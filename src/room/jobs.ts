@@ -34,7 +34,7 @@ export class Jobs {
   due(now: number): Job[] {
     return [...this.#jobs.values()]
       .filter((job) => job.due <= now)
-      .sort((a, b) => a.due - b.due || (a.name < b.name ? -1 : 1));
+      .toSorted((a, b) => a.due - b.due || (a.name < b.name ? -1 : 1));
   }
 
   /** Sets a timer, or moves the one of that name. One row written. */

@@ -191,14 +191,14 @@ export class Log {
       newest.push(publication);
       return true;
     };
-    for (const item of this.#staged.toReversed()) if (!take(item.publication, item.bytes)) return newest.reverse();
+    for (const item of this.#staged.toReversed()) if (!take(item.publication, item.bytes)) return newest.toReversed();
     for (const segment of this.#segments.toReversed()) {
       const average = segment.bytes / (segment.last - segment.first + 1);
-      for (const publication of this.#load(segment).reverse()) {
-        if (!take(publication, average)) return newest.reverse();
+      for (const publication of this.#load(segment).toReversed()) {
+        if (!take(publication, average)) return newest.toReversed();
       }
     }
-    return newest.reverse();
+    return newest.toReversed();
   }
 
   /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */

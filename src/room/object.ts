@@ -5,14 +5,13 @@
 import { DurableObject } from "cloudflare:workers";
 import { decode, encode } from "../protocol/codec.ts";
 import { codes, isRetryable, type CodeName } from "../protocol/codes.ts";
-import { PING, PONG } from "../protocol/frames.ts";
-import { openUpgrade } from "./admission.ts";
+import { PING, PONG, type Json, type Member } from "../protocol/frames.ts";
+import { openUpgrade, type Credentials } from "./admission.ts";
 import { closeQuietly } from "./close.ts";
-import { defineRoom, type RoomDefinition } from "./definition.ts";
+import { defineRoom, toMs, type Duration, type RoomDefinition } from "./definition.ts";
 import { step } from "./engine.ts";
-import type { Effect, Result, RoomEvent } from "./events.ts";
+import type { Command, Effect, Refreshed, Refused, RoomEvent } from "./events.ts";
 import { compose } from "./fanout.ts";
-import { createHandle, type RoomHandle } from "./handle.ts";
 import { Inbox, type Waiting } from "./inbox.ts";
 import { migrate } from "./schema.ts";
 import { pointerOf, RoomState, type Connection, type Pointer } from "./state.ts";
@@ -23,6 +22,12 @@ const BYE_GRACE = 2_000;
 const ALARM_RETRY = 30_000;
 
 const relay = defineRoom({});
+
+/**
+ * A {@link Member} as it crosses RPC, whose types cannot carry the endless recursion of {@link Json}.
+ * `data` is JSON all the same.
+ */
+export type Present = Omit<Member, "data"> & { readonly data?: object | string | number | boolean | null };
 
 /** What a socket remembers while the room is out of memory. */
 type Attachment = Pointer & { readonly bye?: { readonly code: number; readonly reason: string } };
@@ -56,12 +61,40 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     });
   }
 
-  /** What server-side code can ask of this room; through a stub as `stub.room.publish(...)`. */
-  get room(): RoomHandle {
-    return createHandle(
-      (command) => this.#inbox.submit({ type: "command", command }),
-      () => this.now(),
-    );
+  /** Publishes in the room's own name. Rejects when the data is larger than 1 MiB. */
+  async publish(data: Json, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
+    return this.#ask({ type: "publish", data, ...options });
+  }
+
+  /** Sends to whoever is connected now; never stored. */
+  async signal(data: Json, options: { to?: readonly string[] } = {}): Promise<void> {
+    await this.#ask({ type: "signal", data, ...options });
+  }
+
+  /** Who is here, by id. */
+  async members(): Promise<Present[]> {
+    return this.#ask({ type: "members" });
+  }
+
+  /** Ends every session of a user. The same token may join again: to prevent that, {@link Room.revoke}. */
+  async kick(user: string): Promise<{ sessions: number }> {
+    return this.#ask({ type: "kick", user });
+  }
+
+  /** Ends every session of a user and refuses tokens issued before now. */
+  async revoke(user: string): Promise<{ sessions: number }> {
+    return this.#ask({ type: "revoke", user, before: this.now() });
+  }
+
+  /** Takes no new connections, tells everyone to go, and closes who is left after `within` (default "30s"). */
+  async drain(within: Duration = "30s"): Promise<{ until: number; connections: number }> {
+    return this.#ask({ type: "drain", within: toMs(within, "drain") });
+  }
+
+  /** A session's next token, verified by the caller. The connection lives on with what this token allows. */
+  async refresh(session: string, credentials: Credentials): Promise<Refreshed> {
+    const result = await this.#inbox.submit({ type: "command", command: { type: "refresh", session, credentials } });
+    return result.ok ? { ok: true, expires: credentials.expires } : result;
   }
 
   /** The clock, in ms since the epoch. */
@@ -109,11 +142,19 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
+    // The moment it was set for tells a state that is built now whether the beat is due.
+    this.#load();
     this.#armed = undefined;
     const answeredAt = (connection: Connection) => this.#answeredAt(this.#sockets.get(connection));
     const result = await this.#inbox.submit({ type: "alarm", answeredAt });
     // Throwing would be retried six times and then never again: whatever went wrong, there is a next alarm.
     if (!result.ok) this.#arm(this.now() + ALARM_RETRY);
+  }
+
+  async #ask<T>(command: Command): Promise<T> {
+    const result = await this.#inbox.submit({ type: "command", command });
+    if (result.ok) return result.value as T;
+    throw new Error(result.message ?? result.code);
   }
 
   /** One tick: all waiting events in one transaction, then one message per socket. */
@@ -230,7 +271,8 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     const bye = { code: codes[name].close ?? codes.internal.close, reason: name };
     socket.serializeAttachment({ ...pointerOf(connection, 0), bye } satisfies Attachment);
     this.#leaving.set(socket, bye);
-    this.#closing ??= setTimeout(() => {
+    if (this.#closing !== undefined) return;
+    this.#closing = setTimeout(() => {
       this.#closing = undefined;
       for (const [left, { code, reason }] of this.#leaving) closeQuietly(left, code, reason);
       this.#leaving.clear();
@@ -240,10 +282,17 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   async #gone(socket: WebSocket): Promise<void> {
     this.#load();
     this.#leaving.delete(socket);
+    if (this.#leaving.size === 0) {
+      // A timer keeps the object in memory.
+      clearTimeout(this.#closing);
+      this.#closing = undefined;
+    }
     const connection = this.#connections.get(socket);
-    if (!connection) return;
-    this.#detach(socket, connection);
-    const { session, generation } = connection;
+    if (connection) this.#detach(socket, connection);
+    // From the attachment: a room that wakes for this very close does not count the socket as a connection any more.
+    const pointer = socket.deserializeAttachment() as Attachment | null;
+    if (!pointer || pointer.bye) return;
+    const { session, generation } = pointer;
     await this.#inbox.submit({ type: "drop", session, generation });
   }
 
@@ -252,15 +301,15 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     this.#connections.delete(socket);
   }
 
-  async #work({ work, then }: Extract<Effect, { type: "work" }>): Promise<void> {
+  async #work({ work, after }: Extract<Effect, { type: "work" }>): Promise<void> {
     let outcome: { ok: true; value: unknown } | { ok: false; error: unknown };
     try {
       outcome = { ok: true, value: await work() };
     } catch (error) {
       outcome = { ok: false, error };
-      if (!then) this.report("defer", error);
+      if (!after) this.report("defer", error);
     }
-    if (then) await this.#inbox.submit({ type: "deferred", outcome, then });
+    if (after) await this.#inbox.submit({ type: "deferred", outcome, after });
   }
 
   #answeredAt(socket: WebSocket | undefined): number {
@@ -308,7 +357,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 }
 
 /** How a room refuses an upgrade to the Worker, which tells the client in the way that this client can see. */
-function refusal({ code, message, retryAfter }: Extract<Result, { ok: false }>): Response {
+function refusal({ code, message, retryAfter }: Refused): Response {
   return Response.json({ code, message, retryAfter }, { status: codes[code].http });
 }
 

@@ -34,5 +34,5 @@ export function member(sessions: Sessions, user: string): Member {
 
 /** Everyone who is here, by id: an order that waking from storage cannot change. */
 export function members(sessions: Sessions): Member[] {
-  return [...sessions.presentUsers()].sort().map((user) => member(sessions, user));
+  return [...sessions.presentUsers()].toSorted().map((user) => member(sessions, user));
 }

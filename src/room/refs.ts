@@ -59,7 +59,7 @@ export class RefMemory {
     for (let i = list.length - WIDTH; i >= 0 && (list[i + 1] ?? 0) > offset; i -= WIDTH) {
       found.push({ ref: list[i] ?? 0, ...this.#at(list, i) });
     }
-    return found.reverse();
+    return found.toReversed();
   }
 
   /** The session is over. */
@@ -100,7 +100,7 @@ export class RefMemory {
     if (!this.#unsorted.delete(session)) return list;
     const entries: number[][] = [];
     for (let i = 0; i < list.length; i += WIDTH) entries.push(list.slice(i, i + WIDTH));
-    const sorted = entries.sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0)).flat();
+    const sorted = entries.toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0)).flat();
     this.#lists.set(session, sorted);
     return sorted;
   }

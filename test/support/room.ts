@@ -1,0 +1,94 @@
+/** What tests do to a room from outside: evict it, abort it, ring its alarm, look at its storage, move its clock. */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { vi } from "vitest";
+import type { Room } from "../../src/room/object.ts";
+import { clocks, reports } from "./worker.ts";
+
+const bindings = { relay: env.RELAY, chat: env.CHAT, small: env.SMALL, beat: env.BEAT } as const;
+let made = 0;
+
+/** A room that no other test has. */
+export class TestedRoom {
+  readonly kind: keyof typeof bindings;
+  readonly name = `r${++made}-${crypto.randomUUID().slice(0, 8)}`;
+
+  constructor(kind: keyof typeof bindings = "relay") {
+    this.kind = kind;
+  }
+
+  /** `kind/name`, as in the URL. */
+  get path(): string {
+    return `${this.kind}/${this.name}`;
+  }
+
+  get stub(): DurableObjectStub<Room> {
+    return (bindings[this.kind] as DurableObjectNamespace<Room>).getByName(this.name);
+  }
+
+  /** Out of memory, sockets hibernating. Nothing when it is out already. */
+  async evict(): Promise<void> {
+    await evictDurableObject(this.stub).catch((error: unknown) => {
+      if (!String(error).includes("not currently running")) throw error;
+    });
+  }
+
+  /** Whether the object is in memory; evicts it to find out. */
+  async wasAwake(): Promise<boolean> {
+    return evictDurableObject(this.stub).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Killed: every socket is gone and no handler runs. */
+  async abort(): Promise<void> {
+    await runInDurableObject(this.stub, (_room, state) => state.abort("killed by a test")).catch(() => undefined);
+  }
+
+  /** Runs the alarm if one is set. */
+  async ring(): Promise<boolean> {
+    return runDurableObjectAlarm(this.stub);
+  }
+
+  async alarm(): Promise<number | null> {
+    return runInDurableObject(this.stub, (_room, state) => state.storage.getAlarm());
+  }
+
+  /** Rows of a query in the room's own storage. */
+  async sql(query: string, ...values: SqlStorageValue[]): Promise<Record<string, SqlStorageValue>[]> {
+    return runInDurableObject(this.stub, (_room, state) => state.storage.sql.exec(query, ...values).toArray());
+  }
+
+  /** Rows written to this storage since the object was loaded, alarms included. */
+  async rowsWritten(): Promise<number> {
+    const [row] = await this.sql("SELECT total_changes() AS n");
+    return Number(row?.["n"]);
+  }
+
+  /** Waits until storage says that a session lost its connection; a client sees its close answered before that. */
+  async dropped(session: string): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        const rows = await this.sql("SELECT dropped_at FROM edgerooms_sessions WHERE id = ?", session);
+        if (rows[0]?.["dropped_at"] === null) throw new Error(`session ${session} is still connected`);
+      },
+      { timeout: 4_000, interval: 2 },
+    );
+  }
+
+  /** Stops the room's clock at `now` (default: the present). */
+  stopClock(now = Date.now()): void {
+    clocks.set(this.name, now);
+  }
+
+  /** Moves a stopped clock and rings the alarm. */
+  async pass(ms: number): Promise<void> {
+    clocks.set(this.name, (clocks.get(this.name) ?? Date.now()) + ms);
+    await this.ring();
+  }
+
+  get reports(): string[] {
+    return reports.get(this.name) ?? [];
+  }
+}

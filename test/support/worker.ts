@@ -1,0 +1,112 @@
+/** The Worker under test: the real app over rooms whose clock a test can move. Nothing else of them differs. */
+import { createApp } from "../../src/http/app.ts";
+import { defineRoom, reject, type Json } from "../../src/server.ts";
+import { Room } from "../../src/room/object.ts";
+
+export interface Env {
+  AUTH_SECRET: string;
+  RELAY: DurableObjectNamespace<RelayRoom>;
+  CHAT: DurableObjectNamespace<ChatRoom>;
+  SMALL: DurableObjectNamespace<SmallRoom>;
+  BEAT: DurableObjectNamespace<BeatRoom>;
+}
+
+/** Clocks that a test stopped, by room name. They survive an eviction, as real time does. */
+export const clocks = new Map<string, number>();
+/** What rooms reported, by room name. */
+export const reports = new Map<string, string[]>();
+
+abstract class TestRoom extends Room<Env> {
+  protected override now(): number {
+    return clocks.get(this.ctx.id.name ?? "") ?? Date.now();
+  }
+
+  protected override report(where: string, error: unknown): void {
+    const name = this.ctx.id.name ?? "";
+    reports.set(name, [...(reports.get(name) ?? []), `${where}: ${String(error)}`]);
+  }
+}
+
+/** The default room. */
+export class RelayRoom extends TestRoom {}
+
+/** Uses every hook. */
+export class ChatRoom extends TestRoom {
+  override readonly definition = defineRoom({
+    maxConnections: 4,
+    onJoin(room, me) {
+      if (me.id === "unwanted") return reject("not you");
+      note(room.sql, `join ${me.id}`);
+      return undefined;
+    },
+    onLeave(room, member) {
+      note(room.sql, `leave ${member.id}`);
+    },
+    onPublish(room, me, data) {
+      note(room.sql, `publish ${me.id}`);
+      if (data === "reject") return reject("no such words here");
+      if (data === "throw") throw new Error("hook broke: secret-of-the-hook");
+      if (data === "shout") return "SHOUT";
+      if (data === "echo") room.publish("echoed");
+      if (data === "loop") {
+        const loop: unknown[] = [];
+        loop.push(loop);
+        return loop as Json;
+      }
+      if (data === "fetch") {
+        room.defer(
+          () => Promise.resolve("fetched"),
+          (later, outcome) => later.publish(outcome.ok ? outcome.value : "failed"),
+        );
+      }
+      return undefined;
+    },
+    onTimer(room, name, data) {
+      note(room.sql, `timer ${name}`);
+      if (name === "broken") throw new Error("timer broke");
+      room.publish({ timer: name, data });
+    },
+    snapshot(room) {
+      return { notes: notes(room.sql).length };
+    },
+    methods: {
+      add: (_room, _me, args) => (Array.isArray(args) ? args.reduce<number>((a, b) => a + Number(b), 0) : null),
+      who: (_room, me) => ({ id: me.id, requestId: me.requestId, connectedAt: me.connectedAt }),
+      remind(room, _me, args) {
+        const { name, after } = args as { name: string; after: number };
+        room.schedule(name, room.now + after, "data");
+      },
+      fail: () => {
+        throw new Error("method broke: secret-of-the-method");
+      },
+      refuse: () => reject("not today", "2s"),
+      notes: (room) => notes(room.sql),
+      async: (() => Promise.resolve(1)) as never,
+    },
+  });
+}
+
+/** Forgets soon, so that resets are near. */
+export class SmallRoom extends TestRoom {
+  override readonly definition = defineRoom({ retain: 5, maxMessage: 2_048, rate: { perSecond: 1_000, burst: 5_000 } });
+}
+
+/** Beats fast enough to watch. */
+export class BeatRoom extends TestRoom {
+  override readonly definition = defineRoom({ heartbeat: { every: 100, idle: 800, misses: 3 }, grace: 50 });
+}
+
+function note(sql: SqlStorage, text: string): void {
+  sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)");
+  sql.exec("INSERT INTO notes (text) VALUES (?)", text);
+}
+
+function notes(sql: SqlStorage): string[] {
+  sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)");
+  return sql
+    .exec("SELECT text FROM notes ORDER BY id")
+    .toArray()
+    .map((row) => String(row["text"]));
+}
+
+export default createApp<Env>({ rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", beat: "BEAT" } });
