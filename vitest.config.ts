@@ -1,12 +1,20 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
+const { MODEL_SEED, MODEL_SCHEDULES } = process.env;
+
 export default defineConfig({
   test: {
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./test/support/wrangler.toml" } })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./test/support/wrangler.toml" },
+            // See test/model: one seed to reproduce, or how many schedules to try.
+            miniflare: { bindings: { MODEL_SEED: MODEL_SEED ?? "", MODEL_SCHEDULES: MODEL_SCHEDULES ?? "500" } },
+          }),
+        ],
         test: {
           name: "workerd",
           include: ["test/workerd/**/*.test.ts", "test/model/**/*.test.ts"],

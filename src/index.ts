@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { createApp } from "./http/app.ts";
 import { devTokens, type DevEnv } from "./http/dev.ts";
+import { problem } from "./http/problem.ts";
 import { Room } from "./room/object.ts";
 
 interface Env extends DevEnv {
@@ -22,5 +23,7 @@ app.route(
     origins: (env) => (env.ALLOWED_ORIGINS ?? "").split(",").map((origin) => origin.trim()),
   }),
 );
+
+app.notFound((c) => problem(c, { code: "not_found" }));
 
 export default app;

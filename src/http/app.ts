@@ -12,7 +12,7 @@ import type { Room } from "../room/object.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { grantsIn } from "./grants.ts";
 import { isAllowedOrigin } from "./origin.ts";
-import { accepted, bearerToken, isUpgrade, problem, refuseUpgrade, subprotocols, type Refusal } from "./problem.ts";
+import { accepted, bearerToken, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
 
 /** A room by its kind and name. */
 export interface RoomAddress {
@@ -67,7 +67,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
     console.error(JSON.stringify({ level: "error", where, requestId: c.get("requestId"), message: error.message }));
     return refuseUpgrade(c, { code: "internal" });
   });
-  app.notFound((c) => problem(c, { code: "not_found" }));
+  app.notFound((c) => refuseUpgrade(c, { code: "not_found" }));
   app.get("/healthz", (c) => c.json({ ok: true, protocol: SUBPROTOCOL }));
   for (const path of paths) {
     app.get(path, (c) => upgrade(c, gate));
@@ -88,12 +88,14 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
 
 async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const { raw } = c.req;
-  if (!isUpgrade(raw) || !subprotocols(raw).includes(SUBPROTOCOL)) return problem(c, { code: "wrong_protocol" });
+  if (!isUpgrade(raw)) return problem(c, { code: "wrong_protocol" });
   const query = new URL(c.req.url).searchParams;
   const resume = readResume(query);
   if (resume === null) return refuseUpgrade(c, { code: "bad_resume" });
   const passed = await gate.pass(c);
   if ("code" in passed) return refuseUpgrade(c, passed);
+  // Last: who looks with curl is told what is wrong with the token before what is wrong with curl.
+  if (!speaksOurs(raw)) return problem(c, { code: "wrong_protocol" });
   const { stub, address, credentials } = passed;
   const response = await stub.fetch(
     sealUpgrade({
@@ -163,7 +165,10 @@ class Gate<Env extends object> {
     const { claims, ...rest } = verified;
     const credentials = { ...rest, grants: grantsIn(claims["rooms"], address.kind, address.room) };
     const word = await this.#options.authorize?.(c, { ...credentials, claims }, address);
-    if (word === false) return undefined;
-    return typeof word === "object" ? word : credentials;
+    if (word === false || word === null) return undefined;
+    if (typeof word !== "object") return credentials;
+    // A caller spread into the answer has its claims in it. What a room has no name for stays here.
+    const { user, name, grants, issued, expires } = word;
+    return { user, ...(name !== undefined && { name }), grants, issued, expires };
   }
 }

@@ -85,10 +85,17 @@ function setting(env: object, name: string): string | undefined {
 
 function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | Refusal {
   const url = options.jwksUrl ?? setting(env, "AUTH_JWKS_URL");
-  if (url !== undefined) return { get: keySet(url).get, algorithms: KEY_SET_ALGORITHMS };
+  if (url !== undefined) {
+    if (!URL.canParse(url)) return misconfigured("needs an AUTH_JWKS_URL that is a URL");
+    return { get: keySet(url).get, algorithms: KEY_SET_ALGORITHMS };
+  }
   const secret = new TextEncoder().encode(options.secret ?? setting(env, "AUTH_SECRET") ?? "");
   if (secret.length >= MIN_SECRET_BYTES) return { get: () => secret, algorithms: SECRET_ALGORITHMS };
-  const what = secret.length === 0 ? "is not configured" : `needs an AUTH_SECRET of ${MIN_SECRET_BYTES} bytes or more`;
+  if (secret.length === 0) return misconfigured("is not configured");
+  return misconfigured(`needs an AUTH_SECRET of ${MIN_SECRET_BYTES} bytes or more`);
+}
+
+function misconfigured(what: string): Refusal {
   console.error(JSON.stringify({ level: "error", where: "auth", message: `authentication ${what}: all are refused` }));
   return { code: "unavailable", message: `Authentication ${what}.` };
 }
@@ -96,18 +103,21 @@ function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algor
 // What ends up in log lines and in front of other members: no control characters, no invisible direction changes.
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 
+/** The last moment a Date can be: JSON carries it, which is not so of the Infinity that `exp: 1e999` becomes. */
+const END_OF_TIME = 8.64e15;
+
 function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
-  const { sub = "", exp = 0, iat = 0 } = claims;
-  const { name } = claims;
-  if (sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
+  const { sub, name, exp = 0, iat = 0 } = claims;
+  // jose takes any JSON for a sub.
+  if (typeof sub !== "string" || sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
     return { code: "unauthorized", message: `sub must be 1 to ${MAX_USER_ID} printable characters.` };
   }
   const named = typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name);
   return {
     user: sub,
     ...(named && { name }),
-    issued: iat * 1_000,
-    expires: (exp + clockTolerance) * 1_000,
+    issued: Math.min(iat * 1_000, END_OF_TIME),
+    expires: Math.min((exp + clockTolerance) * 1_000, END_OF_TIME),
     claims,
   };
 }
@@ -125,52 +135,51 @@ class IssuerUnreachable extends Error {}
 
 /** How long a key set counts as fresh. A key withdrawn by the issuer is trusted no longer than this. */
 const FRESH = 600_000;
-/** Between fetches for a key id we do not know, and between tries while the issuer does not answer. */
+/** Between questions to the issuer, whether for a key id we do not know or because it did not answer. */
 const COOLDOWN = 30_000;
 const FETCH_TIMEOUT = 5_000;
 
-/** An issuer's keys. While the issuer is out of reach the last good set goes on, whatever its age. */
+/**
+ * An issuer's keys. While the issuer is out of reach the last good set goes on, whatever its age. Strangers choose key
+ * ids, and requests of a Worker cannot wait for each other's fetch: the moment of the question counts, not of the answer.
+ */
 class KeySet {
   readonly #remote: ReturnType<typeof createRemoteJWKSet>;
-  #failedAt = -Infinity;
+  #keys: JWTVerifyGetKey | undefined;
+  #askedAt = -Infinity;
+  #answer: "awaited" | "good" | "failed" = "awaited";
 
   constructor(url: string) {
-    this.#remote = createRemoteJWKSet(new URL(url), {
-      cacheMaxAge: FRESH,
-      cooldownDuration: COOLDOWN,
-      timeoutDuration: FETCH_TIMEOUT,
-    });
+    this.#remote = createRemoteJWKSet(new URL(url), { cacheMaxAge: FRESH, timeoutDuration: FETCH_TIMEOUT });
   }
 
   readonly get: JWTVerifyGetKey = async (header, token) => {
-    const failing = Date.now() - this.#failedAt < COOLDOWN;
-    if (!failing || this.#remote.fresh) {
-      try {
-        return await this.#remote(header, token);
-      } catch (error) {
-        if (isAboutTheToken(error)) throw error;
-        this.#failedAt = Date.now();
-      }
-    }
-    const stale = this.#remote.jwks();
-    if (!stale) throw new IssuerUnreachable();
+    if (!this.#remote.fresh) await this.#ask();
+    if (!this.#keys) throw new IssuerUnreachable();
     try {
-      return await createLocalJWKSet(stale)(header, token);
+      return await this.#keys(header, token);
     } catch (error) {
-      // It may be signed with a key that the issuer made since: only the issuer could tell.
-      if (error instanceof errors.JWKSNoMatchingKey) throw new IssuerUnreachable();
-      throw error;
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
     }
+    await this.#ask();
+    // It may be signed with a key that the issuer made since: only the issuer could tell.
+    if (this.#answer !== "good") throw new IssuerUnreachable();
+    return this.#keys(header, token);
   };
-}
 
-/** Whether the key set was there and the token does not fit it. Everything else is a failed fetch. */
-function isAboutTheToken(error: unknown): boolean {
-  return (
-    error instanceof errors.JWKSNoMatchingKey ||
-    error instanceof errors.JWKSMultipleMatchingKeys ||
-    error instanceof errors.JOSENotSupported
-  );
+  async #ask(): Promise<void> {
+    const canWait = this.#keys !== undefined || this.#answer === "failed";
+    if (canWait && Date.now() - this.#askedAt < COOLDOWN) return;
+    this.#askedAt = Date.now();
+    this.#answer = "awaited";
+    try {
+      await this.#remote.reload();
+      this.#keys = createLocalJWKSet(this.#remote.jwks() ?? { keys: [] });
+      this.#answer = "good";
+    } catch {
+      this.#answer = "failed";
+    }
+  }
 }
 
 /** One per address and isolate: the cache must outlive the request that filled it. */

@@ -38,8 +38,7 @@ export function problem(c: Context, { code, message, retryAfter }: Refusal): Res
  * protocol is accepted here, in the Worker, told why, and closed; no room wakes for it.
  */
 export function refuseUpgrade(c: Context, refusal: Refusal): Response {
-  const speaksOurs = isUpgrade(c.req.raw) && subprotocols(c.req.raw).includes(SUBPROTOCOL);
-  if (!speaksOurs) return problem(c, refusal);
+  if (!isUpgrade(c.req.raw) || !speaksOurs(c.req.raw)) return problem(c, refusal);
   const { code, retryAfter } = refusal;
   const close = codes[code].close ?? codes.internal.close;
   const { 0: client, 1: server } = new WebSocketPair();
@@ -56,11 +55,15 @@ export function accepted(client: WebSocket): Response {
 
 /** Whether a request asks for a WebSocket. */
 export function isUpgrade(request: Request): boolean {
-  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
-/** The subprotocols a client offered. */
-export function subprotocols(request: Request): string[] {
+/** Whether a client offered our subprotocol. */
+export function speaksOurs(request: Request): boolean {
+  return subprotocols(request).includes(SUBPROTOCOL);
+}
+
+function subprotocols(request: Request): string[] {
   const offered = request.headers.get("sec-websocket-protocol") ?? "";
   return offered.split(",").map((value) => value.trim());
 }

@@ -52,7 +52,12 @@ export const codes = {
   forbidden: { http: 403, close: 4403, next: "stop", text: "The token does not allow this." },
   not_found: { http: 404, close: 4404, next: "stop", text: "There is nothing at this address." },
   wrong_protocol: { http: 426, close: 4405, next: "stop", text: "Connect with a WebSocket that offers edgerooms.v1." },
-  bad_room: { http: 400, close: 4406, next: "stop", text: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ -" },
+  bad_room: {
+    http: 400,
+    close: 4406,
+    next: "stop",
+    text: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ - and neither . nor ..",
+  },
   bad_resume: { http: 400, close: 4407, next: "stop", text: "The resume request in the query is malformed." },
   replaced: { http: 409, close: 4409, next: "stop", text: "Another connection took over this session." },
   kicked: { http: 403, close: 4410, next: "stop", text: "An operator or the room removed this session." },

@@ -79,7 +79,8 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
   const next = nextBeat(current.interval, isBusy(state, previous), definition.heartbeat, now);
   state.beat = next;
   state.active = false;
-  effects.push({ type: "all", text: encode({ type: "heartbeat", offset: state.log.head, next: next.due - now }) });
+  // What this tick itself publishes follows in the same message: only what was before can have been missed.
+  effects.push({ type: "all", text: encode({ type: "heartbeat", offset: state.log.committed, next: next.due - now }) });
 }
 
 /** Whether anything happened since the previous beat; read from what is durable, because memory may be younger. */

@@ -15,6 +15,8 @@ export interface Waiting {
 const SPACING_PER_SOCKET = 0.06;
 /** And at most: what a person does not notice. */
 const MAX_SPACING = 50;
+/** After this many milliseconds without a tick the room is quiet, and an event has its tick at once. */
+const BUSY_FOR = 10;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
 
@@ -24,6 +26,7 @@ export class Inbox {
   #waiting: Waiting[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #quietUntil = 0;
+  #lastTick = 0;
   #running = false;
 
   /**
@@ -56,13 +59,17 @@ export class Inbox {
   #schedule(): void {
     // A tick's own effects may submit events; they wait for the end of the tick.
     if (this.#running || this.#timer !== undefined || this.#waiting.length === 0) return;
-    const wait = this.#quietUntil - this.#now();
-    if (wait <= 0) this.#tick();
+    const now = this.#now();
+    if (now - this.#lastTick > BUSY_FOR) this.#tick();
     else {
-      this.#timer = setTimeout(() => {
-        this.#timer = undefined;
-        this.#tick();
-      }, wait);
+      // Even a wait of 0 lets in what has arrived meanwhile: the room is busy, so something has.
+      this.#timer = setTimeout(
+        () => {
+          this.#timer = undefined;
+          this.#tick();
+        },
+        Math.max(0, this.#quietUntil - now),
+      );
     }
   }
 
@@ -72,7 +79,8 @@ export class Inbox {
     try {
       const sockets = this.#run(batch);
       // The clock stands still during an event in production, so the cost is estimated by count.
-      this.#quietUntil = this.#now() + Math.min(MAX_SPACING, Math.floor(sockets * SPACING_PER_SOCKET));
+      this.#lastTick = this.#now();
+      this.#quietUntil = this.#lastTick + Math.min(MAX_SPACING, Math.floor(sockets * SPACING_PER_SOCKET));
     } finally {
       this.#running = false;
     }

@@ -154,7 +154,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   async #ask<T>(command: Command): Promise<T> {
     const result = await this.#inbox.submit({ type: "command", command });
     if (result.ok) return result.value as T;
-    throw new Error(result.message ?? result.code);
+    throw new Error(result.message ?? codes[result.code].text);
   }
 
   /** One tick: all waiting events in one transaction, then one message per socket. */
@@ -256,7 +256,8 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     if (verdict === "slow") return false;
     try {
       socket.send(text);
-      if (verdict === "probe") socket.send(encode({ type: "heartbeat", offset: connection.fed, next: 0 }));
+      if (verdict === "probe")
+        socket.send(encode({ type: "heartbeat", offset: connection.fed, next: this.#nextBeat() }));
     } catch {
       // Closed this very moment. One socket must never stop the others; its own handler follows.
     }
@@ -314,6 +315,10 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   #answeredAt(socket: WebSocket | undefined): number {
     return (socket && this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()) ?? 0;
+  }
+
+  #nextBeat(): number {
+    return Math.max(0, (this.#state?.beat?.due ?? 0) - this.now());
   }
 
   #arm(next: number | undefined): void {

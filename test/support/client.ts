@@ -2,7 +2,7 @@
 import { env, exports } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { decodeServer } from "../../src/protocol/codec.ts";
-import { SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
+import { PING, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
 
@@ -53,6 +53,8 @@ export class Client {
   closed: { code: number; reason: string } | undefined;
   /** Set to leave a `bye` unanswered. */
   deaf = false;
+  /** Set to leave heartbeats unanswered. */
+  silent = false;
   readonly socket: WebSocket;
   #read = 0;
   #wake: (() => void)[] = [];
@@ -66,6 +68,7 @@ export class Client {
         this.frames.push(frame);
         // As the protocol asks: the client closes first.
         if (frame.type === "bye" && !this.deaf) socket.close(1000);
+        if (frame.type === "heartbeat" && !this.silent) socket.send(PING);
       }
       this.#notify();
     });

@@ -5,7 +5,7 @@ import { vi } from "vitest";
 import type { Room } from "../../src/room/object.ts";
 import { clocks, reports } from "./worker.ts";
 
-const bindings = { relay: env.RELAY, chat: env.CHAT, small: env.SMALL, beat: env.BEAT } as const;
+const bindings = { relay: env.RELAY, chat: env.CHAT, small: env.SMALL, fast: env.FAST, beat: env.BEAT } as const;
 let made = 0;
 
 /** A room that no other test has. */

@@ -5,9 +5,12 @@ import { Room } from "../../src/room/object.ts";
 
 export interface Env {
   AUTH_SECRET: string;
+  MODEL_SEED: string;
+  MODEL_SCHEDULES: string;
   RELAY: DurableObjectNamespace<RelayRoom>;
   CHAT: DurableObjectNamespace<ChatRoom>;
   SMALL: DurableObjectNamespace<SmallRoom>;
+  FAST: DurableObjectNamespace<FastRoom>;
   BEAT: DurableObjectNamespace<BeatRoom>;
 }
 
@@ -91,9 +94,14 @@ export class SmallRoom extends TestRoom {
   override readonly definition = defineRoom({ retain: 5, maxMessage: 2_048, rate: { perSecond: 1_000, burst: 5_000 } });
 }
 
+/** The default room for clients in a hurry. */
+export class FastRoom extends TestRoom {
+  override readonly definition = defineRoom({ rate: { perSecond: 1_000_000, burst: 1_000_000 } });
+}
+
 /** Beats fast enough to watch. */
 export class BeatRoom extends TestRoom {
-  override readonly definition = defineRoom({ heartbeat: { every: 100, idle: 800, misses: 3 }, grace: 50 });
+  override readonly definition = defineRoom({ heartbeat: { every: 100, idle: 400, misses: 3 }, grace: 50 });
 }
 
 function note(sql: SqlStorage, text: string): void {
@@ -109,4 +117,4 @@ function notes(sql: SqlStorage): string[] {
     .map((row) => String(row["text"]));
 }
 
-export default createApp<Env>({ rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", beat: "BEAT" } });
+export default createApp<Env>({ rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT" } });

@@ -1,0 +1,96 @@
+/** Tokens for trying things out: only in development, only for our own pages, and as good as any other. */
+import { Hono } from "hono";
+import { decodeJwt } from "jose";
+import { expect, it } from "vitest";
+import { env } from "cloudflare:workers";
+import { createApp } from "../../src/http/app.ts";
+import { devTokens, type DevEnv } from "../../src/http/dev.ts";
+import { enter, expectRefused, rooms, type Door } from "../support/door.ts";
+import { TestedRoom } from "../support/room.ts";
+import type { Env } from "../support/worker.ts";
+
+/** The composition of src/index.ts over the rooms of the tests. */
+function app(vars: Partial<DevEnv> = {}): Door {
+  const whole = new Hono<{ Bindings: DevEnv & Env }>();
+  whole.route("/", devTokens());
+  whole.route("/", createApp<Env>({ rooms }));
+  return async (request) => whole.fetch(request, { ...env, ENVIRONMENT: "development", ...vars });
+}
+
+async function ask(at: Door, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return at(new Request("http://edge.test/dev/token", { method: "POST", headers, body: text }));
+}
+
+async function tokenFor(at: Door, body: object, headers?: Record<string, string>): Promise<string> {
+  const response = await ask(at, body, headers);
+  expect(response.status).toBe(200);
+  return (await response.json<{ token: string }>()).token;
+}
+
+const path = () => `/rooms/${new TestedRoom().path}`;
+
+it("the token joins a room under the name that was asked for, for an hour", async () => {
+  const before = Date.now();
+  const token = await tokenFor(app(), { sub: "ann", name: "Ann" });
+  const { welcome } = await enter(app(), path(), { token });
+  expect(welcome).toMatchObject({ member: "ann", members: [{ id: "ann", name: "Ann" }] });
+  expect(Math.abs(welcome.expires - before - 3_600_000)).toBeLessThan(15_000);
+});
+
+it("the token has the grants and the time to live that were asked for", async () => {
+  const only = await tokenFor(app(), { sub: "ann", rooms: { "chat/*": ["join"] } });
+  await expectRefused(app(), path(), { token: only }, "forbidden");
+  await expectRefused(app(), path(), { token: await tokenFor(app(), { sub: "ann", ttl: -60 }) }, "token_expired");
+  const { iat = 0, exp } = decodeJwt(await tokenFor(app(), { sub: "ann", ttl: 86_400 }));
+  expect(exp).toBe(iat + 86_400);
+});
+
+it("the token has the issuer and the audience that are checked", async () => {
+  const vars = { AUTH_ISSUER: "https://id.test", AUTH_AUDIENCE: "rooms" };
+  const token = await tokenFor(app(vars), { sub: "ann" });
+  expect(decodeJwt(token)).toMatchObject({ iss: vars.AUTH_ISSUER, aud: vars.AUTH_AUDIENCE });
+  await enter(app(vars), path(), { token });
+});
+
+it("there are no such tokens anywhere but in development", async () => {
+  const elsewhere = [undefined, "", "production", "Development", "development2"] as const;
+  for (const ENVIRONMENT of elsewhere) {
+    const response = await ask(app({ ENVIRONMENT } as Partial<DevEnv>), { sub: "ann" });
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: "not_found" });
+  }
+  const keyless = await ask(app({ AUTH_SECRET: "" }), { sub: "ann" });
+  expect(keyless.status).toBe(404);
+  await keyless.body?.cancel();
+});
+
+it("a page of another origin gets none, one of our own does", async () => {
+  for (const origin of ["https://evil.test", "null", "", "http://edge.test:8787", "https://edge.test"]) {
+    const response = await ask(app(), { sub: "ann" }, { origin });
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({ code: "forbidden" });
+  }
+  await enter(app(), path(), { token: await tokenFor(app(), { sub: "ann" }, { origin: "http://edge.test" }) });
+});
+
+for (const body of [
+  "",
+  "nonsense",
+  "null",
+  "[]",
+  '"ann"',
+  {},
+  { sub: "" },
+  { sub: 5 },
+  { sub: "ann", ttl: "1h" },
+  { sub: "ann", ttl: 86_401 },
+  { sub: "ann", ttl: -86_401 },
+  { sub: "ann", ttl: null },
+]) {
+  it(`the body ${JSON.stringify(body)} is 400 and says what is wanted`, async () => {
+    const response = await ask(app(), body);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain("sub");
+  });
+}

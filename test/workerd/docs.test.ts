@@ -1,0 +1,79 @@
+/** The transcripts of docs/protocol.md: every scenario is run, and must say what the document says it says. */
+import { afterAll, expect, it, vi } from "vitest";
+import { decode } from "../../src/protocol/codec.ts";
+import { MAX_MESSAGE_BYTES } from "../../src/protocol/frames.ts";
+// @ts-expect-error Only the bundler knows `?raw`: the file as text.
+import raw from "../../docs/protocol.md?raw";
+import { Client } from "../support/client.ts";
+import { TestedRoom } from "../support/room.ts";
+import { Run, scenarios } from "../support/scenarios.ts";
+
+const doc = String(raw);
+
+/** Messages by who sent or got them, such as `ann >` and `ann <`, in their order. */
+type Said = Map<string, unknown[]>;
+
+const sent = new Map<Client, unknown[]>();
+const send = vi.spyOn(Client.prototype, "send").mockImplementation(function (this: Client, ...frames) {
+  const message = frames.length === 1 ? frames[0] : frames;
+  sent.set(this, [...(sent.get(this) ?? []), message]);
+  this.socket.send(JSON.stringify(message));
+});
+afterAll(() => send.mockRestore());
+
+/** The lines of a transcript that are frames. */
+function documented(name: string): Said {
+  const [, lines = ""] = new RegExp(`^### Transcript: ${name}\n+\`\`\`text\n(.*?)^\`\`\`$`, "ms").exec(doc) ?? [];
+  const said: Said = new Map();
+  // A line that begins with a blank goes on with the message of the line before.
+  for (const [, who = "", message = ""] of lines.replace(/\n +/g, "").matchAll(/^([\w-]+ [<>]) ([[{].*)$/gm)) {
+    said.set(who, [...(said.get(who) ?? []), JSON.parse(message)]);
+  }
+  return said;
+}
+
+/** What differs from run to run as names, in the order in which it comes up. */
+function comparable(said: Said): string {
+  const names = new Map<unknown, string>();
+  const ordered = [...said].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(
+    ordered,
+    (key, value: unknown) => {
+      if (key === "at" || key === "expires") return "a moment";
+      if (key !== "session" && key !== "epoch") return value;
+      if (!names.has(value)) names.set(value, `${key} ${names.size}`);
+      return names.get(value);
+    },
+    1,
+  );
+}
+
+it("the document has a transcript for every scenario, and no other", () => {
+  const names = [...doc.matchAll(/^### Transcript: (.+)$/gm)].map(([, name]) => name);
+  expect(names).toEqual(Object.keys(scenarios));
+});
+
+it.each(Object.entries(scenarios))("%s runs as its transcript says", async (name, play) => {
+  const room = new TestedRoom(name === "reset" ? "small" : "relay");
+  room.stopClock();
+  // What an event causes may still be on its way to those for whom the scenario does not wait.
+  const run = new Run(room, () => new Promise((resolve) => setTimeout(resolve, 5)));
+  await play(run);
+  const said: Said = new Map();
+  for (const [who, client] of run.clients) {
+    said.set(
+      `${who} <`,
+      client.messages.map((message): unknown => JSON.parse(message)),
+    );
+    if (sent.has(client)) said.set(`${who} >`, sent.get(client) ?? []);
+  }
+  expect(comparable(documented(name))).toBe(comparable(said));
+});
+
+it("what clients send in the transcripts is well-formed", () => {
+  const messages = Object.keys(scenarios).flatMap((name) => [...documented(name)]);
+  const texts = messages.flatMap(([who, said]) => (who.endsWith(">") ? said.map((one) => JSON.stringify(one)) : []));
+  expect(texts).not.toHaveLength(0);
+  const frames = texts.flatMap((text) => decode(text, MAX_MESSAGE_BYTES));
+  expect(frames.filter((frame) => frame.type === "malformed")).toEqual([]);
+});

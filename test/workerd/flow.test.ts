@@ -1,0 +1,83 @@
+/** Limits on what a connection may send, and on how many there are. */
+import { expect, it } from "vitest";
+import { Client, upgrade } from "../support/client.ts";
+import { TestedRoom } from "../support/room.ts";
+
+it("takes a burst, refuses what is over it with retryAfter, and takes more once time has passed", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  for (let ref = 1; ref <= 110; ref++) client.send({ type: "publish", ref, data: ref });
+  await client.until(() => client.of("error").length === 10);
+  expect(client.of("ack")).toHaveLength(100);
+  expect(client.of("error")[0]).toMatchObject({ ref: 101, code: "rate_limited", retryable: true, retryAfter: 20 });
+  expect(client.of("error")[9]).toMatchObject({ ref: 110, retryAfter: 200 });
+  await room.pass(1_000);
+  for (let ref = 111; ref <= 160; ref++) client.send({ type: "publish", ref, data: ref });
+  await client.until(() => client.of("error").length === 20);
+  expect(client.of("ack")).toHaveLength(140);
+  expect(client.closed).toBeUndefined();
+});
+
+it("counts every frame of an array, and a call's refusal is its reply", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  client.send(...Array.from({ length: 100 }, () => ({ type: "signal", data: 1 }) as const));
+  client.send({ type: "call", ref: 1, method: "x", data: null });
+  expect((await client.next("reply")).error).toMatchObject({ code: "rate_limited", retryAfter: 20 });
+});
+
+it("closes who goes on regardless, and remembers the debt across an eviction", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  client.send(...Array.from({ length: 150 }, () => ({ type: "signal", data: 1 }) as const));
+  await client.until(() => client.of("error").length === 50);
+  await room.evict();
+  client.send(...Array.from({ length: 51 }, () => ({ type: "signal", data: 1 }) as const));
+  expect(await client.next("bye")).toMatchObject({ code: 4100, reason: "rate_limited", retryAfter: 2_020 });
+  expect(client.of("error")).toHaveLength(100);
+});
+
+it("makes nonsense and syncs dearer than frames", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  for (let i = 0; i < 10; i++) client.socket.send("nonsense");
+  client.send({ type: "signal", data: 1 });
+  await client.until(() => client.of("error").length === 11);
+  expect(client.of("error").map((error) => error.code)).toEqual([
+    ...Array<string>(10).fill("bad_frame"),
+    "rate_limited",
+  ]);
+});
+
+it("refuses connections past the room's limit, but not one that takes over its own", async () => {
+  const room = new TestedRoom("chat");
+  const joined = [];
+  for (const user of ["a", "b", "c", "d"]) joined.push(await Client.join(room.path, { user }));
+  const plain = await upgrade(room.path, { user: "e" });
+  const refused = new Client(plain.webSocket as WebSocket);
+  expect(await refused.next("bye")).toEqual({ type: "bye", code: 4101, reason: "room_full", retryAfter: 30_000 });
+  const { session = "" } = joined[0]?.welcome ?? {};
+  const { welcome } = await Client.join(room.path, { user: "a", session });
+  expect(welcome.session).toBe(session);
+  expect(await joined[0]?.client.next("bye")).toMatchObject({ code: 4409, reason: "replaced" });
+  expect(await room.stub.members()).toHaveLength(4);
+});
+
+it("keeps at most ten dropped sessions of one user", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const sessions: string[] = [];
+  for (let i = 0; i < 13; i++) {
+    const { client, welcome } = await Client.join(room.path);
+    sessions.push(welcome.session);
+    await client.close();
+    await room.dropped(welcome.session);
+    await room.pass(1);
+  }
+  const kept = (await room.sql("SELECT id FROM edgerooms_sessions")).map((row) => row["id"]);
+  expect(new Set(kept)).toEqual(new Set(sessions.slice(3)));
+});

@@ -1,0 +1,217 @@
+/** Tokens signed with an issuer's keys: which count, how often the issuer is asked, and what happens while it is away. */
+import { SignJWT } from "jose";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { jwt } from "../../src/http/auth.ts";
+import { door, enter, expectBye, expectRefused, ours, outcome, type Door } from "../support/door.ts";
+import { Issuer, makeKey } from "../support/issuer.ts";
+import { TestedRoom } from "../support/room.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60_000;
+
+const path = () => `/rooms/${new TestedRoom().path}`;
+const byKeySet = ({ url }: Issuer, vars?: Record<string, string>): Door => door({ auth: jwt({ jwksUrl: url }) }, vars);
+const knock = async (at: Door, token: string) => outcome(await ours(at, path(), { token }));
+const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+for (const alg of ["RS256", "ES256", "EdDSA"] as const) {
+  it(`a token signed with ${alg} by a key of the set gets in`, async () => {
+    const key = await makeKey(alg);
+    const { welcome } = await enter(byKeySet(new Issuer(await makeKey(alg), key)), path(), { token: await key.sign() });
+    expect(welcome.member).toBe("ann");
+  });
+}
+
+it("the address may come from the environment, and a secret there counts no more", async () => {
+  const key = await makeKey();
+  const at = door({}, { AUTH_JWKS_URL: new Issuer(key).url });
+  expect(await knock(at, await key.sign())).toBe("welcome");
+  await expectRefused(at, path(), {}, "unauthorized");
+});
+
+it("one question serves many upgrades", async () => {
+  const key = await makeKey();
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
+  for (let i = 0; i < 5; i++) expect(await knock(at, await key.sign())).toBe("welcome");
+  const token = await key.sign();
+  expect(await Promise.all(Array.from({ length: 10 }, () => knock(at, token)))).toEqual(Array(10).fill("welcome"));
+  expect(await knock(byKeySet(issuer), token), "another app of the same isolate").toBe("welcome");
+  expect(issuer.asked).toBe(1);
+});
+
+it("many who come before the first answer all get in", async () => {
+  const key = await makeKey();
+  const at = byKeySet(new Issuer(key));
+  const token = await key.sign();
+  expect(await Promise.all(Array.from({ length: 10 }, () => knock(at, token)))).toEqual(Array(10).fill("welcome"));
+});
+
+it("a token signed with HS256 is refused, even with the public key for a secret", async () => {
+  const key = await makeKey("RS256");
+  const issuer = new Issuer(key);
+  const { kid = "", n = "" } = key.jwk;
+  for (const secret of [JSON.stringify(key.jwk), n, Uint8Array.fromBase64(n, { alphabet: "base64url" })]) {
+    const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : secret;
+    const token = await new SignJWT({ sub: "ann" })
+      .setProtectedHeader({ alg: "HS256", kid })
+      .setExpirationTime("1h")
+      .sign(bytes);
+    await expectRefused(byKeySet(issuer), path(), { token }, "unauthorized");
+  }
+  expect(issuer.asked).toBe(0);
+});
+
+it("a token is refused when a key of another issuer signed it under a known key id", async () => {
+  const [key, other] = [await makeKey(), await makeKey()];
+  const at = byKeySet(new Issuer({ ...key, jwk: { ...key.jwk, kid: other.jwk.kid ?? "" } }));
+  const problem = await expectRefused(at, path(), { token: await other.sign() }, "unauthorized");
+  expect(problem.detail).toBe("signature verification failed");
+});
+
+describe("a key id that is not in the set", () => {
+  it("is refused, and asked for once per cooldown however often and however many it comes", async () => {
+    const [key, stranger] = [await makeKey(), await makeKey()];
+    const issuer = new Issuer(key);
+    const at = byKeySet(issuer);
+    const token = await stranger.sign();
+    await expectRefused(at, path(), { token }, "unauthorized");
+    expect(issuer.asked, "the set is as new as can be").toBe(1);
+    for (const asked of [2, 3]) {
+      pass(31 * SECOND);
+      const answers = await Promise.all(Array.from({ length: 10 }, () => knock(at, token)));
+      expect(answers).toContain("unauthorized");
+      expect(answers).not.toContain("welcome");
+      pass(29 * SECOND);
+      await expectRefused(at, path(), { token }, "unauthorized");
+      expect(issuer.asked).toBe(asked);
+    }
+    expect(await knock(at, await key.sign())).toBe("welcome");
+  });
+
+  it("is good as soon as the issuer has it", async () => {
+    const [key, next] = [await makeKey(), await makeKey()];
+    const issuer = new Issuer(key);
+    const at = byKeySet(issuer);
+    expect(await knock(at, await key.sign())).toBe("welcome");
+    issuer.keys = [next];
+    pass(31 * SECOND);
+    expect(await knock(at, await next.sign())).toBe("welcome");
+    expect(await knock(at, await key.sign()), "the withdrawn one").toBe("unauthorized");
+    expect(issuer.asked).toBe(2);
+  });
+
+  it("is told to come later while the question about it is open, and others are not kept waiting", async () => {
+    const [key, next] = [await makeKey(), await makeKey()];
+    const issuer = new Issuer(key);
+    const at = byKeySet(issuer);
+    expect(await knock(at, await key.sign())).toBe("welcome");
+    pass(31 * SECOND);
+    const answer = Promise.withResolvers<Response>();
+    issuer.answer = () => answer.promise;
+    const first = knock(at, await next.sign());
+    await vi.waitFor(() => expect(issuer.asked).toBe(2));
+    expect(await knock(at, await next.sign())).toBe("unavailable");
+    expect(await knock(at, await key.sign())).toBe("welcome");
+    answer.resolve(Response.json({ keys: [next.jwk] }));
+    expect(await first).toBe("welcome");
+    expect(issuer.asked).toBe(2);
+  });
+});
+
+it("a key that the issuer withdrew is good for ten minutes and no longer", async () => {
+  const [key, next] = [await makeKey(), await makeKey()];
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
+  const token = await key.sign();
+  expect(await knock(at, token)).toBe("welcome");
+  issuer.keys = [next];
+  pass(10 * MINUTE - SECOND);
+  expect(await knock(at, token)).toBe("welcome");
+  expect(issuer.asked).toBe(1);
+  pass(SECOND);
+  expect(await knock(at, token)).toBe("unauthorized");
+  expect(issuer.asked).toBe(2);
+});
+
+const outages: Record<string, () => Response | Promise<Response>> = {
+  "cannot be reached": () => Promise.reject(new Error("no route to the issuer")),
+  "answers 500": () => new Response("down", { status: 500 }),
+  "sends us elsewhere": () => new Response(null, { status: 302, headers: { location: "https://elsewhere.test/" } }),
+  "answers with a page": () => new Response("<h1>Maintenance</h1>"),
+  "answers with JSON that is no key set": () => Response.json({ keys: "soon" }),
+};
+for (const [what, answer] of Object.entries(outages)) {
+  it(`an issuer that ${what} leaves its last good keys in force, is asked once per cooldown and recovers`, async () => {
+    const [key, next] = [await makeKey(), await makeKey()];
+    const issuer = new Issuer(key);
+    const at = byKeySet(issuer);
+    expect(await knock(at, await key.sign())).toBe("welcome");
+    issuer.answer = answer;
+    pass(11 * MINUTE);
+    for (const asked of [2, 3]) {
+      for (let i = 0; i < 3; i++) expect(await knock(at, await key.sign())).toBe("welcome");
+      await expectRefused(at, path(), { token: await next.sign() }, "unavailable");
+      expect(issuer.asked).toBe(asked);
+      pass(31 * SECOND);
+    }
+    issuer.answer = undefined;
+    issuer.keys = [next];
+    expect(await knock(at, await next.sign())).toBe("welcome");
+    expect(await knock(at, await key.sign()), "withdrawn meanwhile").toBe("unauthorized");
+    expect(issuer.asked).toBe(4);
+  });
+
+  it(`an issuer that ${what} from the start is unavailable, 503 or 4103, until it answers`, async () => {
+    const key = await makeKey();
+    const issuer = new Issuer(key);
+    issuer.answer = answer;
+    const at = byKeySet(issuer);
+    const token = await key.sign();
+    expect((await expectRefused(at, path(), { token }, "unavailable")).status).toBe(503);
+    expect((await expectBye(await ours(at, path(), { token }), "unavailable")).closed?.code).toBe(4103);
+    expect(issuer.asked).toBe(1);
+    issuer.answer = undefined;
+    expect(await knock(at, token), "within the cooldown").toBe("unavailable");
+    pass(30 * SECOND);
+    expect(await knock(at, token)).toBe("welcome");
+    expect(issuer.asked).toBe(2);
+  });
+}
+
+it("an unknown key id costs one question per cooldown also while the issuer is away and the set is fresh", async () => {
+  const [key, stranger] = [await makeKey(), await makeKey()];
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
+  expect(await knock(at, await key.sign())).toBe("welcome");
+  issuer.answer = outages["answers 500"];
+  pass(31 * SECOND);
+  for (let i = 0; i < 5; i++) expect(await knock(at, await stranger.sign())).toBe("unavailable");
+  expect(await knock(at, await key.sign())).toBe("welcome");
+  expect(issuer.asked).toBe(2);
+});
+
+it("nobody waits for an issuer that is slow to renew a set: the old one goes on meanwhile", async () => {
+  const key = await makeKey();
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
+  expect(await knock(at, await key.sign())).toBe("welcome");
+  pass(11 * MINUTE);
+  const answer = Promise.withResolvers<Response>();
+  issuer.answer = () => answer.promise;
+  const first = knock(at, await key.sign());
+  await vi.waitFor(() => expect(issuer.asked).toBe(2));
+  expect(await knock(at, await key.sign())).toBe("welcome");
+  answer.resolve(Response.json({ keys: [key.jwk] }));
+  expect(await first).toBe("welcome");
+  expect(issuer.asked).toBe(2);
+});

@@ -1,0 +1,108 @@
+/** One app in many places: short routes, under a path of a bigger app, and what every app has besides rooms. */
+import { env } from "cloudflare:workers";
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { logger } from "hono/logger";
+import { describe, expect, it, vi } from "vitest";
+import { createApp } from "../../src/http/app.ts";
+import { sign } from "../support/client.ts";
+import { door, enter, expectProblem, expectRefused, rooms, worker, type Door } from "../support/door.ts";
+import { TestedRoom } from "../support/room.ts";
+import type { Env } from "../support/worker.ts";
+
+const at =
+  (app: { fetch(request: Request, bindings: Env): Response | Promise<Response> }): Door =>
+  async (request) =>
+    app.fetch(request, env);
+
+async function refresh(through: Door, path: string, session: string): Promise<Response> {
+  const headers = { authorization: `Bearer ${await sign("ann")}`, "content-type": "application/json" };
+  return through(
+    new Request(`http://edge.test${path}`, { method: "POST", headers, body: JSON.stringify({ session }) }),
+  );
+}
+
+it("an app without a kind of room is refused when it is made", () => {
+  expect(() => createApp({ rooms: {} })).toThrow(TypeError);
+});
+
+it("health is answered to anyone, and says the protocol", async () => {
+  const response = await worker(new Request("http://edge.test/healthz"));
+  expect(response.status).toBe(200);
+  expect(await response.json()).toEqual({ ok: true, protocol: "edgerooms.v1" });
+});
+
+it("any other address is a problem, not a page", async () => {
+  for (const path of ["/", "/admin", "/rooms", "/healthz/x"]) {
+    const problem = await expectProblem(await worker(new Request(`http://edge.test${path}`)), "not_found");
+    expect(problem.status).toBe(404);
+  }
+});
+
+describe("the short route", () => {
+  it("exists when there is one kind, beside the long one, for upgrades and sessions", async () => {
+    const one = door({ rooms: { chat: "CHAT" } });
+    const { name } = new TestedRoom("chat");
+    const short = await enter(one, `/rooms/${name}`);
+    const long = await enter(one, `/rooms/chat/${name}`, { token: await sign("bob") });
+    expect(long.welcome.epoch).toBe(short.welcome.epoch);
+    for (const path of [`/rooms/${name}/session`, `/rooms/chat/${name}/session`]) {
+      const response = await refresh(one, path, short.welcome.session);
+      expect(await response.json()).toMatchObject({ expires: expect.any(Number) as number });
+    }
+    await expectRefused(one, "/rooms/a*", {}, "bad_room");
+  });
+
+  it("does not take a room named session for a session", async () => {
+    const one = door({ rooms: { chat: "CHAT" } });
+    const { welcome } = await enter(one, "/rooms/session");
+    expect((await enter(one, "/rooms/chat/session", { token: await sign("bob") })).welcome.epoch).toBe(welcome.epoch);
+    expect((await refresh(one, "/rooms/session/session", welcome.session)).status).toBe(200);
+    expect((await refresh(one, "/rooms/chat/session/session", welcome.session)).status).toBe(200);
+  });
+
+  it("does not exist when there are two kinds", async () => {
+    await expectRefused(door({}), "/rooms/lobby", {}, "not_found");
+    expect((await refresh(door({}), "/rooms/lobby/session", "s")).status).toBe(404);
+  });
+});
+
+function broken(_c: unknown, caller: { user: string }): void {
+  if (caller.user === "cursed") throw new Error("curse-of-the-hook");
+}
+
+describe("under a path of a bigger app", () => {
+  const bigger = new Hono<{ Bindings: Env }>();
+  bigger.use(logger(() => undefined));
+  bigger.use("/api/*", cors());
+  bigger.get("/", (c) => c.text("home"));
+  bigger.route("/rt/v1", createApp<Env>({ rooms, authorize: broken }));
+
+  it("upgrades, sessions and health work, and the bigger app keeps what is its own", async () => {
+    const room = new TestedRoom();
+    const { client, welcome } = await enter(at(bigger), `/rt/v1/rooms/${room.path}`);
+    expect((await client.publish(1, "hello")).offset).toBe(1);
+    const response = await refresh(at(bigger), `/rt/v1/rooms/${room.path}/session`, welcome.session);
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
+    const health = await at(bigger)(new Request("http://edge.test/rt/v1/healthz"));
+    expect(await health.json()).toMatchObject({ ok: true });
+    const home = await at(bigger)(new Request("http://edge.test/"));
+    expect(await home.text()).toBe("home");
+    const outside = await at(bigger)(new Request(`http://edge.test/rooms/${room.path}`));
+    expect(outside.status).toBe(404);
+    await outside.body?.cancel();
+  });
+
+  it("refusals and failures look as they do alone", async () => {
+    const path = `/rt/v1/rooms/${new TestedRoom().path}`;
+    await expectRefused(at(bigger), path, { token: null }, "unauthorized");
+    await expectRefused(at(bigger), "/rt/v1/rooms/lobby/x", {}, "not_found");
+    const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const problem = await expectRefused(at(bigger), path, { token: await sign("cursed") }, "internal");
+    expect(JSON.stringify(problem)).not.toContain("curse-of-the-hook");
+    const line = JSON.parse(String(log.mock.lastCall?.[0])) as object;
+    expect(line).toMatchObject({ message: "curse-of-the-hook", requestId: problem.requestId });
+    log.mockRestore();
+  });
+});
