@@ -160,5 +160,6 @@ export async function play(seed: number): Promise<void> {
   }
   oracle.settle(head);
   for (const person of people) person.client?.socket.close();
+  room.startClock();
   check(room.reports.length === 0, `reports: ${room.reports.join("; ")}`);
 }

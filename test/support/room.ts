@@ -1,12 +1,15 @@
 /** What tests do to a room from outside: evict it, abort it, ring its alarm, look at its storage, move its clock. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { vi } from "vitest";
+import { afterEach, vi } from "vitest";
 import type { Room } from "../../src/room/object.ts";
 import { clocks, reports } from "./worker.ts";
 
 const bindings = { relay: env.RELAY, chat: env.CHAT, small: env.SMALL, fast: env.FAST, beat: env.BEAT } as const;
 let made = 0;
+
+// A stopped clock must not outlive its test: an alarm that rings in real time would find nothing due, again and again.
+afterEach(() => clocks.clear());
 
 /** A room that no other test has. */
 export class TestedRoom {
@@ -80,6 +83,10 @@ export class TestedRoom {
   /** Stops the room's clock at `now` (default: the present). */
   stopClock(now = Date.now()): void {
     clocks.set(this.name, now);
+  }
+
+  startClock(): void {
+    clocks.delete(this.name);
   }
 
   /** Moves a stopped clock and rings the alarm. */

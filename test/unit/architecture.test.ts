@@ -1,0 +1,130 @@
+/** The rules of the house (docs/design.md), read off the imports and the text of every source file. No exceptions. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+
+interface Source {
+  /** Below src/, such as `room/engine.ts`. */
+  readonly path: string;
+  readonly text: string;
+  /** Text without comments and strings, so that words in them count for nothing. */
+  readonly code: string;
+  /** What it imports: paths below src/, or names of packages. */
+  readonly imports: readonly string[];
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+const sources: Source[] = filesBelow("src")
+  .filter((path) => path.endsWith(".ts"))
+  .map((file) => {
+    const text = readFileSync(join(root, file), "utf8");
+    const path = relative("src", file);
+    const imports = [...text.matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";/gms)].map(([, name = ""]) =>
+      name.startsWith(".") ? relative(".", join(path, "..", name)) : name,
+    );
+    const code = text
+      .replaceAll(/\/\*.*?\*\//gs, "")
+      .replaceAll(/\/\/.*$/gm, "")
+      .replaceAll(/"(?:[^"\\\n]|\\.)*"/g, '""');
+    return { path, text, code, imports };
+  });
+
+const inFolder = (folder: string) => sources.filter(({ path }) => path.startsWith(`${folder}/`));
+const foldersOf = ({ imports }: Source) => imports.map((name) => name.split("/")[0] ?? name);
+
+describe("the house", () => {
+  it("has the sources it thinks it has", () => {
+    expect(sources.length).toBeGreaterThan(30);
+    const engine = sources.find(({ path }) => path === "room/engine.ts");
+    expect(engine?.imports).toContain("protocol/codec.ts");
+  });
+
+  it.each(inFolder("protocol"))("$path imports nothing of ours but protocol/", (source) => {
+    expect(source.imports.filter((name) => !name.startsWith("protocol/"))).toEqual([]);
+  });
+
+  it.each(inFolder("room"))("$path never imports http/, ops/ or client/", (source) => {
+    expect(foldersOf(source).filter((folder) => !["protocol", "room", "cloudflare:workers"].includes(folder))).toEqual(
+      [],
+    );
+  });
+
+  it.each(inFolder("room").filter(({ path }) => path !== "room/object.ts"))(
+    "$path leaves sockets, alarms, the clock and cloudflare:workers to object.ts",
+    ({ code, imports }) => {
+      expect(imports).not.toContain("cloudflare:workers");
+      expect(code).not.toMatch(
+        /\bDate\.now\b|\bnew Date\b|\bperformance\.now\b|\bsetAlarm\b|\bgetAlarm\b|\bdeleteAlarm\b/,
+      );
+      expect(code).not.toMatch(/\bWebSocket\b|\bWebSocketPair\b|\bacceptWebSocket\b|\bgetWebSockets\b/);
+    },
+  );
+
+  it.each(inFolder("http"))(
+    "$path imports only hono, jose, protocol/, admission and what rooms are typed with",
+    (source) => {
+      const allowed = /^(?:hono(?:\/.*)?|jose|protocol\/.*|http\/.*|room\/(?:admission|close|definition|object)\.ts)$/;
+      expect(source.imports.filter((name) => !allowed.test(name))).toEqual([]);
+      // Of the room itself only its type: the Worker must not pull the engine in by accident.
+      expect(source.text).not.toMatch(/^import (?!type)[^;]*room\/(?:object|definition)\.ts";/m);
+    },
+  );
+
+  it("keeps SQL in schema.ts and in the module that owns the table", () => {
+    const owners = {
+      edgerooms_meta: ["room/schema.ts"],
+      edgerooms_sessions: ["room/schema.ts", "room/sessions.ts"],
+      edgerooms_log: ["room/log.ts", "room/schema.ts"],
+      edgerooms_jobs: ["room/jobs.ts", "room/schema.ts"],
+      edgerooms_revoked: ["room/revocations.ts", "room/schema.ts"],
+    };
+    for (const [table, files] of Object.entries(owners)) {
+      const users = sources.filter(({ text }) => new RegExp(`(?:TABLE|INTO|FROM|UPDATE) ${table}\\b`).test(text));
+      expect(users.map(({ path }) => path).toSorted()).toEqual(files);
+    }
+    const executing = sources.filter(({ code }) => /\bsql\s*\.exec\(|\.exec[<(]/.test(code)).map(({ path }) => path);
+    expect(executing.filter((path) => !path.startsWith("room/"))).toEqual([]);
+  });
+
+  it("has no file that is named after nothing, and no barrel but the published entries", () => {
+    const nameless = sources.filter(({ path }) => /(?:^|\/)(?:utils?|helpers?|types|common|misc)\.ts$/.test(path));
+    expect(nameless.map(({ path }) => path)).toEqual([]);
+    const barrels = sources.filter(({ code }) => !/\b(?:function|class|const|interface|type \w+ =)/.test(code));
+    expect(barrels.map(({ path }) => path)).toEqual(["server.ts"]);
+  });
+
+  it("has no import that nothing needs and no file that nothing imports", () => {
+    const entries = ["index.ts", "server.ts"];
+    const imported = new Set(sources.flatMap(({ imports }) => imports));
+    expect(sources.map(({ path }) => path).filter((path) => !imported.has(path) && !entries.includes(path))).toEqual(
+      [],
+    );
+  });
+
+  it.each(["src", "test", "public", "scripts"].flatMap(filesBelow).map((path) => ({ path })))(
+    "$path has at most 400 lines",
+    ({ path }) => {
+      expect(readFileSync(join(root, path), "utf8").split("\n").length - 1).toBeLessThanOrEqual(400);
+    },
+  );
+
+  it.each(sources)("$path begins by saying what it owns", ({ text }) => {
+    expect(text).toMatch(/^\/\*\*/);
+  });
+
+  it.each(sources)("$path documents every function, class and constant that it exports", ({ path, text }) => {
+    const lines = text.split("\n");
+    const bare = lines.filter((line, i) => {
+      if (!/^export (?:abstract |async )?(?:function|class|const)\b/.test(line)) return false;
+      return !(lines[i - 1] ?? "").endsWith("*/");
+    });
+    expect(bare, path).toEqual([]);
+  });
+});

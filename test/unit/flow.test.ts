@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { Backlog, BACKLOG_BYTES, Credit, CREDIT_BYTES, CREDIT_ITEMS, fullBucket, take } from "../../src/room/flow.ts";
+
+const rate = { perSecond: 50, burst: 100 };
+
+describe("the bucket", () => {
+  it("gives the burst, then the rate", () => {
+    const bucket = fullBucket(rate, 0);
+    for (let i = 0; i < 100; i++) expect(take(bucket, rate, 0, 1).ok).toBe(true);
+    expect(take(bucket, rate, 0, 1)).toEqual({ ok: false, retryAfter: 20, abuse: false });
+    expect(take(bucket, rate, 40, 1).ok).toBe(true);
+    expect(take(bucket, rate, 40, 1).ok).toBe(false);
+  });
+
+  it("never holds more than the burst, nor gains when the clock goes back", () => {
+    const bucket = fullBucket(rate, 1_000);
+    take(bucket, rate, 1_000_000, 0);
+    expect(bucket.tokens).toBe(100);
+    take(bucket, rate, 0, 100);
+    expect(take(bucket, rate, 500, 1).ok).toBe(false);
+  });
+
+  it("calls it abuse when the debt is larger than the burst", () => {
+    const bucket = fullBucket(rate, 0);
+    for (let i = 0; i < 200; i++) expect(take(bucket, rate, 0, 1)).not.toMatchObject({ abuse: true });
+    expect(take(bucket, rate, 0, 1)).toEqual({ ok: false, retryAfter: 2_020, abuse: true });
+  });
+});
+
+describe("credit", () => {
+  it("ends after so many items, and acknowledgements give it back", () => {
+    const credit = new Credit(10);
+    credit.sent(10 + CREDIT_ITEMS, 5);
+    expect(credit.open(10 + CREDIT_ITEMS)).toBe(false);
+    credit.ack(11);
+    expect(credit.open(10 + CREDIT_ITEMS)).toBe(true);
+  });
+
+  it("ends after so many bytes; a message counts until all of it is acknowledged", () => {
+    const credit = new Credit(0);
+    credit.sent(2, CREDIT_BYTES - 1);
+    expect(credit.open(2)).toBe(true);
+    credit.sent(3, 1);
+    expect(credit.open(3)).toBe(false);
+    credit.ack(1);
+    expect(credit.open(3)).toBe(false);
+    credit.ack(2);
+    expect(credit.open(3)).toBe(true);
+  });
+});
+
+describe("the backlog", () => {
+  const half = BACKLOG_BYTES / 2;
+  const silent = () => ({ buffered: undefined, answeredAt: 0 });
+
+  it("believes a runtime that tells what it holds", () => {
+    const backlog = new Backlog();
+    for (let i = 0; i < 50; i++) expect(backlog.add(half, () => ({ buffered: 0, answeredAt: 0 }), i)).toBe("ok");
+    expect(backlog.add(1, () => ({ buffered: BACKLOG_BYTES, answeredAt: 0 }), 60)).toBe("slow");
+  });
+
+  it("elsewhere asks for a sign of life at half the bound, and gives up at the bound", () => {
+    const backlog = new Backlog();
+    expect(backlog.add(half - 1, silent, 0)).toBe("ok");
+    expect(backlog.add(1, silent, 1)).toBe("probe");
+    expect(backlog.add(half - 1, silent, 2)).toBe("ok");
+    expect(backlog.add(2, silent, 3)).toBe("slow");
+  });
+
+  it("takes an answer as proof that all before the question was read", () => {
+    const backlog = new Backlog();
+    const answered = (at: number) => () => ({ buffered: undefined, answeredAt: at });
+    for (let round = 0; round < 20; round++) {
+      const at = round * 10;
+      expect(backlog.add(half, answered(at - 1), at)).toMatch(/probe|ok/);
+    }
+    // An answer from before the question proves nothing.
+    const other = new Backlog();
+    expect(other.add(half, answered(5), 10)).toBe("probe");
+    expect(other.add(half + 1, answered(10), 11)).toBe("slow");
+  });
+});
