@@ -39,11 +39,12 @@ export function problem(c: Context, { code, message, retryAfter }: Refusal): Res
  */
 export function refuseUpgrade(c: Context, refusal: Refusal): Response {
   if (!isUpgrade(c.req.raw) || !speaksOurs(c.req.raw)) return problem(c, refusal);
-  const { code, retryAfter } = refusal;
+  const { code, message, retryAfter } = refusal;
   const close = codes[code].close ?? codes.internal.close;
   const { 0: client, 1: server } = new WebSocketPair();
   server.accept();
-  server.send(encode({ type: "bye", code: close, reason: code, ...(retryAfter !== undefined && { retryAfter }) }));
+  const more = { ...(message !== undefined && { message }), ...(retryAfter !== undefined && { retryAfter }) };
+  server.send(encode({ type: "bye", code: close, reason: code, ...more }));
   closeQuietly(server, close, code);
   return accepted(client);
 }

@@ -18,6 +18,8 @@ export interface Malformed {
   readonly code: "bad_frame" | "too_large";
   readonly message: string;
   readonly ref?: number;
+  /** It was a call: the answer is a `reply`. */
+  readonly call?: true;
 }
 
 const encoder = new TextEncoder();
@@ -35,6 +37,11 @@ export function exceeds(text: string, limit: number): boolean {
 /** One frame as text. */
 export function encode(frame: ServerFrame | ClientFrame): string {
   return JSON.stringify(frame);
+}
+
+/** A value as JSON has it: what JSON would leave out (undefined, a function) is null. */
+export function orNull(value: Json | undefined): Json {
+  return JSON.stringify(value) === undefined ? null : (value as Json);
 }
 
 /** Frames, each already text, as one message. */
@@ -58,7 +65,9 @@ export function decode(message: string | ArrayBuffer, limit: number): (ClientFra
   if (exceeds(message, limit)) {
     return [{ type: "malformed", code: "too_large", message: `a message is at most ${limit} bytes` }];
   }
-  if (deeper(message, MAX_DEPTH)) return [bad(`nesting is at most ${MAX_DEPTH} deep`)];
+  // The array that makes several frames one message is not part of any of them.
+  if (deeper(message, /^\s*\[/.test(message) ? MAX_DEPTH + 1 : MAX_DEPTH))
+    return [bad(`nesting is at most ${MAX_DEPTH} deep`)];
   let value: unknown;
   try {
     value = JSON.parse(message);
@@ -109,7 +118,7 @@ function readFrame(value: unknown): ClientFrame | Malformed {
       const { ref, method, data } = value;
       if (!isRef(ref)) return bad("call needs a ref: an integer from 1");
       if (typeof method !== "string" || method.length === 0 || method.length > 64) {
-        return bad("call needs a method: 1 to 64 characters", ref);
+        return { ...bad("call needs a method: 1 to 64 characters", ref), call: true };
       }
       return { type, ref, method, data: (data ?? null) as Json };
     }

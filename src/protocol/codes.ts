@@ -58,7 +58,7 @@ export const codes = {
     next: "stop",
     text: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ - and neither . nor ..",
   },
-  bad_resume: { http: 400, close: 4407, next: "stop", text: "The resume request in the query is malformed." },
+  bad_resume: { http: 400, close: 4407, next: "stop", text: "The session or position in this request is malformed." },
   replaced: { http: 409, close: 4409, next: "stop", text: "Another connection took over this session." },
   kicked: { http: 403, close: 4410, next: "stop", text: "An operator or the room removed this session." },
   revoked: { http: 401, close: 4411, next: "stop", text: "The token was revoked." },

@@ -142,7 +142,14 @@ export type ServerFrame =
   | ({ readonly type: "error"; readonly ref?: number } & FrameError)
   | { readonly type: "snapshot"; readonly data: Json; readonly offset: number; readonly reason: ResetReason }
   | { readonly type: "goaway"; readonly within: number; readonly reason: CodeName }
-  | { readonly type: "bye"; readonly code: number; readonly reason: CodeName; readonly retryAfter?: number };
+  | {
+      readonly type: "bye";
+      readonly code: number;
+      readonly reason: CodeName;
+      /** For the person who reads the log of a client. */
+      readonly message?: string;
+      readonly retryAfter?: number;
+    };
 
 /** The types a client may send: the decoder's switch and docs/protocol.md are checked against it. */
 export const clientFrameTypes = ["publish", "signal", "presence", "call", "ack", "sync", "leave"] as const;

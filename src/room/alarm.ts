@@ -86,8 +86,8 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
 /** Whether anything happened since the previous beat; read from what is durable, because memory may be younger. */
 function isBusy(state: RoomState, previous: number): boolean {
   if (state.active || state.log.newestAt >= previous) return true;
-  for (const { connectedAt, droppedAt } of state.sessions.all()) {
-    if (connectedAt >= previous || (droppedAt ?? 0) >= previous) return true;
+  for (const { connectedAt, droppedAt, dataAt } of state.sessions.all()) {
+    if (Math.max(connectedAt, droppedAt ?? 0, dataAt) >= previous) return true;
   }
   return false;
 }

@@ -2,17 +2,17 @@
  * Brings a connection from where it is to the log's head: on resume, on `sync`, and when credit returns. All of it in
  * the turn that decided it, so that nothing can be published in between.
  */
-import { encode, encodePub } from "../protocol/codec.ts";
+import { encode, encodePub, orNull } from "../protocol/codec.ts";
 import type { Json, ResetReason } from "../protocol/frames.ts";
 import { applyAll } from "./commands.ts";
 import type { Effect } from "./events.ts";
-import { BACKLOG_BYTES, Credit } from "./flow.ts";
+import { BACKLOG_BYTES } from "./flow.ts";
 import { runHook } from "./hooks.ts";
 import { member, members } from "./presence.ts";
 import { toMe } from "./sessions.ts";
 import type { Connection, RoomState } from "./state.ts";
 
-/** A replay is sent in messages of about this many bytes. */
+/** A replay is told in `pub` frames of about this many bytes. */
 const CHUNK_BYTES = 262_144;
 /** Publications that the default snapshot holds, at most. */
 const DEFAULT_SNAPSHOT = 50;
@@ -28,7 +28,7 @@ export function whyReset(
   if (position.offset > log.head) return "offset_ahead";
   if (!log.covers(position.offset)) return "log_trimmed";
   // Without credit a replay goes out at once: it must fit into what any socket may leave unread.
-  if (!hasCredit && log.bytesAfter(position.offset) > BACKLOG_BYTES / 2) return "too_far";
+  if (!hasCredit && log.bytesBetween(position.offset, log.head) > BACKLOG_BYTES / 2) return "too_far";
   return undefined;
 }
 
@@ -36,7 +36,7 @@ export function whyReset(
 export function replay(state: RoomState, connection: Connection, offset: number, effects: Effect[]): void {
   connection.fed = offset;
   connection.dirty = true;
-  if (connection.credit) connection.credit = new Credit(offset);
+  if (connection.acked !== undefined) connection.acked = offset;
   for (const { ref, offset: taken, at } of state.log.refs.after(connection.session, offset)) {
     effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, offset: taken, at }) });
   }
@@ -46,14 +46,12 @@ export function replay(state: RoomState, connection: Connection, offset: number,
 /** Sends what the connection lacks, as far as its credit goes. */
 export function feed(state: RoomState, connection: Connection, effects: Effect[]): void {
   for (const { from, upto, items } of state.log.after(connection.fed, connection.user, CHUNK_BYTES)) {
-    if (connection.credit && !connection.credit.open(connection.fed)) break;
-    const text = encodePub(from, upto, items);
-    effects.push({ type: "send", to: connection, text });
+    if (!state.mayFeed(connection)) break;
+    effects.push({ type: "send", to: connection, text: encodePub(from, upto, items) });
     connection.fed = upto;
-    connection.credit?.sent(upto, text.length);
     connection.dirty = true;
   }
-  if (connection.presenceStale && connection.fed === state.log.head) {
+  if (connection.presenceStale && connection.fed === state.log.head && state.mayFeed(connection)) {
     connection.presenceStale = false;
     connection.dirty = true;
     const text = encode({ type: "presence", members: members(state.sessions) });
@@ -69,11 +67,9 @@ export function acknowledge(
   now: number,
   effects: Effect[],
 ): void {
-  const { credit } = connection;
-  if (!credit || offset <= credit.acked) return;
-  credit.ack(Math.min(offset, connection.fed));
+  if (connection.acked === undefined || offset <= connection.acked) return;
+  connection.acked = offset;
   connection.dirty = true;
-  if (connection.fed >= state.log.head) return;
   if (state.log.covers(connection.fed)) feed(state, connection, effects);
   else reset(state, connection, "log_trimmed", now, effects);
 }
@@ -90,7 +86,7 @@ export function reset(
   const data = snapshot(state, connection, now, effects);
   connection.fed = offset;
   connection.dirty = true;
-  if (connection.credit) connection.credit = new Credit(offset);
+  if (connection.acked !== undefined) connection.acked = offset;
   effects.push({ type: "send", to: connection, text: encode({ type: "snapshot", data, offset, reason }) });
   if (connection.presenceStale) feed(state, connection, effects);
 }
@@ -103,7 +99,11 @@ function snapshot(state: RoomState, connection: Connection, now: number, effects
   }
   const me = toMe(session, member(state.sessions, session.user));
   const result = runHook(state, now, effects, "snapshot", (room) => hook(room, me));
-  if (!result.ok) return null;
+  if (!result.ok) {
+    if (result.code === "rejected")
+      effects.push({ type: "report", where: "snapshot", error: new Error(result.message) });
+    return null;
+  }
   applyAll(state, result.commands, now, effects);
-  return result.value;
+  return orNull(result.value);
 }

@@ -3,13 +3,17 @@
  * things, and get them here.
  */
 import { encode } from "../protocol/codec.ts";
-import { end } from "./departure.ts";
+import { MAX_RECIPIENTS } from "../protocol/frames.ts";
+import { announceChange, end } from "./departure.ts";
 import type { Command, Effect, Result } from "./events.ts";
-import { members } from "./presence.ts";
+import { member, members } from "./presence.ts";
 import type { RoomState } from "./state.ts";
 
 /** Does what a caller asks. Every command answers with one result. */
 export function apply(state: RoomState, command: Command, now: number, effects: Effect[]): Result {
+  if ("to" in command && (command.to.length === 0 || command.to.length > MAX_RECIPIENTS)) {
+    return { ok: false, code: "rejected", message: `to is an array of 1 to ${MAX_RECIPIENTS} user ids` };
+  }
   switch (command.type) {
     case "publish": {
       const { data, to } = command;
@@ -41,7 +45,9 @@ export function apply(state: RoomState, command: Command, now: number, effects: 
       if (!session) return { ok: false, code: "unknown_session" };
       if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };
       if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
+      const before = member(state.sessions, session.user);
       state.sessions.refresh(session, credentials);
+      announceChange(state, before, effects);
       state.deadlinesChanged = true;
       return { ok: true };
     }

@@ -7,6 +7,7 @@ import { MAX_BATCH, REMEMBERED_REFS, type Limits, type ResetReason } from "../pr
 import type { Admission } from "./admission.ts";
 import { replay, reset, whyReset } from "./catchup.ts";
 import { applyAll } from "./commands.ts";
+import { announceChange } from "./departure.ts";
 import type { RoomDefinition } from "./definition.ts";
 import type { Command, Effect, Refused, Result } from "./events.ts";
 import { runHook } from "./hooks.ts";
@@ -31,6 +32,7 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   const joined = joins ? askToJoin(state, admission, known?.id ?? id, now, effects) : NOTHING_ASKED;
   if (!joined.ok) return joined;
 
+  const before = member(state.sessions, credentials.user);
   const previous = known && state.connections.get(known.id);
   if (previous) {
     effects.push({ type: "close", connection: previous, code: "replaced" });
@@ -43,6 +45,7 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
 
   const me = member(state.sessions, session.user);
   if (joins) effects.push({ type: "presence", change: "join", member: me });
+  else announceChange(state, before, effects);
   effects.push({ type: "accept", connection });
   const reason = whyNotResumed(state, admission, known);
   const position = resume?.position;
@@ -101,12 +104,11 @@ function askToJoin(state: RoomState, admission: Admission, session: string, now:
   const me = { ...past, ...(name !== undefined && { name }), session, grants, requestId, connectedAt: receivedAt };
   const result = runHook(state, now, effects, "onJoin", (room) => onJoin(room, me));
   if (result.ok) return result;
-  const { code, message, retryAfter } = result;
+  const { code, message } = result;
   const refused: Refused = {
     ok: false,
     code: code === "rejected" ? "forbidden" : code,
     ...(message !== undefined && { message }),
-    ...(retryAfter !== undefined && { retryAfter }),
   };
   return refused;
 }

@@ -101,7 +101,7 @@ export interface Definition {
   /** Frames a connection may send: per second and at once. Default 50 and 100. */
   rate?: { perSecond?: number; burst?: number };
 
-  /** A user became present. A rejection refuses the connection with `forbidden`. */
+  /** A user became present. A rejection refuses the connection for good, with `forbidden`. */
   onJoin?: (room: RoomContext, me: Me) => Rejection | void;
   /** Sees, rewrites (by returning data) or rejects a publication. Returning nothing stores it unchanged. */
   onPublish?: (room: RoomContext, me: Me, data: Json) => Json | Rejection | void;

@@ -50,6 +50,15 @@ export function end(state: RoomState, session: Session, now: number, effects: Ef
   if (session.present) announceLeave(state, gone, now, effects);
 }
 
+/** What a member looks like may have changed with one of its sessions: then the others are told. */
+export function announceChange(state: RoomState, before: Member, effects: Effect[]): void {
+  if (!isPresent(state.sessions, before.id)) return;
+  const after = member(state.sessions, before.id);
+  if (JSON.stringify(after) === JSON.stringify(before)) return;
+  state.active = true;
+  effects.push({ type: "presence", change: "update", member: after });
+}
+
 /** The grace of a dropped session is over: if it was the member's last, the others are told. */
 export function graceOver(state: RoomState, session: Session, now: number, effects: Effect[]): void {
   const gone = member(state.sessions, session.user);
@@ -59,7 +68,7 @@ export function graceOver(state: RoomState, session: Session, now: number, effec
 }
 
 function announceLeave(state: RoomState, gone: Member, now: number, effects: Effect[]): void {
-  if (isPresent(state.sessions, gone.id)) return;
+  if (isPresent(state.sessions, gone.id)) return announceChange(state, gone, effects);
   state.active = true;
   effects.push({ type: "presence", change: "leave", user: gone.id });
   const { onLeave } = state.definition.hooks;

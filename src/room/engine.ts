@@ -3,19 +3,19 @@
  * inside the tick's transaction; touches no socket, no clock, no alarm. What a frame does is told in this file, the
  * longer stories in the files it imports.
  */
-import { encode, exceeds, type Malformed } from "../protocol/codec.ts";
+import { encode, exceeds, orNull, type Malformed } from "../protocol/codec.ts";
 import { codes, isRetryable, type CodeName } from "../protocol/codes.ts";
 import { MAX_PRESENCE_BYTES, type ClientFrame, type FrameError } from "../protocol/frames.ts";
 import { ring } from "./alarm.ts";
 import { acknowledge, replay, reset, whyReset } from "./catchup.ts";
 import { apply, applyAll } from "./commands.ts";
 import { connect } from "./connect.ts";
-import { disconnect, drop, end } from "./departure.ts";
+import { announceChange, disconnect, drop, end } from "./departure.ts";
 import type { Effect, RoomEvent } from "./events.ts";
 import { take } from "./flow.ts";
 import type { Grant } from "./definition.ts";
 import { runHook } from "./hooks.ts";
-import { isPresent, member } from "./presence.ts";
+import { member } from "./presence.ts";
 import { toMe, type Session } from "./sessions.ts";
 import type { Connection, RoomState } from "./state.ts";
 
@@ -70,11 +70,16 @@ interface Turn {
 const COST = { usual: 1, sync: 10, malformed: 10 } as const;
 const FREE_ACK = 64;
 
+/** Presence data of everyone together, in UTF-16 units: every welcome carries all of it. */
+const MAX_ROOM_PRESENCE = 524_288;
+
 function onFrame(turn: Turn, frame: ClientFrame | Malformed): void {
   const { state, now, effects, connection, session } = turn;
+  // Whoever wants to go is not held back.
+  if (frame.type === "leave") return end(state, session, now, effects);
   const verdict = take(connection.bucket, state.definition.rate, now, costOf(frame, connection));
+  connection.dirty = true;
   if (!verdict.ok) {
-    connection.dirty = true;
     const { retryAfter } = verdict;
     if (verdict.abuse) disconnect(state, connection, "rate_limited", now, effects, retryAfter);
     else answer(turn, frame, failure("rate_limited", { retryAfter }));
@@ -102,14 +107,11 @@ function onFrame(turn: Turn, frame: ClientFrame | Malformed): void {
       else answer(turn, frame, failure("bad_frame", { message: "ack is ahead of what was sent" }));
       break;
     case "sync": {
-      const reason = whyReset(state, { epoch: state.epoch, offset: frame.offset }, connection.credit !== undefined);
+      const reason = whyReset(state, { epoch: state.epoch, offset: frame.offset }, connection.acked !== undefined);
       if (reason) reset(state, connection, reason, now, effects);
       else replay(state, connection, frame.offset, effects);
       break;
     }
-    case "leave":
-      end(state, session, now, effects);
-      break;
   }
 }
 
@@ -154,13 +156,16 @@ function onPresence(turn: Turn, frame: Extract<ClientFrame, { type: "presence" }
   if (exceeds(JSON.stringify(frame.data), MAX_PRESENCE_BYTES)) {
     return answer(turn, frame, failure("rejected", { message: `presence is at most ${MAX_PRESENCE_BYTES} bytes` }));
   }
+  const { dataBytes } = state.sessions;
+  if (dataBytes + JSON.stringify(frame.data).length > MAX_ROOM_PRESENCE) {
+    return answer(turn, frame, failure("rejected", { message: "the room holds all the presence data that it can" }));
+  }
   state.active = true;
   // Later than every other session's, even within one millisecond: the newest speaks for the member.
   const dataAt = Math.max(now, ...state.sessions.of(session.user).map((s) => s.dataAt + 1));
+  const before = member(state.sessions, session.user);
   state.sessions.change(session, { data: frame.data, dataAt });
-  if (isPresent(state.sessions, session.user)) {
-    effects.push({ type: "presence", change: "update", member: member(state.sessions, session.user) });
-  }
+  announceChange(state, before, effects);
 }
 
 function onCall(turn: Turn, frame: Extract<ClientFrame, { type: "call" }>): void {
@@ -171,7 +176,7 @@ function onCall(turn: Turn, frame: Extract<ClientFrame, { type: "call" }>): void
   if (!run) return answer(turn, frame, failure("unknown_method"));
   const result = runHook(state, now, effects, `methods.${method}`, (room) => run(room, meOf(turn), data) ?? null);
   if (!result.ok) return answer(turn, frame, failure(result.code, result));
-  effects.push({ type: "send", to: connection, text: encode({ type: "reply", ref, data: result.value }) });
+  effects.push({ type: "send", to: connection, text: encode({ type: "reply", ref, data: orNull(result.value) }) });
   applyAll(state, result.commands, now, effects);
 }
 
@@ -184,15 +189,19 @@ function allowed(turn: Turn, grant: Grant, frame: ClientFrame): boolean {
 
 /** Tells the sender what went wrong with its frame: a call gets its reply, everything else an error. */
 function answer({ effects, connection }: Turn, frame: ClientFrame | Malformed, error: FrameError): void {
-  const ref = "ref" in frame ? frame.ref : undefined;
-  const text =
-    frame.type === "call"
-      ? encode({ type: "reply", ref: frame.ref, error })
-      : encode({ type: "error", ...error, ...(ref !== undefined && { ref }) });
-  effects.push({ type: "send", to: connection, text });
+  effects.push({ type: "send", to: connection, text: encodeFailure(frame, error) });
 }
 
-function failure(code: CodeName, more: { message?: string; retryAfter?: number } = {}): FrameError {
+/** What a sender is told of a frame that failed: publishes and calls each have refs of their own. */
+export function encodeFailure(frame: ClientFrame | Malformed, error: FrameError): string {
+  const ref = "ref" in frame ? frame.ref : undefined;
+  const isCall = frame.type === "call" || (frame.type === "malformed" && frame.call);
+  if (isCall && ref !== undefined) return encode({ type: "reply", ref, error });
+  return encode({ type: "error", ...error, ...(ref !== undefined && { ref }) });
+}
+
+/** An error of the table, as frames carry it. */
+export function failure(code: CodeName, more: { message?: string; retryAfter?: number } = {}): FrameError {
   const { message = codes[code].text, retryAfter } = more;
   const retryable = isRetryable(code) || retryAfter !== undefined;
   return { code, message, retryable, ...(retryAfter !== undefined && { retryAfter }) };
@@ -200,8 +209,8 @@ function failure(code: CodeName, more: { message?: string; retryAfter?: number }
 
 function costOf(frame: ClientFrame | Malformed, connection: Connection): number {
   if (frame.type === "malformed" || frame.type === "sync") return COST[frame.type];
-  if (frame.type !== "ack" || !connection.credit || frame.offset > connection.fed) return COST.usual;
-  return frame.offset - connection.credit.acked >= FREE_ACK ? 0 : COST.usual;
+  if (frame.type !== "ack" || connection.acked === undefined || frame.offset > connection.fed) return COST.usual;
+  return frame.offset - connection.acked >= FREE_ACK ? 0 : COST.usual;
 }
 
 function meOf({ state, session }: Turn) {

@@ -15,7 +15,12 @@ type Shared = Extract<Effect, { type: "all" | "signal" | "presence" }>;
 export interface Delivery {
   readonly connection: Connection;
   readonly text: string;
+  /** It ends with `bye`: to be sent however much waits for this peer already. */
+  readonly last: boolean;
 }
+
+/** UTF-16 units of one message, at most, unless a single frame is longer. */
+const MESSAGE_LENGTH = 1_048_576;
 
 /** Everything the tick has to say, for the connections that are still there and for those that are told good-bye. */
 export function* compose(state: RoomState, effects: readonly Effect[]): Generator<Delivery> {
@@ -26,19 +31,35 @@ export function* compose(state: RoomState, effects: readonly Effect[]): Generato
 
   for (const connection of state.connections.values()) {
     const mine = own.get(connection) ?? [];
-    const late = since.has(connection) || connection.fed !== log.committed || connection.credit !== undefined;
+    const late = since.has(connection) || connection.fed !== log.committed || connection.acked !== undefined;
     if (common && !late) {
       connection.fed = log.head;
-      const text = mine.length === 0 ? common.text : join([...mine, ...common.frames]);
-      if (text !== "") yield { connection, text };
+      if (mine.length === 0) {
+        if (common.text !== "") yield { connection, text: common.text, last: false };
+      } else yield* messages(connection, [...mine, ...common.frames]);
       continue;
     }
-    const frames = [...mine, ...framesFor(state, connection, shared.slice(since.get(connection) ?? 0))];
-    if (frames.length > 0) yield { connection, text: join(frames) };
+    yield* messages(connection, [...mine, ...framesFor(state, connection, shared.slice(since.get(connection) ?? 0))]);
   }
   for (const [connection, bye] of leaving) {
-    yield { connection, text: join([...(own.get(connection) ?? []), bye]) };
+    yield { connection, text: join([...(own.get(connection) ?? []), bye]), last: true };
   }
+}
+
+/** Frames as messages: one, unless together they are larger than what every client can be expected to take. */
+function* messages(connection: Connection, frames: readonly string[]): Generator<Delivery> {
+  let together: string[] = [];
+  let length = 0;
+  for (const frame of frames) {
+    if (together.length > 0 && length + frame.length > MESSAGE_LENGTH) {
+      yield { connection, text: join(together), last: false };
+      together = [];
+      length = 0;
+    }
+    together.push(frame);
+    length += frame.length;
+  }
+  if (together.length > 0) yield { connection, text: join(together), last: false };
 }
 
 function sort(effects: readonly Effect[]) {
@@ -70,33 +91,25 @@ function joinOnce(frames: string[], log: Log): { frames: readonly string[]; text
 /** What one connection gets of the shared effects, and the publications it lacks if it may be fed. */
 function framesFor(state: RoomState, connection: Connection, shared: readonly Shared[]): string[] {
   const { log } = state;
-  const { credit } = connection;
-  const caughtUp = connection.fed >= log.committed && (!credit || credit.open(connection.fed));
+  const caughtUp = connection.fed >= log.committed && state.mayFeed(connection);
   const wanted = shared.filter((effect) => {
     if (effect.type === "all") return true;
-    if (!caughtUp) {
-      if (effect.type === "presence" && !connection.presenceStale) {
-        connection.presenceStale = true;
-        connection.dirty = true;
-      }
-      return false;
-    }
-    if (effect.type === "presence") return true;
-    return effect.except !== connection.session && (effect.to?.includes(connection.user) ?? true);
+    if (effect.type === "presence") return caughtUp && !connection.presenceStale;
+    return caughtUp && effect.except !== connection.session && (effect.to?.includes(connection.user) ?? true);
   });
   const frames = sharedFrames(wanted);
   if (!caughtUp) {
-    connection.dirty ||= connection.fed >= log.committed;
+    // What was lost on it: the list of members is sent whole once it has credit again.
+    if (shared.some((effect) => effect.type === "presence")) connection.presenceStale = true;
+    connection.dirty = true;
     return frames;
   }
   if (connection.fed < log.head) {
     const items = log.staged.filter(
       ({ publication }) => publication.offset > connection.fed && visible(publication, connection.user),
     );
-    const text = encodePub(connection.fed + 1, log.head, items.map((item) => item.text).join(","));
-    frames.push(text);
+    frames.push(encodePub(connection.fed + 1, log.head, items.map((item) => item.text).join(",")));
     connection.fed = log.head;
-    credit?.sent(log.head, text.length);
   }
   return frames;
 }

@@ -41,39 +41,15 @@ export function take(bucket: Bucket, rate: Rate, now: number, cost: number): Ver
 
 /** Unacknowledged publications past which a connection with credit is fed no more. */
 export const CREDIT_ITEMS = 1_024;
-/** The same in bytes. */
+/** The same in bytes of publications. */
 export const CREDIT_BYTES = 1_048_576;
 
-/** What a connection with credit was sent and has not acknowledged. */
-export class Credit {
-  /** Offset up to which the client has acknowledged. */
-  acked: number;
-  /** Sent and not acknowledged: how far each message reached, and its bytes. */
-  readonly #sent: { upto: number; bytes: number }[] = [];
-  #bytes = 0;
-
-  constructor(acked: number) {
-    this.acked = acked;
-  }
-
-  /** Whether the connection, fed up to `fed`, may be fed more. */
-  open(fed: number): boolean {
-    return fed - this.acked < CREDIT_ITEMS && this.#bytes < CREDIT_BYTES;
-  }
-
-  sent(upto: number, bytes: number): void {
-    this.#sent.push({ upto, bytes });
-    this.#bytes += bytes;
-  }
-
-  /** The client has everything up to `offset`. */
-  ack(offset: number): void {
-    this.acked = Math.max(this.acked, offset);
-    while (this.#sent[0] && this.#sent[0].upto <= this.acked) this.#bytes -= this.#sent.shift()?.bytes ?? 0;
-  }
+/** Whether a connection with this much sent and not acknowledged may be fed more. */
+export function hasCredit(items: number, bytes: number): boolean {
+  return items < CREDIT_ITEMS && bytes < CREDIT_BYTES;
 }
 
-/** Bytes that may wait for a peer, beyond what any honest reader leaves unread. */
+/** Bytes that may wait for a peer, beyond what any honest reader leaves unread; about, where text is not ASCII. */
 export const BACKLOG_BYTES = 4 * 1_048_576;
 
 /** What a socket can say of itself. */

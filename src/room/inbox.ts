@@ -20,6 +20,7 @@ const BUSY_FOR = 10;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
 
+/** The events that wait for the next tick of one room. */
 export class Inbox {
   readonly #run: (batch: readonly Waiting[]) => number;
   readonly #now: () => number;

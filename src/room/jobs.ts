@@ -13,6 +13,7 @@ export interface Job {
 const FIRST_RETRY = 2_000;
 const LONGEST_RETRY = 3_600_000;
 
+/** The timers of one room. */
 export class Jobs {
   readonly #sql: SqlStorage;
   readonly #jobs = new Map<string, Job>();

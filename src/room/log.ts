@@ -21,6 +21,8 @@ interface Segment {
   readonly first: number;
   readonly last: number;
   readonly bytes: number;
+  /** Bytes of everything the log ever held up to here, as far as this instance knows. */
+  readonly total: number;
   readonly addressed: boolean;
   /** Refs stored in this row: its own and those it carries for overwritten segments. */
   readonly refs: RefTable;
@@ -40,6 +42,7 @@ export interface Stretch {
   readonly items: string;
 }
 
+/** The log of one room. */
 export class Log {
   readonly refs = new RefMemory();
   readonly #sql: SqlStorage;
@@ -55,7 +58,7 @@ export class Log {
   constructor(sql: SqlStorage, retain: number) {
     this.#sql = sql;
     this.#retain = retain;
-    const rows = sql.exec("SELECT slot, first, last, at, bytes, addressed, refs FROM edgerooms_log");
+    const rows = sql.exec("SELECT slot, first, last, at, bytes, addressed, refs FROM edgerooms_log ORDER BY first");
     for (const row of rows) {
       const refs = JSON.parse(row["refs"] as string) as RefTable;
       this.#segments.push({
@@ -63,6 +66,7 @@ export class Log {
         first: row["first"] as number,
         last: row["last"] as number,
         bytes: row["bytes"] as number,
+        total: this.#kept + (row["bytes"] as number),
         addressed: row["addressed"] === 1,
         refs,
       });
@@ -71,7 +75,6 @@ export class Log {
       this.#kept += row["bytes"] as number;
       this.refs.add(refs);
     }
-    this.#segments.sort((a, b) => a.first - b.first);
     this.#committed = this.#segments.at(-1)?.last ?? 0;
   }
 
@@ -106,8 +109,12 @@ export class Log {
    */
   append(publication: Omit<Publication, "offset">, source?: { session: string; ref: number }): Publication | undefined {
     const { by, at, data, to } = publication;
-    const stored: Publication = { offset: this.head + 1, by, at, data, ...(to && { to }) };
-    const text = JSON.stringify(stored);
+    const offset = this.head + 1;
+    // A hook may return what JSON leaves out, such as a function; every item has data.
+    const json = JSON.stringify(data) ?? "null";
+    const addressed = to ? `,"to":${JSON.stringify(to)}` : "";
+    const text = `{"offset":${offset},"by":${JSON.stringify(by)},"at":${at},"data":${json}${addressed}}`;
+    const stored: Publication = { offset, by, at, data, ...(to && { to }) };
     const bytes = byteLength(text);
     if (bytes > MAX_ITEM_BYTES) return undefined;
     this.#staged.push({ publication: stored, text, bytes });
@@ -172,12 +179,29 @@ export class Log {
     if (upto >= from) yield { from, upto, items: parts.join(",") };
   }
 
-  /** Bytes of items after `offset`, whoever may see them. Counts whole segments. */
-  bytesAfter(offset: number): number {
-    let bytes = 0;
-    for (const segment of this.#segments) if (segment.last > offset) bytes += segment.bytes;
-    for (const item of this.#staged) bytes += item.bytes;
+  /**
+   * Bytes of items after one offset and up to another, whoever may see them. Counts whole segments, so that the
+   * answer is the same after waking from storage.
+   */
+  bytesBetween(after: number, upto: number): number {
+    let bytes = Math.max(0, this.#totalUpTo(upto) - this.#totalUpTo(after));
+    for (const { publication, bytes: size } of this.#staged) {
+      if (publication.offset > after && publication.offset <= upto) bytes += size;
+    }
     return bytes;
+  }
+
+  /** Bytes of the segments that end at or before an offset. */
+  #totalUpTo(offset: number): number {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#segments[middle]?.last ?? 0) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const oldest = this.#segments[0];
+    return this.#segments[low - 1]?.total ?? (oldest ? oldest.total - oldest.bytes : 0);
   }
 
   /** The newest publications a user may see (`undefined`: all), oldest first. */
@@ -245,6 +269,7 @@ export class Log {
       first,
       last,
       bytes,
+      total: (this.#segments.at(-1)?.total ?? 0) + bytes,
       addressed,
       refs: mergeRefs(carried, refs),
     };

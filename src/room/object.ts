@@ -4,12 +4,12 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { decode, encode } from "../protocol/codec.ts";
-import { codes, isRetryable, type CodeName } from "../protocol/codes.ts";
+import { codes, type CodeName } from "../protocol/codes.ts";
 import { PING, PONG, type Json, type Member } from "../protocol/frames.ts";
 import { openUpgrade, type Credentials } from "./admission.ts";
 import { closeQuietly } from "./close.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "./definition.ts";
-import { step } from "./engine.ts";
+import { encodeFailure, failure, step } from "./engine.ts";
 import type { Command, Effect, Refreshed, Refused, RoomEvent } from "./events.ts";
 import { compose } from "./fanout.ts";
 import { Inbox, type Waiting } from "./inbox.ts";
@@ -47,10 +47,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   /** The client's ends of sockets just accepted, until `fetch` hands them out. */
   readonly #clientEnds = new Map<Connection, WebSocket>();
   /** Sockets that were told good-bye and have not closed yet. */
-  readonly #leaving = new Map<WebSocket, { code: number; reason: string }>();
+  readonly #leaving = new Map<WebSocket, ReturnType<typeof setTimeout>>();
   #state: RoomState | undefined;
   #armed: number | undefined;
-  #closing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -209,9 +208,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>): void {
     const connection = this.#load().connection(session, generation);
-    const ref = "ref" in frame && frame.ref !== undefined ? { ref: frame.ref } : {};
-    const error = { code: "internal", message: codes.internal.text, retryable: isRetryable("internal") } as const;
-    if (connection) this.#send(connection, encode({ type: "error", ...error, ...ref }));
+    if (connection) this.#send(connection, encodeFailure(frame, failure("internal")));
   }
 
   /** Does what a committed tick asks for. Returns how many sockets it wrote to. */
@@ -222,9 +219,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       else if (effect.type === "report") this.report(effect.where, effect.error);
     }
     let sent = 0;
-    for (const { connection, text } of compose(state, effects)) {
+    for (const { connection, text, last } of compose(state, effects)) {
       sent++;
-      if (!this.#send(connection, text)) {
+      if (!this.#send(connection, text, last)) {
         const { session, generation } = connection;
         void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
       }
@@ -248,12 +245,12 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   }
 
   /** Sends, unless the socket is closing. `false` when its peer does not read. */
-  #send(connection: Connection, text: string): boolean {
+  #send(connection: Connection, text: string, anyway = false): boolean {
     const socket = this.#sockets.get(connection);
     if (socket?.readyState !== WebSocket.OPEN) return true;
     const reading = () => ({ buffered: bufferedAmount(socket), answeredAt: this.#answeredAt(socket) });
     const verdict = connection.backlog.add(text.length, reading, this.now());
-    if (verdict === "slow") return false;
+    if (verdict === "slow" && !anyway) return false;
     try {
       socket.send(text);
       if (verdict === "probe")
@@ -271,23 +268,17 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     this.#detach(socket, connection);
     const bye = { code: codes[name].close ?? codes.internal.close, reason: name };
     socket.serializeAttachment({ ...pointerOf(connection, 0), bye } satisfies Attachment);
-    this.#leaving.set(socket, bye);
-    if (this.#closing !== undefined) return;
-    this.#closing = setTimeout(() => {
-      this.#closing = undefined;
-      for (const [left, { code, reason }] of this.#leaving) closeQuietly(left, code, reason);
-      this.#leaving.clear();
-    }, BYE_GRACE);
+    const close = () => {
+      this.#leaving.delete(socket);
+      closeQuietly(socket, bye.code, bye.reason);
+    };
+    this.#leaving.set(socket, setTimeout(close, BYE_GRACE));
   }
 
   async #gone(socket: WebSocket): Promise<void> {
-    this.#load();
+    // A timer would keep the object in memory.
+    clearTimeout(this.#leaving.get(socket));
     this.#leaving.delete(socket);
-    if (this.#leaving.size === 0) {
-      // A timer keeps the object in memory.
-      clearTimeout(this.#closing);
-      this.#closing = undefined;
-    }
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);
     // From the attachment: a room that wakes for this very close does not count the socket as a connection any more.

@@ -15,6 +15,7 @@ export interface Taken {
   readonly at: number;
 }
 
+/** What one room remembers of refs. */
 export class RefMemory {
   /** Per session a flat list as in {@link RefTable}, by ref once `#sorted`. */
   readonly #lists = new Map<string, number[]>();

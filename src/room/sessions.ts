@@ -35,14 +35,16 @@ export class Sessions {
   readonly #sql: SqlStorage;
   readonly #byId = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<string>>();
+  #dataBytes = 0;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     for (const row of sql.exec("SELECT * FROM edgerooms_sessions")) this.#remember(fromRow(row));
   }
 
-  get size(): number {
-    return this.#byId.size;
+  /** Presence data of all sessions together, in UTF-16 units of JSON. */
+  get dataBytes(): number {
+    return this.#dataBytes;
   }
 
   get(id: string): Session | undefined {
@@ -101,6 +103,7 @@ export class Sessions {
 
   end(session: Session): void {
     this.#sql.exec("DELETE FROM edgerooms_sessions WHERE id = ?", session.id);
+    this.#dataBytes -= lengthOf(this.#byId.get(session.id));
     this.#byId.delete(session.id);
     const mine = this.#byUser.get(session.user);
     mine?.delete(session.id);
@@ -134,6 +137,7 @@ export class Sessions {
   }
 
   #remember(session: Session): void {
+    this.#dataBytes += lengthOf(session) - lengthOf(this.#byId.get(session.id));
     this.#byId.set(session.id, session);
     const mine = this.#byUser.get(session.user);
     if (mine) mine.add(session.id);
@@ -145,6 +149,10 @@ export class Sessions {
 export function toMe(session: Session, member: Member): Me {
   const { id, grants, requestId, connectedAt } = session;
   return { ...member, session: id, grants, requestId, connectedAt };
+}
+
+function lengthOf(session: Session | undefined): number {
+  return session?.data === undefined ? 0 : JSON.stringify(session.data).length;
 }
 
 function connected({ credentials, requestId, receivedAt }: Admission) {

@@ -6,7 +6,7 @@ import type { Admission } from "./admission.ts";
 import { nextDeadline, type Beat } from "./deadlines.ts";
 import type { RoomDefinition } from "./definition.ts";
 import type { RoomEvent } from "./events.ts";
-import { Backlog, Credit, fullBucket, type Bucket } from "./flow.ts";
+import { Backlog, fullBucket, hasCredit, type Bucket } from "./flow.ts";
 import { Jobs } from "./jobs.ts";
 import { Log } from "./log.ts";
 import { Revocations } from "./revocations.ts";
@@ -22,8 +22,8 @@ export interface Connection {
   readonly since: number;
   /** Offset up to which it was sent everything it may see. Behind the log's head only while it lacks credit. */
   fed: number;
-  /** Only for clients that acknowledge. */
-  credit: Credit | undefined;
+  /** Offset up to which it has acknowledged; `undefined` for clients that did not ask for credit. */
+  acked: number | undefined;
   readonly bucket: Bucket;
   readonly backlog: Backlog;
   /** Heartbeats in a row left unanswered. */
@@ -60,6 +60,7 @@ export interface Parts {
   readonly now: number;
 }
 
+/** One room in memory. */
 export class RoomState {
   readonly definition: RoomDefinition;
   readonly sql: SqlStorage;
@@ -133,7 +134,7 @@ export class RoomState {
       generation: session.generation,
       since: now,
       fed: this.log.head,
-      credit: admission.credit ? new Credit(this.log.head) : undefined,
+      acked: admission.credit ? this.log.head : undefined,
       bucket: fullBucket(this.definition.rate, now),
       backlog: new Backlog(),
       missed: 0,
@@ -144,6 +145,11 @@ export class RoomState {
     const { every } = this.definition.heartbeat;
     this.beat ??= { due: now + every, interval: every };
     return connection;
+  }
+
+  /** Whether a connection may be sent more publications now. */
+  mayFeed({ acked, fed }: Connection): boolean {
+    return acked === undefined || hasCredit(fed - acked, this.log.bytesBetween(acked, fed));
   }
 
   /** The connection is no longer one of ours, whatever its socket still does. */
@@ -183,7 +189,7 @@ export class RoomState {
       generation,
       since,
       fed: pointer.fed ?? this.log.head,
-      credit: acked === undefined ? undefined : new Credit(acked),
+      acked,
       bucket: bucket ?? fullBucket(this.definition.rate, now),
       backlog: new Backlog(),
       missed,
@@ -195,14 +201,14 @@ export class RoomState {
 
 /** What a connection's socket must remember. */
 export function pointerOf(connection: Connection, head: number): Pointer {
-  const { session, generation, since, missed, bucket, credit, fed, presenceStale } = connection;
+  const { session, generation, since, missed, bucket, acked, fed, presenceStale } = connection;
   return {
     session,
     generation,
     since,
     ...(missed > 0 && { missed }),
-    ...(bucket.tokens < 0 && { bucket }),
-    ...(credit && { acked: credit.acked }),
+    bucket,
+    ...(acked !== undefined && { acked }),
     ...(fed < head && { fed }),
     ...(presenceStale && { presenceStale }),
   };

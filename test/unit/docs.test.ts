@@ -72,7 +72,7 @@ const serverFields = {
   error: { ref: "optional", code: "always", message: "always", retryable: "always", retryAfter: "optional" },
   snapshot: { data: "always", offset: "always", reason: "always" },
   goaway: { within: "always", reason: "always" },
-  bye: { code: "always", reason: "always", retryAfter: "optional" },
+  bye: { code: "always", reason: "always", message: "optional", retryAfter: "optional" },
 } as const satisfies Frames<ServerFrame>;
 
 const objectFields = {
@@ -138,6 +138,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   DROPPED_PER_USER: inSource("src/room/sessions.ts", "DROPPED_PER_USER"),
+  MAX_ROOM_PRESENCE: inSource("src/room/engine.ts", "MAX_ROOM_PRESENCE"),
   BYE_GRACE: inSource("src/room/object.ts", "BYE_GRACE"),
   MAX_REASON_BYTES: inSource("src/room/close.ts", "MAX_REASON_BYTES"),
 };

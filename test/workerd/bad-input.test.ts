@@ -50,8 +50,7 @@ const nonsense: Record<string, string> = {
   "too many in to": JSON.stringify({ type: "signal", data: 1, to: Array.from({ length: 101 }, (_, i) => `u${i}`) }),
   "signal without data": '{"type":"signal"}',
   "presence without data": '{"type":"presence"}',
-  "a long method": JSON.stringify({ type: "call", ref: 1, method: "m".repeat(65) }),
-  "an empty method": '{"type":"call","ref":1,"method":""}',
+  "a call without a ref": '{"type":"call","method":"m"}',
   "a negative offset": '{"type":"sync","offset":-1}',
   "an offset that is none": '{"type":"ack","offset":"1"}',
   "nesting past the limit": `{"type":"signal","data":${"[".repeat(40)}${"]".repeat(40)}}`,
@@ -69,6 +68,16 @@ for (const [name, text] of Object.entries(nonsense)) {
     await undisturbed();
   });
 }
+
+it("answers a call without a usable method with its reply", async () => {
+  const { client, undisturbed } = await withWitness();
+  for (const [i, method] of ["", "m".repeat(65), 5, null, undefined].entries()) {
+    client.send({ type: "call", ref: i + 1, method, data: null } as never);
+    expect(await client.next("reply")).toMatchObject({ ref: i + 1, error: { code: "bad_frame", retryable: false } });
+  }
+  expect(client.of("error")).toEqual([]);
+  await undisturbed();
+});
 
 it("answers a binary message with bad_frame, and invalid UTF-8 in one too", async () => {
   const { client, undisturbed } = await withWitness();
@@ -124,9 +133,12 @@ it("survives 10,000 random frames", async () => {
     if (i % 500 === 0) await client.until(() => client.frames.length >= expected, `${answers} errors (seed ${seed})`);
   }
   await client.until(() => client.frames.length >= 2 + answers, `${answers} errors (seed ${seed})`);
-  expect(client.of("error")).toHaveLength(answers);
+  const refused = client.frames.flatMap((frame) =>
+    frame.type === "error" ? [frame] : frame.type === "reply" && frame.error ? [frame.error] : [],
+  );
+  expect(refused).toHaveLength(answers);
   expect(answers).toBeGreaterThan(5_000);
-  expect(client.of("error").every((error) => error.code === "bad_frame")).toBe(true);
+  expect(new Set(refused.map((error) => error.code))).toEqual(new Set(["bad_frame"]));
   expect(witness.frames.map((frame) => frame.type)).toEqual(["welcome", "snapshot", "presence"]);
   expect(room.reports).toEqual([]);
   await client.publish(1, "alive");
