@@ -82,6 +82,12 @@ export class ChatRoom extends TestRoom {
       fail: () => {
         throw new Error("method broke: secret-of-the-method");
       },
+      loop(room) {
+        note(room.sql, "loop");
+        const loop: Json[] = [];
+        loop.push(loop);
+        return loop;
+      },
       refuse: () => reject("not today", "2s"),
       notes: (room) => notes(room.sql),
       async: (() => Promise.resolve(1)) as never,

@@ -118,6 +118,7 @@ const limits: Readonly<Record<string, number>> = {
   MAX_USER_ID,
   readFrame: longestMethod(),
   MAX_PRESENCE_BYTES,
+  MAX_ROOM_PRESENCE: inSource("src/room/engine.ts", "MAX_ROOM_PRESENCE"),
   REMEMBERED_REFS,
   "definition.rate.perSecond": definition.rate.perSecond,
   "definition.rate.burst": definition.rate.burst,
@@ -138,7 +139,6 @@ const limits: Readonly<Record<string, number>> = {
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   DROPPED_PER_USER: inSource("src/room/sessions.ts", "DROPPED_PER_USER"),
-  MAX_ROOM_PRESENCE: inSource("src/room/engine.ts", "MAX_ROOM_PRESENCE"),
   BYE_GRACE: inSource("src/room/object.ts", "BYE_GRACE"),
   MAX_REASON_BYTES: inSource("src/room/close.ts", "MAX_REASON_BYTES"),
 };

@@ -97,6 +97,18 @@ it("keeps lone surrogates and odd keys of data as they are", async () => {
   expect(({} as { admin?: boolean }).admin).toBeUndefined();
 });
 
+it("allows data the same depth alone and in an array", async () => {
+  const { client } = await withWitness();
+  const frame = (depth: number, ref: number) =>
+    `{"type":"publish","ref":${ref},"data":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+  client.socket.send(frame(31, 1));
+  client.socket.send(` [${frame(31, 2)}]`);
+  await client.until(() => client.of("ack").length === 2);
+  client.socket.send(frame(32, 3));
+  client.socket.send(`[${frame(32, 3)}]`);
+  await client.until(() => client.of("error").length === 2);
+});
+
 it("closes with 1009 on a message past the limit, and takes one just within it", async () => {
   const { client, undisturbed } = await withWitness("small");
   const frame = (length: number) => JSON.stringify({ type: "signal", data: "é".repeat(length) });

@@ -40,6 +40,28 @@ it("closes who goes on regardless, and remembers the debt across an eviction", a
   expect(client.of("error")).toHaveLength(100);
 });
 
+it("has forgotten nothing of what was sent when it wakes", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  client.send(...Array.from({ length: 100 }, () => ({ type: "signal", data: 1 }) as const));
+  client.send({ type: "leave" } as never);
+  await client.next("bye");
+  const { client: other } = await Client.join(room.path);
+  for (let ref = 1; ref <= 100; ref++) await other.publish(ref, ref);
+  await room.evict();
+  other.send({ type: "publish", ref: 101, data: 101 });
+  expect(await other.next("error")).toMatchObject({ code: "rate_limited", ref: 101 });
+});
+
+it("lets go whoever asks to, whatever it owes", async () => {
+  const room = new TestedRoom();
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  client.send(...Array.from({ length: 150 }, () => ({ type: "signal", data: 1 }) as const), { type: "leave" });
+  expect(await client.next("bye")).toMatchObject({ reason: "done" });
+});
+
 it("makes nonsense and syncs dearer than frames", async () => {
   const room = new TestedRoom();
   room.stopClock();

@@ -116,3 +116,22 @@ it("signals reach who they are for, never their sender, and are not kept", async
   expect(bob?.of("signal").map((signal) => signal.data)).toEqual(["for bob", "for all"]);
   expect(eve?.of("signal")).toEqual([{ type: "signal", by: "ann", data: "for all" }]);
 });
+
+it("what JSON would leave out is null, and an address to nobody is refused", async () => {
+  const room = new TestedRoom("chat");
+  const { client } = await Client.join(room.path);
+  await room.stub.publish(undefined as never);
+  await client.until(() => client.items.length === 1);
+  expect(client.items[0]).toMatchObject({ offset: 1, by: null, data: null });
+  const failure = await room.stub.publish("x", { to: [] }).catch((error: unknown) => String(error));
+  expect(failure).toContain("1 to 100 user ids");
+});
+
+it("a call whose answer cannot be written gets a reply that says so, and undoes itself", async () => {
+  const room = new TestedRoom("chat");
+  const { client } = await Client.join(room.path);
+  client.send({ type: "call", ref: 1, method: "loop", data: null });
+  expect((await client.next("reply")).error).toMatchObject({ code: "internal" });
+  expect(room.reports[0]).toContain("tick");
+  expect(await notes(room)).toEqual(["join ann"]);
+});

@@ -1,20 +1,10 @@
-/** Promises 7 to 12 of docs/design.md: the one alarm, presence, identity, bounded memory, ends of tokens, secrets. */
+/** Promises 7 to 12 of docs/design.md: the one alarm, presence, identity, ends of tokens, secrets. */
 import { listDurableObjectIds, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { sealUpgrade } from "../../src/room/admission.ts";
-import { BACKLOG_BYTES } from "../../src/room/flow.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
-
-/** Publishes 1 to `count`, 100 to a message. */
-function publishMany(client: Client, count: number): void {
-  for (let first = 1; first <= count; first += 100) {
-    client.send(
-      ...Array.from({ length: 100 }, (_, i) => ({ type: "publish", ref: first + i, data: first + i }) as const),
-    );
-  }
-}
 
 it("promise 7: an alarm is set whenever something is due, for the moment it is due", async () => {
   const room = new TestedRoom();
@@ -203,81 +193,6 @@ it("promise 9: the room answers only requests that our Worker made", async () =>
   const response = await room.stub.fetch(passedOn);
   expect(response.status).toBe(403);
   await response.body?.cancel();
-});
-
-it("promise 10: a client that acknowledges is fed within its credit, then catches up", async () => {
-  const room = new TestedRoom("fast");
-  const { client: ann } = await Client.join(room.path, { user: "ann" });
-  const { client: slow } = await Client.join(room.path, { user: "slow", credit: true });
-  publishMany(ann, 1_500);
-  await ann.until(() => ann.items.length === 1_500);
-  expect(slow.items.length).toBeGreaterThanOrEqual(1_024);
-  expect(slow.items.length).toBeLessThan(1_500);
-  const behind = slow.items.length;
-  // Neither signals nor presence pile up meanwhile; an eviction changes nothing.
-  ann.send({ type: "signal", data: "lost" }, { type: "presence", data: "busy" });
-  await ann.next("presence");
-  await room.evict();
-  await ann.publish(1_501, 1_501);
-  expect(slow.items).toHaveLength(behind);
-  for (let read = 0; read < 1_501; read = slow.items.length) {
-    slow.send({ type: "ack", offset: read });
-    await slow.until(() => slow.items.length > read);
-  }
-  await slow.until(() => slow.of("presence").length > 0);
-  expect(slow.items.map((item) => item.offset)).toEqual(Array.from({ length: 1_501 }, (_, i) => i + 1));
-  expect(slow.of("signal")).toEqual([]);
-  expect(slow.of("presence").at(-1)?.members).toContainEqual({ id: "ann", data: "busy" });
-});
-
-it("promise 10: who stays away beyond the log while lacking credit is told reset", async () => {
-  const room = new TestedRoom("fast");
-  const { client: ann } = await Client.join(room.path, { user: "ann" });
-  const { client: slow } = await Client.join(room.path, { user: "slow", credit: true });
-  publishMany(ann, 4_000);
-  await ann.until(() => ann.items.length === 4_000);
-  slow.send({ type: "ack", offset: slow.items.length });
-  await slow.until(() => slow.of("snapshot").length === 2);
-  expect(slow.of("snapshot")[1]).toMatchObject({ reason: "log_trimmed", offset: 4_000 });
-});
-
-it("promise 10: an ack ahead of what was sent buys nothing", async () => {
-  const room = new TestedRoom();
-  const { client } = await Client.join(room.path, { credit: true });
-  await client.publish(1, "one");
-  client.send({ type: "ack", offset: 1_000_000 });
-  expect(await client.next("error")).toMatchObject({ code: "bad_frame" });
-});
-
-it("promise 10: a socket that is not read is given up, and its session resumes with nothing missed", async () => {
-  const room = new TestedRoom("fast");
-  const { client: ann } = await Client.join(room.path, { user: "ann" });
-  const stalled = await upgrade(room.path, { user: "bob" });
-  const data = "x".repeat(60_000);
-  const rounds = Math.ceil((2 * BACKLOG_BYTES) / data.length);
-  const connected = async () => room.sql("SELECT id FROM edgerooms_sessions WHERE user = 'bob' AND dropped_at IS NULL");
-  for (let ref = 1; ref <= rounds && (await connected()).length > 0; ref++) await ann.publish(ref, data);
-  expect(await connected()).toEqual([]);
-  const client = new Client(stalled.webSocket as WebSocket);
-  const { session, epoch } = await client.next("welcome");
-  const position = () => client.of("pub").at(-1)?.upto ?? 0;
-  await client.until(() => client.closed !== undefined, "the close");
-  const { client: back, welcome } = await Client.join(room.path, {
-    user: "bob",
-    session,
-    epoch,
-    offset: position(),
-    credit: true,
-  });
-  expect(welcome.resumed).toBe(true);
-  let acked = position();
-  while (acked < welcome.offset) {
-    await back.until(() => (back.of("pub").at(-1)?.upto ?? 0) > acked);
-    acked = back.of("pub").at(-1)?.upto ?? 0;
-    back.send({ type: "ack", offset: acked });
-  }
-  const offsets = [...client.items, ...back.items].map((item) => item.offset);
-  expect(offsets).toEqual(Array.from({ length: welcome.offset }, (_, i) => i + 1));
 });
 
 it("promise 11: a token's end is the connection's end, and the session resumes with the next token", async () => {

@@ -1,5 +1,6 @@
 /** The way of an upgrade to its room: addresses, manners of refusal, origins, and what of a request a room gets to see. */
 import { describe, expect, it } from "vitest";
+import type { CodeName } from "../../src/protocol/codes.ts";
 import { SUBPROTOCOL } from "../../src/protocol/frames.ts";
 import { sign, type Client } from "../support/client.ts";
 import {
@@ -120,7 +121,7 @@ describe("what is no upgrade to edgerooms.v1", () => {
   it("the case of the word websocket does not matter, nor the company of the subprotocol", async () => {
     for (const offered of [`chat, ${SUBPROTOCOL}`, `${SUBPROTOCOL},edgerooms.v2`, ` ${SUBPROTOCOL} `]) {
       const headers = { upgrade: "WebSocket", "sec-websocket-protocol": offered };
-      expect((await enter(worker, path(), { headers })).welcome.member).toBe("ann");
+      expect((await enter(door({}), path(), { headers })).welcome.member).toBe("ann");
     }
   });
 
@@ -266,4 +267,22 @@ describe("the request id", () => {
 it("what the room itself refuses is told in the same way", async () => {
   const client = await expectBye(await ours(worker, path("chat"), { token: await sign("unwanted") }), "forbidden");
   expect(client.closed?.code).toBe(4403);
+});
+
+it("the first thing wrong is what is told, in the order of docs/protocol.md", async () => {
+  const bad = { kind: "lobby", name: "a*", query: "?session=", headers: { upgrade: "", origin: "null" } };
+  const noToken = { token: null };
+  const noJoin = { token: await sign("ann", { rooms: {} }) };
+  const steps: [path: string, knock: Knock, code: CodeName][] = [
+    [`/rooms/${bad.kind}/${bad.name}${bad.query}`, { ...noToken, headers: bad.headers }, "wrong_protocol"],
+    [`/rooms/${bad.kind}/${bad.name}${bad.query}`, { ...noToken, ...from("null") }, "bad_resume"],
+    [`/rooms/${bad.kind}/${bad.name}`, { ...noToken, ...from("null") }, "not_found"],
+    [`/rooms/relay/${bad.name}`, { ...noToken, ...from("null") }, "bad_room"],
+    [path(), { ...noToken, ...from("null") }, "forbidden"],
+    [path(), noToken, "unauthorized"],
+    [path(), noJoin, "forbidden"],
+    [path(), {}, "wrong_protocol"],
+  ];
+  for (const [address, knock, code] of steps) await expectProblem(await plain(worker, address, knock), code);
+  expect((await enter(worker, path())).welcome.member).toBe("ann");
 });

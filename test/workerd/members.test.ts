@@ -1,0 +1,49 @@
+/** What the others see of a member: changes are announced, whatever causes them, and only changes. */
+import { expect, it } from "vitest";
+import { Client } from "../support/client.ts";
+import { TestedRoom } from "../support/room.ts";
+
+it("presence data is the member's, set by any tab, and falls back when that tab ends", async () => {
+  const room = new TestedRoom();
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  const { client: one } = await Client.join(room.path, { user: "bob" });
+  const { client: two } = await Client.join(room.path, { user: "bob" });
+  one.send({ type: "presence", data: "one" });
+  await ann.until(() => ann.of("presence").length === 2);
+  two.send({ type: "presence", data: "two" });
+  await ann.until(() => ann.of("presence").length === 3);
+  two.send({ type: "presence", data: "two" });
+  two.send({ type: "leave" });
+  await ann.until(() => ann.of("presence").length === 4);
+  expect(ann.of("presence").map(({ join, update }) => (join ?? update)?.[0]?.data)).toEqual([
+    undefined,
+    "one",
+    "two",
+    "one",
+  ]);
+  expect(await room.stub.members()).toEqual([{ id: "ann" }, { id: "bob", data: "one" }]);
+});
+
+it("a name from a newer token is announced", async () => {
+  const room = new TestedRoom();
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  await Client.join(room.path, { user: "bob", claims: { name: "Bob" } });
+  await Client.join(room.path, { user: "bob", claims: { name: "Robert" } });
+  await ann.until(() => ann.of("presence").length === 2);
+  expect(ann.of("presence")[1]).toEqual({ type: "presence", update: [{ id: "bob", name: "Robert" }] });
+});
+
+it("presence data that is too large, alone or with everyone's, is refused", async () => {
+  const room = new TestedRoom("fast");
+  const { client } = await Client.join(room.path, { user: "ann" });
+  client.send({ type: "presence", data: "x".repeat(2_047) });
+  expect(await client.next("error")).toMatchObject({ code: "rejected" });
+  const clients = await Promise.all(Array.from({ length: 257 }, (_, i) => Client.join(room.path, { user: `u${i}` })));
+  for (const { client: each } of clients) {
+    each.send({ type: "presence", data: "x".repeat(2_046) }, { type: "call", ref: 1, method: "none", data: null });
+  }
+  await Promise.all(clients.map(({ client: each }) => each.until(() => each.of("reply").length === 1)));
+  const refused = clients.filter(({ client: each }) => each.of("error").length > 0);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused.length).toBeLessThan(10);
+});
