@@ -277,7 +277,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   async #gone(socket: WebSocket): Promise<void> {
     // A timer would keep the object in memory.
-    clearTimeout(this.#leaving.get(socket));
+    clearTimeout(this.#leaving.get(socket) ?? null);
     this.#leaving.delete(socket);
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);

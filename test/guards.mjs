@@ -1,0 +1,185 @@
+// Takes out one guard at a time, in a copy of the tree, and expects the tests to notice. Slow: `npm run test:guards`.
+// A guard is a piece of source text and what stands there without it; docs/design.md lists which test catches which.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+
+/** name, file, guard, without it, test file (below test/workerd) that must fail. */
+const guards = [
+  [
+    "owner check on resume",
+    "src/room/sessions.ts",
+    "return session?.user === user ? session : undefined;",
+    "return session;",
+    "promises-people",
+  ],
+  [
+    "transaction around a tick",
+    "src/room/object.ts",
+    "this.ctx.storage.transactionSync(() => {",
+    "(run => run())(() => {",
+    "promises-delivery",
+  ],
+  [
+    "transaction around a hook",
+    "src/room/object.ts",
+    "atomic: (run) => this.ctx.storage.transactionSync(run)",
+    "atomic: (run) => run()",
+    "promises-delivery",
+  ],
+  [
+    "memory thrown away with a failed transaction",
+    "src/room/object.ts",
+    "this.#state = undefined;\n    if (batch",
+    "if (batch",
+    "promises-delivery",
+  ],
+  [
+    "ref check",
+    "src/room/engine.ts",
+    "if (ref <= state.log.refs.last(session.id)) {",
+    "if (false) {",
+    "promises-delivery",
+  ],
+  [
+    "refs carried over when a row is overwritten",
+    "src/room/log.ts",
+    "carried = mergeRefs(carried, this.refs.carry(oldest.refs, alive, REMEMBERED_REFS));",
+    "",
+    "promises-delivery",
+  ],
+  [
+    "epoch comparison",
+    "src/room/catchup.ts",
+    'if (position.epoch !== epoch) return "epoch_changed";',
+    "",
+    "promises-delivery",
+  ],
+  [
+    "future-offset check",
+    "src/room/catchup.ts",
+    'if (position.offset > log.head) return "offset_ahead";',
+    "",
+    "promises-delivery",
+  ],
+  [
+    "trimmed-log check",
+    "src/room/catchup.ts",
+    'if (!log.covers(position.offset)) return "log_trimmed";',
+    "",
+    "promises-delivery",
+  ],
+  [
+    "detach of a closed socket",
+    "src/room/object.ts",
+    "this.#detach(socket, connection);\n    const bye",
+    "const bye",
+    "promises-people",
+  ],
+  [
+    "stale generation of a replaced connection",
+    "src/room/engine.ts",
+    "if (session?.generation === event.generation && session.droppedAt === null)",
+    "if (session && session.droppedAt === null)",
+    "eviction",
+  ],
+  [
+    "drops that nobody told of",
+    "src/room/state.ts",
+    "const lost = this.#lost;",
+    "const lost: readonly Session[] = [];",
+    "promises-people",
+  ],
+  [
+    "the beat written down when the alarm is for something else",
+    "src/room/state.ts",
+    'this.meta.set("beat"',
+    'void ("beat"',
+    "heartbeat",
+  ],
+  [
+    "credit",
+    "src/room/state.ts",
+    "return acked === undefined || hasCredit",
+    "return true || hasCredit",
+    "promises-memory",
+  ],
+  ["backlog bound", "src/room/object.ts", 'if (verdict === "slow" && !anyway) return false;', "", "promises-memory"],
+  [
+    "ack ahead of what was sent",
+    "src/room/engine.ts",
+    "if (frame.offset <= connection.fed) ack",
+    "ack",
+    "promises-memory",
+  ],
+  [
+    "rate limit",
+    "src/room/flow.ts",
+    "if (bucket.tokens >= 0) return { ok: true };",
+    "if (true) return { ok: true };",
+    "flow",
+  ],
+  [
+    "once per member",
+    "src/room/departure.ts",
+    "if (isPresent(state.sessions, gone.id)) return announceChange(state, gone, effects);",
+    "",
+    "promises-people",
+  ],
+  [
+    "re-arming after a failed alarm",
+    "src/room/object.ts",
+    "this.#arm(this.now() + ALARM_RETRY)",
+    "void 0",
+    "promises-people",
+  ],
+  [
+    "the origin that only our Worker has",
+    "src/room/admission.ts",
+    "value === null || new URL(request.url).origin !== ROOM_ORIGIN",
+    "value === null",
+    "promises-people",
+  ],
+  ["answer to a close", "src/room/object.ts", "closeQuietly(socket, code, reason);\n    await", "await", "eviction"],
+  ["depth limit", "src/protocol/codec.ts", "if (deeper(message,", "if (false && deeper(message,", "bad-input"],
+];
+
+const wanted = process.argv[2];
+const tree = mkdtempSync(join(tmpdir(), "edgerooms-guards-"));
+const left = new Set([".git", "node_modules", "dist", ".wrangler", ".dev.vars"]);
+cpSync(root, tree, { recursive: true, filter: (path) => !left.has(relative(root, path)) });
+symlinkSync(join(root, "node_modules"), join(tree, "node_modules"));
+
+let missed = 0;
+for (const [i, [name, file, guard, without, test]] of guards.entries()) {
+  if (wanted !== undefined && !name.includes(wanted)) continue;
+  const path = join(tree, file);
+  const text = readFileSync(path, "utf8");
+  const found = text.split(guard).length - 1;
+  if (found !== 1) {
+    console.log(`[${i + 1}/${guards.length}] ${name}: the guard stands ${found} times in ${file}`);
+    missed++;
+    continue;
+  }
+  writeFileSync(
+    path,
+    text.replace(guard, () => without),
+  );
+  const args = ["run", "--project", "workerd", `test/workerd/${test}.test.ts`];
+  const run = spawnSync(join(root, "node_modules/.bin/vitest"), args, { cwd: tree, encoding: "utf8" });
+  writeFileSync(path, text);
+  const failed = [...run.stdout.matchAll(/^.*FAIL.* > (.*?)\s*$/gm)].map(([, title = ""]) =>
+    title.replaceAll(/\u001b\[\d+m/g, ""),
+  );
+  const caught = run.status !== 0 && failed.length > 0;
+  if (!caught) missed++;
+  console.log(
+    `[${i + 1}/${guards.length}] ${name}: ${caught ? `caught by "${[...new Set(failed)].join('", "')}"` : "NOT CAUGHT"}`,
+  );
+}
+rmSync(tree, { recursive: true, force: true });
+console.log(missed === 0 ? "Every guard is tested." : `${missed} guards are not tested.`);
+process.exit(missed === 0 ? 0 : 1);
