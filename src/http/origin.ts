@@ -9,9 +9,9 @@
  */
 export function isAllowedOrigin(origin: string | null, requestUrl: string, allowed: readonly string[]): boolean {
   if (origin === null) return true;
+  // Not an origin is also "null", which sandboxed frames and files send: it names nobody.
   const url = URL.parse(origin);
-  // "null" is what sandboxed frames and files send: it names nobody.
-  if (!url || url.origin === "null" || url.origin !== origin.toLowerCase()) return false;
+  if (url?.origin !== origin.toLowerCase()) return false;
   if (url.origin === new URL(requestUrl).origin) return true;
   return allowed.some((entry) => {
     if (!entry.startsWith("*.")) return URL.parse(entry)?.origin === url.origin;

@@ -277,13 +277,14 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   async #gone(socket: WebSocket): Promise<void> {
     // A timer would keep the object in memory.
-    clearTimeout(this.#leaving.get(socket) ?? null);
+    const timer = this.#leaving.get(socket);
+    if (timer !== undefined) clearTimeout(timer);
     this.#leaving.delete(socket);
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);
     // From the attachment: a room that wakes for this very close does not count the socket as a connection any more.
     const pointer = socket.deserializeAttachment() as Attachment | null;
-    if (!pointer || pointer.bye) return;
+    if (!pointer) return;
     const { session, generation } = pointer;
     await this.#inbox.submit({ type: "drop", session, generation });
   }

@@ -1,5 +1,5 @@
 /** A client over a real socket, with the `ws` package. */
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, PONG, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
 
@@ -16,7 +16,7 @@ export class Peer {
     for (const [key, value] of Object.entries(query)) address.searchParams.set(key, String(value));
     this.socket = new WebSocket(address.href, [SUBPROTOCOL, `bearer.${token}`]);
     this.socket.on("message", (data) => {
-      const text = String(data as Buffer);
+      const text = (data as Buffer).toString();
       for (const frame of text === PONG ? [] : (decodeServer(text) ?? [])) {
         this.frames.push(frame);
         if (frame.type === "heartbeat") this.socket.send(PING);

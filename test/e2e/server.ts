@@ -47,6 +47,7 @@ export class Server {
   async token(sub: string): Promise<string> {
     const response = await fetch(`${this.url}/dev/token`, { method: "POST", body: JSON.stringify({ sub }) });
     if (!response.ok) throw new Error(`no token: ${response.status} ${await response.text()}`);
-    return ((await response.json()) as { token: string }).token;
+    const body = await response.json<{ token: string }>();
+    return body.token;
   }
 }

@@ -1,7 +1,7 @@
 /** The real thing from outside: `npm start`, HTTP, real sockets, a cut, a crash. */
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 import { Peer } from "./peer.ts";
 import { Server } from "./server.ts";
 

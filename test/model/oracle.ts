@@ -110,7 +110,7 @@ export class Oracle {
       check(item.offset > last && item.offset <= frame.upto, `items out of order at ${item.offset}`);
       last = item.offset;
       check(!item.to || item.to.includes(view.user) || item.by === view.user, `${view.user} saw what was not for it`);
-      this.#learn(item.offset, String(item.data), item.by);
+      this.#learn(item.offset, item.data as string, item.by);
       this.#visibleTo.set(item.offset, item.to);
       if (item.offset > view.position) {
         check(!view.seen.has(item.offset), `${item.offset} came twice`);

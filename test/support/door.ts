@@ -91,15 +91,18 @@ export async function expectBye(response: Response, code: CodeName): Promise<Cli
   client.deaf = true;
   await client.until(() => client.closed !== undefined, "the close of a refusal");
   const { close } = codes[code];
-  expect(client.frames).toEqual([{ type: "bye", code: close, reason: code }]);
+  const message = client.of("bye")[0]?.message;
+  expect(client.frames).toEqual([{ type: "bye", code: close, reason: code, ...(message && { message }) }]);
   expect(client.closed).toEqual({ code: close, reason: code });
   return client;
 }
 
-/** Knocks in both manners and is refused in both. */
+/** Knocks in both manners and is refused in both, with the same words. */
 export async function expectRefused(at: Door, path: string, knock: Knock, code: CodeName): Promise<Problem> {
-  await expectBye(await ours(at, path, knock), code);
-  return expectProblem(await plain(at, path, knock), code);
+  const client = await expectBye(await ours(at, path, knock), code);
+  const problem = await expectProblem(await plain(at, path, knock), code);
+  expect(client.of("bye")[0]?.message).toBe(problem.detail);
+  return problem;
 }
 
 /** What became of an upgrade in one word: `welcome`, or the code it was refused with. */

@@ -120,7 +120,7 @@ function notes(sql: SqlStorage): string[] {
   return sql
     .exec("SELECT text FROM notes ORDER BY id")
     .toArray()
-    .map((row) => String(row["text"]));
+    .map((row) => row["text"] as string);
 }
 
 export default createApp<Env>({ rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT" } });

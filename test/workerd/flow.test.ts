@@ -89,6 +89,20 @@ it("refuses connections past the room's limit, but not one that takes over its o
   expect(await room.stub.members()).toHaveLength(4);
 });
 
+it("a closed connection gives its place back at once, and nothing is sent to it any more", async () => {
+  const room = new TestedRoom("chat");
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  for (let i = 0; i < 8; i++) {
+    const { client, welcome } = await Client.join(room.path, { user: "bob" });
+    await client.close();
+    await room.dropped(welcome.session);
+    await ann.publish(i + 1, "to whoever is left");
+    expect(client.items).toEqual([]);
+  }
+  expect(ann.items).toHaveLength(8);
+  expect(room.reports).toEqual([]);
+});
+
 it("keeps at most ten dropped sessions of one user", async () => {
   const room = new TestedRoom();
   room.stopClock();

@@ -12,7 +12,7 @@ async function poison(room: TestedRoom, word: string): Promise<void> {
 
 async function stored(room: TestedRoom): Promise<Json[]> {
   const rows = await room.sql("SELECT items FROM edgerooms_log ORDER BY first");
-  return rows.flatMap((row) => JSON.parse(`[${String(row["items"])}]`) as Json[]);
+  return rows.flatMap((row) => JSON.parse(`[${row["items"] as string}]`) as Json[]);
 }
 
 it("promise 1: offsets are contiguous, and every session sees each once and in order", async () => {
