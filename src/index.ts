@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { createApp } from "./http/app.ts";
 import { devTokens, type DevEnv } from "./http/dev.ts";
-import { problem } from "./http/problem.ts";
+import { refuseUpgrade } from "./http/problem.ts";
 import { Room } from "./room/object.ts";
 
 interface Env extends DevEnv {
@@ -24,6 +24,6 @@ app.route(
   }),
 );
 
-app.notFound((c) => problem(c, { code: "not_found" }));
+app.notFound((c) => refuseUpgrade(c, { code: "not_found" }));
 
 export default app;

@@ -112,6 +112,8 @@ function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
   if (typeof sub !== "string" || sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
     return { code: "unauthorized", message: `sub must be 1 to ${MAX_USER_ID} printable characters.` };
   }
+  // Issued in the future, it would outlive its revocation.
+  if (iat > Date.now() / 1_000 + clockTolerance) return { code: "unauthorized", message: "iat is in the future." };
   const named = typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name);
   return {
     user: sub,

@@ -1,5 +1,6 @@
 /** Tokens for trying things out, signed by the Worker itself. Exists only where ENVIRONMENT is "development". */
 import { Hono } from "hono";
+import { requestId } from "hono/request-id";
 import { SignJWT } from "jose";
 import { problem } from "./problem.ts";
 
@@ -12,16 +13,21 @@ export interface DevEnv {
 }
 
 const MAX_TTL = 86_400;
+/** Hosts that no stranger's DNS can claim: this machine, and addresses. */
+const LOCAL = /^(?:localhost|\d+\.\d+\.\d+\.\d+|\[.*\])$/;
 
 /** `POST /dev/token {"sub", "name"?, "rooms"?, "ttl"?}` -> `{"token"}`; `ttl` in seconds, default 3600, at most a day. */
 export function devTokens<Env extends DevEnv>(): Hono<{ Bindings: Env }> {
   const app = new Hono<{ Bindings: Env }>();
+  app.use("/dev/*", requestId());
   app.post("/dev/token", async (c) => {
     const { ENVIRONMENT, AUTH_SECRET, AUTH_ISSUER, AUTH_AUDIENCE } = c.env;
     if (ENVIRONMENT !== "development" || !AUTH_SECRET) return problem(c, { code: "not_found" });
-    // A page elsewhere must not fetch tokens from a developer's machine.
+    // A page elsewhere must not fetch tokens from a developer's machine, not even one whose name leads here by DNS.
     const origin = c.req.header("origin");
-    if (origin !== undefined && origin !== new URL(c.req.url).origin) return problem(c, { code: "forbidden" });
+    const here = new URL(c.req.url);
+    const isOurs = origin === here.origin && LOCAL.test(here.hostname);
+    if (origin !== undefined && !isOurs) return problem(c, { code: "forbidden" });
     const body = await c.req.json<Record<string, unknown>>().catch(() => null);
     const { sub, name, rooms, ttl = 3_600 } = body ?? {};
     if (typeof sub !== "string" || sub === "" || typeof ttl !== "number" || !(ttl >= -MAX_TTL && ttl <= MAX_TTL)) {

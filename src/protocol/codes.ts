@@ -56,7 +56,7 @@ export const codes = {
     http: 400,
     close: 4406,
     next: "stop",
-    text: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ - and neither . nor ..",
+    text: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ -",
   },
   bad_resume: { http: 400, close: 4407, next: "stop", text: "The session or position in this request is malformed." },
   replaced: { http: 409, close: 4409, next: "stop", text: "Another connection took over this session." },

@@ -68,6 +68,7 @@ describe("a token is refused as unauthorized", () => {
     "when its exp is text": () => mintText(`{"sub":"ann","exp":"${now() + 60}"}`),
     "when its iat is text": () => mint({ iat: "now" }),
     "when it counts only from the future on": () => mint({ nbf: now() + 120 }),
+    "issued in the future": () => mint({ iat: now() + 120 }),
     "when it needs an extension we do not know": async () =>
       new SignJWT({ sub: "ann", exp: now() + 60 })
         .setProtectedHeader({ alg: "HS256", crit: ["urn:x"], "urn:x": true })

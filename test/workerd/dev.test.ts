@@ -19,7 +19,7 @@ function app(vars: Partial<DevEnv> = {}): Door {
 
 async function ask(at: Door, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  return at(new Request("http://edge.test/dev/token", { method: "POST", headers, body: text }));
+  return at(new Request("http://localhost:8787/dev/token", { method: "POST", headers, body: text }));
 }
 
 async function tokenFor(at: Door, body: object, headers?: Record<string, string>): Promise<string> {
@@ -66,12 +66,18 @@ it("there are no such tokens anywhere but in development", async () => {
 });
 
 it("a page of another origin gets none, one of our own does", async () => {
-  for (const origin of ["https://evil.test", "null", "", "http://edge.test:8787", "https://edge.test"]) {
+  for (const origin of ["https://evil.test", "null", "", "http://localhost:8788", "https://localhost:8787"]) {
     const response = await ask(app(), { sub: "ann" }, { origin });
     expect(response.status).toBe(403);
     expect(await response.json()).toMatchObject({ code: "forbidden" });
   }
-  await enter(app(), path(), { token: await tokenFor(app(), { sub: "ann" }, { origin: "http://edge.test" }) });
+  await enter(app(), path(), { token: await tokenFor(app(), { sub: "ann" }, { origin: "http://localhost:8787" }) });
+  // A name of a stranger's that leads to this machine.
+  const headers = { origin: "http://evil.test:8787" };
+  const rebound = new Request("http://evil.test:8787/dev/token", { method: "POST", headers, body: '{"sub":"ann"}' });
+  const response = await app()(rebound);
+  expect(response.status).toBe(403);
+  expect(await response.json()).toMatchObject({ code: "forbidden", requestId: expect.any(String) });
 });
 
 for (const body of [
