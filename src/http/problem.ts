@@ -1,7 +1,7 @@
 /** How a request is refused: one row of the codes table as an RFC 9457 problem, or as a WebSocket that closes at once. */
 import type { Context } from "hono";
 import { encode } from "../protocol/codec.ts";
-import { codes, type CodeName } from "../protocol/codes.ts";
+import { codes, texts, type CodeName } from "../protocol/codes.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
 import { closeQuietly } from "../room/close.ts";
 
@@ -16,14 +16,14 @@ export interface Refusal {
 
 /** A refusal for whoever can read HTTP. */
 export function problem(c: Context, { code, message, retryAfter }: Refusal): Response {
-  const { http, text } = codes[code];
+  const { http } = codes[code];
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
   if (http === 401) headers["www-authenticate"] = "Bearer";
   if (code === "wrong_protocol") headers["upgrade"] = "websocket";
   if (retryAfter !== undefined) headers["retry-after"] = String(Math.ceil(retryAfter / 1_000));
   const body = {
     type: `urn:edgerooms:problem:${code}`,
-    title: text,
+    title: texts[code],
     status: http,
     code,
     ...(message !== undefined && { detail: message }),

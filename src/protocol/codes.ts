@@ -20,61 +20,71 @@ export interface Code {
   /** WebSocket close code; `null` when the code only ever answers one frame and the connection stays open. */
   readonly close: number | null;
   readonly next: NextStep;
-  /** A sentence for the person who reads the log of a client. Never holds anything about a user. */
-  readonly text: string;
 }
 
 /** Every code of `edgerooms.v1`. docs/protocol.md lists the same rows; a test compares them. */
 export const codes = {
-  done: { http: 200, close: 1000, next: "stop", text: "The session is over, as asked." },
-  too_large: { http: 413, close: 1009, next: "reconnect", text: "A message was larger than the room accepts." },
-  internal: {
-    http: 500,
-    close: 1011,
-    next: "later",
-    text: "The room failed to handle this. Nothing of it took effect.",
-  },
-  restarting: {
-    http: 503,
-    close: 1012,
-    next: "reconnect",
-    text: "The room is restarting. The session can be resumed.",
-  },
-  heartbeat_lost: { http: 408, close: 4000, next: "reconnect", text: "The connection did not answer its heartbeats." },
-  slow: { http: 408, close: 4001, next: "reconnect", text: "The connection did not read what was sent to it." },
-  rate_limited: { http: 429, close: 4100, next: "later", text: "Too many frames in too short a time." },
-  room_full: { http: 503, close: 4101, next: "later", text: "The room has no place for another connection." },
-  draining: { http: 503, close: 4102, next: "later", text: "The room is draining and takes no new connections." },
-  unavailable: { http: 503, close: 4103, next: "later", text: "Tokens cannot be verified at the moment." },
-  token_expired: { http: 401, close: 4200, next: "renew", text: "The token has expired." },
-  bad_frame: { http: 400, close: 4400, next: "stop", text: "This is not a frame of edgerooms.v1." },
-  unauthorized: { http: 401, close: 4401, next: "stop", text: "A valid token is needed." },
-  forbidden: { http: 403, close: 4403, next: "stop", text: "The token does not allow this." },
-  not_found: { http: 404, close: 4404, next: "stop", text: "There is nothing at this address." },
-  wrong_protocol: { http: 426, close: 4405, next: "stop", text: "Connect with a WebSocket that offers edgerooms.v1." },
-  bad_room: {
-    http: 400,
-    close: 4406,
-    next: "stop",
-    text: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ -",
-  },
-  bad_resume: { http: 400, close: 4407, next: "stop", text: "The session or position in this request is malformed." },
-  replaced: { http: 409, close: 4409, next: "stop", text: "Another connection took over this session." },
-  kicked: { http: 403, close: 4410, next: "stop", text: "An operator or the room removed this session." },
-  revoked: { http: 401, close: 4411, next: "stop", text: "The token was revoked." },
-  rejected: { http: 422, close: null, next: "stop", text: "The room refused this. Nothing of it took effect." },
-  stale_ref: {
-    http: 409,
-    close: null,
-    next: "stop",
-    text: "This ref is not above the session's last, and the room does not remember what came of it.",
-  },
-  unknown_method: { http: 404, close: null, next: "stop", text: "The room has no such method." },
-  unknown_session: { http: 404, close: null, next: "stop", text: "The room has no such session of this user." },
+  done: { http: 200, close: 1000, next: "stop" },
+  too_large: { http: 413, close: 1009, next: "reconnect" },
+  internal: { http: 500, close: 1011, next: "later" },
+  restarting: { http: 503, close: 1012, next: "reconnect" },
+  heartbeat_lost: { http: 408, close: 4000, next: "reconnect" },
+  slow: { http: 408, close: 4001, next: "reconnect" },
+  rate_limited: { http: 429, close: 4100, next: "later" },
+  room_full: { http: 503, close: 4101, next: "later" },
+  draining: { http: 503, close: 4102, next: "later" },
+  unavailable: { http: 503, close: 4103, next: "later" },
+  token_expired: { http: 401, close: 4200, next: "renew" },
+  bad_frame: { http: 400, close: 4400, next: "stop" },
+  unauthorized: { http: 401, close: 4401, next: "stop" },
+  forbidden: { http: 403, close: 4403, next: "stop" },
+  not_found: { http: 404, close: 4404, next: "stop" },
+  wrong_protocol: { http: 426, close: 4405, next: "stop" },
+  bad_room: { http: 400, close: 4406, next: "stop" },
+  bad_resume: { http: 400, close: 4407, next: "stop" },
+  replaced: { http: 409, close: 4409, next: "stop" },
+  kicked: { http: 403, close: 4410, next: "stop" },
+  revoked: { http: 401, close: 4411, next: "stop" },
+  rejected: { http: 422, close: null, next: "stop" },
+  stale_ref: { http: 409, close: null, next: "stop" },
+  unknown_method: { http: 404, close: null, next: "stop" },
+  unknown_session: { http: 404, close: null, next: "stop" },
 } as const satisfies Record<string, Code>;
 
 /** The name of a code: the string that travels in `error`, `bye` and problem bodies. */
 export type CodeName = keyof typeof codes;
+
+/**
+ * A sentence for the person who reads a log, per code. Apart from the table, because a client has no use for it and
+ * should not carry it.
+ */
+export const texts: Readonly<Record<CodeName, string>> = {
+  done: "The session is over, as asked.",
+  too_large: "A message was larger than the room accepts.",
+  internal: "The room failed to handle this. Nothing of it took effect.",
+  restarting: "The room is restarting. The session can be resumed.",
+  heartbeat_lost: "The connection did not answer its heartbeats.",
+  slow: "The connection did not read what was sent to it.",
+  rate_limited: "Too many frames in too short a time.",
+  room_full: "The room has no place for another connection.",
+  draining: "The room is draining and takes no new connections.",
+  unavailable: "Tokens cannot be verified at the moment.",
+  token_expired: "The token has expired.",
+  bad_frame: "This is not a frame of edgerooms.v1.",
+  unauthorized: "A valid token is needed.",
+  forbidden: "The token does not allow this.",
+  not_found: "There is nothing at this address.",
+  wrong_protocol: "Connect with a WebSocket that offers edgerooms.v1.",
+  bad_room: "A room name is 1 to 128 of A-Z a-z 0-9 . _ ~ : @ -",
+  bad_resume: "The session or position in this request is malformed.",
+  replaced: "Another connection took over this session.",
+  kicked: "An operator or the room removed this session.",
+  revoked: "The token was revoked.",
+  rejected: "The room refused this. Nothing of it took effect.",
+  stale_ref: "This ref is not above the session's last, and the room does not remember what came of it.",
+  unknown_method: "The room has no such method.",
+  unknown_session: "The room has no such session of this user.",
+};
 
 /** Whether trying again later, unchanged or with a new token, can succeed. */
 export function isRetryable(name: CodeName): boolean {

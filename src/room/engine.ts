@@ -4,7 +4,7 @@
  * longer stories in the files it imports.
  */
 import { encode, exceeds, orNull, type Malformed } from "../protocol/codec.ts";
-import { codes, isRetryable, type CodeName } from "../protocol/codes.ts";
+import { isRetryable, texts, type CodeName } from "../protocol/codes.ts";
 import { MAX_PRESENCE_BYTES, type ClientFrame, type FrameError } from "../protocol/frames.ts";
 import { ring } from "./alarm.ts";
 import { acknowledge, replay, reset, whyReset } from "./catchup.ts";
@@ -136,7 +136,7 @@ function onPublish(turn: Turn, frame: Extract<ClientFrame, { type: "publish" }>)
     after = result.commands;
   }
   const stored = state.log.append({ by: session.user, at: now, data, ...(to && { to }) }, { session: session.id, ref });
-  if (!stored) return answer(turn, frame, failure("rejected", { message: codes.too_large.text }));
+  if (!stored) return answer(turn, frame, failure("rejected", { message: texts.too_large }));
   state.active = true;
   const { offset, at } = stored;
   effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, offset, at }) });
@@ -202,7 +202,7 @@ export function encodeFailure(frame: ClientFrame | Malformed, error: FrameError)
 
 /** An error of the table, as frames carry it. */
 export function failure(code: CodeName, more: { message?: string; retryAfter?: number } = {}): FrameError {
-  const { message = codes[code].text, retryAfter } = more;
+  const { message = texts[code], retryAfter } = more;
   const retryable = isRetryable(code) || retryAfter !== undefined;
   return { code, message, retryable, ...(retryAfter !== undefined && { retryAfter }) };
 }

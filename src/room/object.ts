@@ -4,7 +4,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { decode, encode } from "../protocol/codec.ts";
-import { codes, type CodeName } from "../protocol/codes.ts";
+import { codes, texts, type CodeName } from "../protocol/codes.ts";
 import { PING, PONG, type Json, type Member } from "../protocol/frames.ts";
 import { openUpgrade, type Credentials } from "./admission.ts";
 import { closeQuietly } from "./close.ts";
@@ -153,7 +153,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   async #ask<T>(command: Command): Promise<T> {
     const result = await this.#inbox.submit({ type: "command", command });
     if (result.ok) return result.value as T;
-    throw new Error(result.message ?? codes[result.code].text);
+    throw new Error(result.message ?? texts[result.code]);
   }
 
   /** One tick: all waiting events in one transaction, then one message per socket. */

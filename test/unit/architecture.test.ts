@@ -77,6 +77,14 @@ describe("the house", () => {
     },
   );
 
+  it.each(inFolder("client"))("$path imports protocol/ only", (source) => {
+    expect(foldersOf(source).filter((folder) => !["protocol", "client"].includes(folder))).toEqual([]);
+  });
+
+  it.each(inFolder("react"))("$path imports react and client/ only", (source) => {
+    expect(foldersOf(source).filter((folder) => !["react", "client"].includes(folder))).toEqual([]);
+  });
+
   it("keeps SQL in schema.ts and in the module that owns the table", () => {
     const owners = {
       edgerooms_meta: ["room/schema.ts"],
@@ -101,7 +109,7 @@ describe("the house", () => {
   });
 
   it("has no import that nothing needs and no file that nothing imports", () => {
-    const entries = ["index.ts", "server.ts"];
+    const entries = ["index.ts", "server.ts", "client/client.ts", "react/react.ts"];
     const imported = new Set(sources.flatMap(({ imports }) => imports));
     expect(sources.map(({ path }) => path).filter((path) => !imported.has(path) && !entries.includes(path))).toEqual(
       [],

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { decode } from "../../src/protocol/codec.ts";
-import { byCloseCode, codes, isRetryable, nextStep, type CodeName } from "../../src/protocol/codes.ts";
+import { byCloseCode, codes, texts, isRetryable, nextStep, type CodeName } from "../../src/protocol/codes.ts";
 import {
   clientFrameTypes,
   MAX_BATCH,
@@ -345,7 +345,8 @@ describe("codes", () => {
     expect(others).toEqual([]);
     expect(Object.keys(body ?? {})).toEqual([...fields(text).keys()]);
     const code = body?.["code"] as CodeName;
-    const { http, text: title } = codes[code];
+    const { http } = codes[code];
+    const title = texts[code];
     expect(body).toMatchObject({ type: `urn:edgerooms:problem:${code}`, title, status: http });
   });
 });

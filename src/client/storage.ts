@@ -1,0 +1,66 @@
+/** Where a client keeps its session and position, so that what survives (a reload, a restart) resumes. */
+
+/** What a client must not forget. */
+export interface Saved {
+  readonly session: string;
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** Keeps text by key. Synchronous, like the web's own; may forget at any time, and then nothing resumes. */
+export interface SessionStore {
+  get(key: string): string | null | undefined;
+  set(key: string, value: string): void;
+  delete(key: string): void;
+}
+
+/** Forgets with the program. */
+export function memoryStore(): SessionStore {
+  return new Map<string, string>();
+}
+
+/** The tab's own storage where there is one (browsers), else memory. */
+export function defaultStore(): SessionStore {
+  try {
+    const { sessionStorage: web } = globalThis as { sessionStorage?: WebStorage };
+    if (web) {
+      return {
+        get: (key) => web.getItem(key),
+        set: (key, value) => web.setItem(key, value),
+        delete: (key) => web.removeItem(key),
+      };
+    }
+  } catch {
+    // A browser that forbids storage throws at the mere question.
+  }
+  return memoryStore();
+}
+
+interface WebStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** What was saved, or `undefined` when there is nothing usable: a store may hold anything. */
+export function load(store: SessionStore, key: string): Saved | undefined {
+  try {
+    const { session, epoch, offset } = JSON.parse(store.get(key) ?? "") as Partial<Saved>;
+    if (typeof session === "string" && typeof epoch === "string" && Number.isSafeInteger(offset)) {
+      return { session, epoch, offset: offset as number };
+    }
+  } catch {
+    // Nothing, or nonsense.
+  }
+  return undefined;
+}
+
+/** Saves, or lets it be: a full store must not end a connection. */
+export function save(store: SessionStore, key: string, saved: Saved | undefined): void {
+  try {
+    if (saved) store.set(key, JSON.stringify(saved));
+    else store.delete(key);
+  } catch {
+    // Then a reload starts anew.
+  }
+}
