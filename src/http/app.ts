@@ -11,7 +11,7 @@ import { readResume, sealUpgrade, type Credentials } from "../room/admission.ts"
 import type { Room } from "../room/object.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { grantsIn } from "./grants.ts";
-import { isAllowedOrigin } from "./origin.ts";
+import { checkOrigins, isAllowedOrigin } from "./origin.ts";
 import { accepted, bearerToken, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
 
 /** A room by its kind and name. */
@@ -32,14 +32,14 @@ export interface AppOptions<Env extends object> {
   /** Web origins that may connect, besides the Worker's own: `https://app.example.com`, `*.example.com`. */
   origins?: readonly string[] | ((env: Env) => readonly string[]);
   /**
-   * The last word before a room is asked, and the place for asynchronous checks: `false` refuses with `forbidden`,
-   * credentials replace those of the token, nothing or `true` lets them be.
+   * The last word before a room is asked, and the place for asynchronous checks: `true` lets the caller in as the token
+   * says, credentials let it in as they say, anything else refuses with `forbidden`.
    */
   authorize?: (
     c: Context<{ Bindings: Env }>,
     caller: Caller,
     address: RoomAddress,
-  ) => Promise<boolean | Credentials | void> | boolean | Credentials | void;
+  ) => Promise<boolean | Credentials> | boolean | Credentials;
 }
 
 /** A room name: what needs no escaping in a URL path segment, 1 to 128 characters. */
@@ -51,11 +51,15 @@ const ROOM_NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
  * Routes: `GET /rooms/:kind/:room` (upgrade), `POST /rooms/:kind/:room/session` (next token), `GET /healthz`; without
  * `:kind/` when there is one kind.
  *
- * @throws TypeError when no kind of room is given
+ * @throws TypeError when no kind of room is given, two share a binding, or an origin is none
  */
 export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ Bindings: Env }> {
   const kinds = Object.keys(options.rooms);
   if (kinds.length === 0) throw new TypeError("createApp needs at least one kind of room");
+  // A room is its binding and its name: two kinds on one binding would be one room under two sets of grants.
+  if (new Set(Object.values(options.rooms)).size < kinds.length)
+    throw new TypeError("every kind needs its own binding");
+  if (Array.isArray(options.origins)) checkOrigins(options.origins as readonly string[]);
   const paths = ["/rooms/:kind/:room", ...(kinds.length === 1 ? ["/rooms/:room"] : [])];
   const gate = new Gate(options);
 
@@ -83,6 +87,8 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
     );
     app.post(`${path}/session`, (c) => refresh(c, gate));
   }
+  // Also where a bigger app has another idea of what is not found: our clients must be told in a way they can see.
+  app.all("/rooms/*", (c) => refuseUpgrade(c, { code: "not_found" }));
   return app;
 }
 
@@ -146,7 +152,10 @@ class Gate<Env extends object> {
     if ("code" in verified) return verified;
     const credentials = await this.#authorize(c, verified, address);
     if (!credentials?.grants.includes("join")) return { code: "forbidden" } satisfies Refusal;
-    const namespace = c.env[this.#options.rooms[address.kind] as keyof Env] as DurableObjectNamespace<Room>;
+    if (credentials.expires <= Date.now()) return { code: "token_expired" } satisfies Refusal;
+    const binding = this.#options.rooms[address.kind] as keyof Env & string;
+    const namespace = c.env[binding] as DurableObjectNamespace<Room> | undefined;
+    if (!namespace) throw new Error(`there is no Durable Object binding ${binding}`);
     return { address, credentials, stub: namespace.getByName(address.room) };
   }
 
@@ -164,9 +173,12 @@ class Gate<Env extends object> {
   ): Promise<Credentials | undefined> {
     const { claims, ...rest } = verified;
     const credentials = { ...rest, grants: grantsIn(claims["rooms"], address.kind, address.room) };
-    const word = await this.#options.authorize?.(c, { ...credentials, claims }, address);
-    if (word === false || word === null) return undefined;
-    if (typeof word !== "object") return credentials;
+    const { authorize } = this.#options;
+    if (!authorize) return credentials;
+    // Typed as never null, yet a forgotten return or a missing entry must not let anyone in.
+    const word = (await authorize(c, { ...credentials, claims }, address)) as boolean | Credentials | null | undefined;
+    if (word === true) return credentials;
+    if (typeof word !== "object" || word === null) return undefined;
     // A caller spread into the answer has its claims in it. What a room has no name for stays here.
     const { user, name, grants, issued, expires } = word;
     return { user, ...(name !== undefined && { name }), grants, issued, expires };

@@ -2,8 +2,9 @@
  * Verifies tokens with jose: a shared secret or an issuer's key set, algorithms pinned for either. Not configured means
  * that nobody gets in. Knows nothing of rooms; what a token allows where is grants.ts.
  */
-import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
 import { MAX_USER_ID } from "../protocol/frames.ts";
+import { IssuerUnreachable, keySet } from "./keys.ts";
 import type { Refusal } from "./problem.ts";
 
 /** What a verified token says, whatever room it is for. */
@@ -97,11 +98,13 @@ function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algor
 
 function misconfigured(what: string): Refusal {
   console.error(JSON.stringify({ level: "error", where: "auth", message: `authentication ${what}: all are refused` }));
-  return { code: "unavailable", message: `Authentication ${what}.` };
+  return { code: "unavailable", message: "Authentication is not configured." };
 }
 
-// What ends up in log lines and in front of other members: no control characters, no invisible direction changes.
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+// What ends up in log lines and in front of other members. Invisible characters would make two users look like one; in
+// names, two of them have a use: they join letters in some scripts.
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\u2028\u2029]/u;
+const JOINERS = /[\u200c\u200d]/gu;
 
 /** The last moment a Date can be: JSON carries it, which is not so of the Infinity that `exp: 1e999` becomes. */
 const END_OF_TIME = 8.64e15;
@@ -114,81 +117,23 @@ function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
   }
   // Issued in the future, it would outlive its revocation.
   if (iat > Date.now() / 1_000 + clockTolerance) return { code: "unauthorized", message: "iat is in the future." };
-  const named = typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name);
+  const named =
+    typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name.replaceAll(JOINERS, ""));
   return {
     user: sub,
     ...(named && { name }),
-    issued: Math.min(iat * 1_000, END_OF_TIME),
-    expires: Math.min((exp + clockTolerance) * 1_000, END_OF_TIME),
+    issued: Math.floor(Math.min(iat * 1_000, END_OF_TIME)),
+    expires: Math.floor(Math.min((exp + clockTolerance) * 1_000, END_OF_TIME)),
     claims,
   };
 }
 
 function refusalFor(error: unknown): Refusal {
   if (error instanceof errors.JWTExpired) return { code: "token_expired" };
-  if (error instanceof IssuerUnreachable)
-    return { code: "unavailable", message: "The issuer's keys are out of reach." };
+  if (error instanceof IssuerUnreachable) {
+    return { code: "unavailable", message: "The issuer's keys are out of reach.", retryAfter: error.retryAfter };
+  }
   // Which check failed helps the honest; jose's messages name claims, never their values or keys.
   if (error instanceof errors.JOSEError) return { code: "unauthorized", message: error.message };
   return { code: "unauthorized" };
-}
-
-class IssuerUnreachable extends Error {}
-
-/** How long a key set counts as fresh. A key withdrawn by the issuer is trusted no longer than this. */
-const FRESH = 600_000;
-/** Between questions to the issuer, whether for a key id we do not know or because it did not answer. */
-const COOLDOWN = 30_000;
-const FETCH_TIMEOUT = 5_000;
-
-/**
- * An issuer's keys. While the issuer is out of reach the last good set goes on, whatever its age. Strangers choose key
- * ids, and requests of a Worker cannot wait for each other's fetch: the moment of the question counts, not of the answer.
- */
-class KeySet {
-  readonly #remote: ReturnType<typeof createRemoteJWKSet>;
-  #keys: JWTVerifyGetKey | undefined;
-  #askedAt = -Infinity;
-  #answer: "awaited" | "good" | "failed" = "awaited";
-
-  constructor(url: string) {
-    this.#remote = createRemoteJWKSet(new URL(url), { cacheMaxAge: FRESH, timeoutDuration: FETCH_TIMEOUT });
-  }
-
-  readonly get: JWTVerifyGetKey = async (header, token) => {
-    if (!this.#remote.fresh) await this.#ask();
-    if (!this.#keys) throw new IssuerUnreachable();
-    try {
-      return await this.#keys(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-    }
-    await this.#ask();
-    // It may be signed with a key that the issuer made since: only the issuer could tell.
-    if (this.#answer !== "good") throw new IssuerUnreachable();
-    return this.#keys(header, token);
-  };
-
-  async #ask(): Promise<void> {
-    const canWait = this.#keys !== undefined || this.#answer === "failed";
-    if (canWait && Date.now() - this.#askedAt < COOLDOWN) return;
-    this.#askedAt = Date.now();
-    this.#answer = "awaited";
-    try {
-      await this.#remote.reload();
-      this.#keys = createLocalJWKSet(this.#remote.jwks() ?? { keys: [] });
-      this.#answer = "good";
-    } catch {
-      this.#answer = "failed";
-    }
-  }
-}
-
-/** One per address and isolate: the cache must outlive the request that filled it. */
-const keySets = new Map<string, KeySet>();
-
-function keySet(url: string): KeySet {
-  const known = keySets.get(url) ?? new KeySet(url);
-  keySets.set(url, known);
-  return known;
 }

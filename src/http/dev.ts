@@ -26,8 +26,8 @@ export function devTokens<Env extends DevEnv>(): Hono<{ Bindings: Env }> {
     // A page elsewhere must not fetch tokens from a developer's machine, not even one whose name leads here by DNS.
     const origin = c.req.header("origin");
     const here = new URL(c.req.url);
-    const isOurs = origin === here.origin && LOCAL.test(here.hostname);
-    if (origin !== undefined && !isOurs) return problem(c, { code: "forbidden" });
+    const isOurs = origin === undefined || origin === here.origin;
+    if (!isOurs || !LOCAL.test(here.hostname)) return problem(c, { code: "forbidden" });
     const body = await c.req.json<Record<string, unknown>>().catch(() => null);
     const { sub, name, rooms, ttl = 3_600 } = body ?? {};
     if (typeof sub !== "string" || sub === "" || typeof ttl !== "number" || !(ttl >= -MAX_TTL && ttl <= MAX_TTL)) {

@@ -15,6 +15,22 @@ export function isAllowedOrigin(origin: string | null, requestUrl: string, allow
   if (url.origin === new URL(requestUrl).origin) return true;
   return allowed.some((entry) => {
     if (!entry.startsWith("*.")) return URL.parse(entry)?.origin === url.origin;
-    return url.protocol === "https:" && url.hostname.endsWith(entry.slice(1).toLowerCase());
+    const domain = URL.parse(`https://${entry.slice(2)}`)?.hostname;
+    return domain !== undefined && url.protocol === "https:" && url.hostname.endsWith(`.${domain}`);
   });
+}
+
+/**
+ * Checks an allow-list when it is written, because an entry that can never match is a mistake nobody would be told of.
+ *
+ * @throws TypeError naming the entry
+ */
+export function checkOrigins(allowed: readonly string[]): void {
+  for (const entry of allowed) {
+    const url = URL.parse(entry.startsWith("*.") ? `https://${entry.slice(2)}` : entry);
+    const isOrigin = url !== null && url.pathname === "/" && url.search === "" && !url.hostname.includes("*");
+    if (!isOrigin || (entry.startsWith("*.") && url.port !== "") || !/^https?:$/.test(url.protocol)) {
+      throw new TypeError(`an origin is "https://app.example.com" or "*.example.com", not ${JSON.stringify(entry)}`);
+    }
+  }
 }

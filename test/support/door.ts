@@ -91,8 +91,9 @@ export async function expectBye(response: Response, code: CodeName): Promise<Cli
   client.deaf = true;
   await client.until(() => client.closed !== undefined, "the close of a refusal");
   const { close } = codes[code];
-  const message = client.of("bye")[0]?.message;
-  expect(client.frames).toEqual([{ type: "bye", code: close, reason: code, ...(message && { message }) }]);
+  const { message, retryAfter } = client.of("bye")[0] ?? {};
+  const more = { ...(message !== undefined && { message }), ...(retryAfter !== undefined && { retryAfter }) };
+  expect(client.frames).toEqual([{ type: "bye", code: close, reason: code, ...more }]);
   expect(client.closed).toEqual({ code: close, reason: code });
   return client;
 }

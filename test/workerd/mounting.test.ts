@@ -67,8 +67,9 @@ describe("the short route", () => {
   });
 });
 
-function broken(_c: unknown, caller: { user: string }): void {
+function broken(_c: unknown, caller: { user: string }): boolean {
   if (caller.user === "cursed") throw new Error("curse-of-the-hook");
+  return true;
 }
 
 describe("under a path of a bigger app", () => {
@@ -105,4 +106,41 @@ describe("under a path of a bigger app", () => {
     expect(line).toMatchObject({ message: "curse-of-the-hook", requestId: problem.requestId });
     log.mockRestore();
   });
+});
+
+it("a wrong path inside a mounted app is told to our clients in a way that they can see", async () => {
+  const bigger = new Hono<{ Bindings: Env }>();
+  bigger.route("/rt", createApp<Env>({ rooms }));
+  for (const path of ["/rt/rooms", "/rt/rooms/relay/x/extra", "/rt/rooms/relay/x/session", "/rt/rooms/"]) {
+    await expectRefused(at(bigger), path, {}, "not_found");
+  }
+});
+
+it("an app that could not work is refused when it is made", () => {
+  expect(() => createApp<Env>({ rooms: {} })).toThrow("at least one kind");
+  expect(() => createApp<Env>({ rooms: { chat: "CHAT", game: "CHAT" } })).toThrow("its own binding");
+  for (const origin of [
+    "example.com",
+    "*",
+    "*.",
+    "https://*.example.com",
+    "https://a.test/path",
+    "*.x.test:8443",
+    "",
+  ]) {
+    expect(() => createApp<Env>({ rooms, origins: [origin] }), origin).toThrow("an origin is");
+  }
+  expect(() =>
+    createApp<Env>({ rooms, origins: ["https://a.test", "http://localhost:3000", "*.a.test"] }),
+  ).not.toThrow();
+});
+
+it("a binding that is not there is named in the log, and nowhere else", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const app = createApp<{ NONE: unknown }>({ rooms: { relay: "NONE" } });
+  const here = (request: Request) => Promise.resolve(app.fetch(request, { ...env, NONE: undefined }));
+  const problem = await expectRefused(here, "/rooms/x", {}, "internal");
+  expect(JSON.stringify(problem)).not.toContain("NONE");
+  expect(String(log.mock.lastCall?.[0])).toContain("no Durable Object binding NONE");
+  log.mockRestore();
 });
