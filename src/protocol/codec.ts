@@ -139,10 +139,13 @@ const TO_RULE = `to is an array of 1 to ${MAX_RECIPIENTS} user ids`;
 
 function readRecipients(value: unknown): readonly string[] | undefined | null {
   if (value === undefined) return undefined;
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_RECIPIENTS) return null;
-  return value.every((id) => typeof id === "string" && id.length > 0 && id.length <= MAX_USER_ID)
-    ? (value as string[])
-    : null;
+  return isRecipients(value) ? value : null;
+}
+
+/** Whether a value can be a `to`. */
+export function isRecipients(value: unknown): value is readonly string[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_RECIPIENTS) return false;
+  return value.every((id) => typeof id === "string" && id.length > 0 && id.length <= MAX_USER_ID);
 }
 
 function bad(message: string, ref?: number): Malformed {

@@ -7,6 +7,7 @@
  * request from outside that a careless route passes on still reaches no session.
  */
 import { isOffset } from "../protocol/codec.ts";
+import { codes, type CodeName } from "../protocol/codes.ts";
 import type { Grant } from "./definition.ts";
 
 /** Where rooms live: an origin that no client can address. */
@@ -75,4 +76,16 @@ export function readResume(query: URLSearchParams): ResumeRequest | undefined | 
   if (epoch === null && offset === null) return { session };
   if (epoch === null || offset === null || !TOKENISH.test(epoch) || !/^\d{1,16}$/.test(offset)) return null;
   return isOffset(Number(offset)) ? { session, position: { epoch, offset: Number(offset) } } : null;
+}
+
+/** What the room answers instead of a connection; the Worker tells the client in the way that this client can see. */
+export interface AdmissionRefusal {
+  readonly code: CodeName;
+  readonly message?: string;
+  readonly retryAfter?: number;
+}
+
+/** A room's refusal, on its way to the Worker. */
+export function answerRefused({ code, message, retryAfter }: AdmissionRefusal): Response {
+  return Response.json({ code, message, retryAfter }, { status: codes[code].http });
 }

@@ -32,8 +32,11 @@ function endDrain(state: RoomState, now: number, effects: Effect[]): void {
 }
 
 function endSessions(state: RoomState, now: number, effects: Effect[]): void {
-  for (const session of state.sessions.all()) {
-    if (sessionDeadline(session, state.definition) > now) continue;
+  const due = [...state.sessions.all()].filter((session) => sessionDeadline(session, state.definition) <= now);
+  // By id: an order that waking from storage cannot change.
+  for (const { id } of due.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+    const session = state.sessions.get(id);
+    if (!session) continue;
     const connection = state.connections.get(session.id);
     if (connection) disconnect(state, connection, "token_expired", now, effects);
     else if (session.present) graceOver(state, session, now, effects);
@@ -48,6 +51,7 @@ function endSessions(state: RoomState, now: number, effects: Effect[]): void {
 function runJobs(state: RoomState, now: number, effects: Effect[]): void {
   const { onTimer } = state.definition.hooks;
   for (const job of state.jobs.due(now)) {
+    if (!state.jobs.isSet(job)) continue;
     if (!onTimer) {
       effects.push({ type: "report", where: "onTimer", error: new Error(`no onTimer for the timer ${job.name}`) });
       state.jobs.cancel(job.name);

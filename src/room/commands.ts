@@ -2,7 +2,7 @@
  * What the server side of a room can do to it: callers through RPC and hooks through their context ask for the same
  * things, and get them here.
  */
-import { encode } from "../protocol/codec.ts";
+import { encode, isRecipients } from "../protocol/codec.ts";
 import { MAX_RECIPIENTS } from "../protocol/frames.ts";
 import { announceChange, end } from "./departure.ts";
 import type { Command, Effect, Result } from "./events.ts";
@@ -11,7 +11,8 @@ import type { RoomState } from "./state.ts";
 
 /** Does what a caller asks. Every command answers with one result. */
 export function apply(state: RoomState, command: Command, now: number, effects: Effect[]): Result {
-  if ("to" in command && (command.to.length === 0 || command.to.length > MAX_RECIPIENTS)) {
+  // Callers are typed, but not all of them check their types.
+  if ("to" in command && command.to !== undefined && !isRecipients(command.to)) {
     return { ok: false, code: "rejected", message: `to is an array of 1 to ${MAX_RECIPIENTS} user ids` };
   }
   switch (command.type) {

@@ -64,7 +64,7 @@ export interface RoomContext {
   signal(data: Json, options?: { to?: readonly string[] }): void;
   /** Ends every session of a user. */
   kick(user: string): void;
-  /** Runs `onTimer(room, name, data)` once at `when` (ms since the epoch). The same name again replaces it. */
+  /** Runs `onTimer(room, name, data)` once at `when` (ms since the epoch; the past means now). The same name replaces it. */
   schedule(name: string, when: number, data?: Json): void;
   /** Forgets a scheduled timer; nothing happens when there is none. */
   cancel(name: string): void;

@@ -45,7 +45,7 @@ export function end(state: RoomState, session: Session, now: number, effects: Ef
   }
   const gone = member(state.sessions, session.user);
   state.sessions.end(session);
-  state.log.refs.forget(session.id);
+  state.log.forget(session.id);
   state.deadlinesChanged = true;
   if (session.present) announceLeave(state, gone, now, effects);
 }

@@ -75,6 +75,8 @@ const MAX_ROOM_PRESENCE = 524_288;
 
 function onFrame(turn: Turn, frame: ClientFrame | Malformed): void {
   const { state, now, effects, connection, session } = turn;
+  // The alarm ends a connection whose token has run out, but an alarm can be late.
+  if (session.expires <= now) return disconnect(state, connection, "token_expired", now, effects);
   // Whoever wants to go is not held back.
   if (frame.type === "leave") return end(state, session, now, effects);
   const verdict = take(connection.bucket, state.definition.rate, now, costOf(frame, connection));

@@ -8,8 +8,8 @@ import type { Connection } from "./state.ts";
 
 /** Something a server-side caller or a hook asks for. */
 export type Command =
-  | { readonly type: "publish"; readonly data: Json; readonly to?: readonly string[] }
-  | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] }
+  | { readonly type: "publish"; readonly data: Json; readonly to?: readonly string[] | undefined }
+  | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] | undefined }
   | { readonly type: "kick"; readonly user: string }
   | { readonly type: "revoke"; readonly user: string; readonly before: number }
   | { readonly type: "drain"; readonly within: number }

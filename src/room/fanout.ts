@@ -6,7 +6,7 @@ import { encode, encodePub, join } from "../protocol/codec.ts";
 import { codes } from "../protocol/codes.ts";
 import type { Member } from "../protocol/frames.ts";
 import type { Effect } from "./events.ts";
-import { visible, type Log } from "./log.ts";
+import { visible, type Item, type Log } from "./log.ts";
 import type { Connection, RoomState } from "./state.ts";
 
 type Shared = Extract<Effect, { type: "all" | "signal" | "presence" }>;
@@ -21,6 +21,8 @@ export interface Delivery {
 
 /** UTF-16 units of one message, at most, unless a single frame is longer. */
 const MESSAGE_LENGTH = 1_048_576;
+/** UTF-16 units of items in one `pub` frame, at most, unless a single item is longer. */
+const PUB_LENGTH = 262_144;
 
 /** Everything the tick has to say, for the connections that are still there and for those that are told good-bye. */
 export function* compose(state: RoomState, effects: readonly Effect[]): Generator<Delivery> {
@@ -34,7 +36,7 @@ export function* compose(state: RoomState, effects: readonly Effect[]): Generato
     const late = since.has(connection) || connection.fed !== log.committed || connection.acked !== undefined;
     if (common && !late) {
       connection.fed = log.head;
-      if (mine.length === 0) {
+      if (mine.length === 0 && common.length <= MESSAGE_LENGTH) {
         if (common.text !== "") yield { connection, text: common.text, last: false };
       } else yield* messages(connection, [...mine, ...common.frames]);
       continue;
@@ -81,11 +83,34 @@ function sort(effects: readonly Effect[]) {
 }
 
 /** The frames everyone gets, publications last, as one text. */
-function joinOnce(frames: string[], log: Log): { frames: readonly string[]; text: string } {
-  if (log.staged.length > 0) {
-    frames.push(encodePub(log.committed + 1, log.head, log.staged.map((item) => item.text).join(",")));
+function joinOnce(frames: string[], log: Log) {
+  frames.push(...pubs(log.committed, log.head, log.staged));
+  return { frames, text: frames.length === 0 ? "" : join(frames), length: lengthOf(frames) };
+}
+
+/** Publications as `pub` frames that together cover everything after one offset up to another. */
+function pubs(after: number, upto: number, items: readonly Item[]): string[] {
+  if (upto === after) return [];
+  const frames: string[] = [];
+  let from = after + 1;
+  let texts: string[] = [];
+  let length = 0;
+  for (const { publication, text } of items) {
+    if (texts.length > 0 && length + text.length > PUB_LENGTH) {
+      frames.push(encodePub(from, publication.offset - 1, texts.join(",")));
+      from = publication.offset;
+      texts = [];
+      length = 0;
+    }
+    texts.push(text);
+    length += text.length;
   }
-  return { frames, text: frames.length === 0 ? "" : join(frames) };
+  frames.push(encodePub(from, upto, texts.join(",")));
+  return frames;
+}
+
+function lengthOf(frames: readonly string[]): number {
+  return frames.reduce((length, frame) => length + frame.length, 0);
 }
 
 /** What one connection gets of the shared effects, and the publications it lacks if it may be fed. */
@@ -108,7 +133,7 @@ function framesFor(state: RoomState, connection: Connection, shared: readonly Sh
     const items = log.staged.filter(
       ({ publication }) => publication.offset > connection.fed && visible(publication, connection.user),
     );
-    frames.push(encodePub(connection.fed + 1, log.head, items.map((item) => item.text).join(",")));
+    frames.push(...pubs(connection.fed, log.head, items));
     connection.fed = log.head;
   }
   return frames;

@@ -62,19 +62,23 @@ export interface SocketReading {
 
 /**
  * Bytes sent to a peer that nothing has shown to be read. Where the runtime tells what it holds, that counts; elsewhere
- * half the bound asks the peer for a sign of life, and the sign shows that all before it was read.
+ * half the bound asks the peer for a sign of life, and the sign shows that all before it was read. Judged before a
+ * tick's messages, so that one large tick is no reason to give up a peer that reads.
  */
 export class Backlog {
   #bytes = 0;
   #probe: { at: number; bytes: number } | undefined;
 
-  /** `bytes` more are about to be sent: go on, ask for a sign of life first, or give the peer up. */
-  add(bytes: number, reading: () => SocketReading, now: number): "ok" | "probe" | "slow" {
+  sent(bytes: number): void {
     this.#bytes += bytes;
+  }
+
+  /** More is about to be sent: go on, ask for a sign of life first, or give the peer up. */
+  judge(reading: () => SocketReading, now: number): "ok" | "probe" | "slow" {
     if (this.#bytes < BACKLOG_BYTES / 2) return "ok";
     const { buffered, answeredAt } = reading();
     if (buffered !== undefined) {
-      this.#bytes = buffered + bytes;
+      this.#bytes = buffered;
       return this.#bytes > BACKLOG_BYTES ? "slow" : "ok";
     }
     if (this.#probe && answeredAt > this.#probe.at) {

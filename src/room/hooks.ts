@@ -83,11 +83,11 @@ class HookContext implements RoomContext {
     return this.#state.log.recent(limit, RECENT_BYTES, me?.id);
   }
 
-  publish(data: Json, options: { to?: readonly string[] } = {}): void {
+  publish(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
     this.#ask({ type: "publish", data: plain(data), ...options });
   }
 
-  signal(data: Json, options: { to?: readonly string[] } = {}): void {
+  signal(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
     this.#ask({ type: "signal", data: plain(data), ...options });
   }
 
@@ -97,7 +97,7 @@ class HookContext implements RoomContext {
 
   schedule(name: string, when: number, data: Json = null): void {
     if (!Number.isFinite(when)) throw new TypeError("schedule takes a moment in ms since the epoch");
-    this.#ask({ type: "schedule", name, due: Math.round(when), data: plain(data) });
+    this.#ask({ type: "schedule", name, due: Math.max(this.now, Math.round(when)), data: plain(data) });
   }
 
   cancel(name: string): void {

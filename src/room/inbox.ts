@@ -11,6 +11,12 @@ export interface Waiting {
   result?: Result;
 }
 
+/** What a tick did: events it took, sockets it wrote to. */
+export interface Ran {
+  readonly done: number;
+  readonly sockets: number;
+}
+
 /** Milliseconds between ticks per socket written to: twice the 30 us that workerd spends on a frame (measured). */
 const SPACING_PER_SOCKET = 0.06;
 /** And at most: what a person does not notice. */
@@ -22,19 +28,22 @@ const MAX_EVENTS = 512;
 
 /** The events that wait for the next tick of one room. */
 export class Inbox {
-  readonly #run: (batch: readonly Waiting[]) => number;
+  readonly #run: (batch: readonly Waiting[]) => Ran;
   readonly #now: () => number;
   #waiting: Waiting[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #quietUntil = 0;
   #lastTick = 0;
+  /** Milliseconds that the last tick's fan-out asks for before the next. */
+  #spacing = 0;
+  /** The last tick left events over: then there is no time for pauses. */
+  #behind = false;
   #running = false;
 
   /**
-   * @param run runs a tick and tells how many sockets it wrote to
+   * @param run runs a tick with the first of these events, at least one
    * @param now the clock, in ms
    */
-  constructor(run: (batch: readonly Waiting[]) => number, now: () => number) {
+  constructor(run: (batch: readonly Waiting[]) => Ran, now: () => number) {
     this.#run = run;
     this.#now = now;
   }
@@ -60,31 +69,33 @@ export class Inbox {
   #schedule(): void {
     // A tick's own effects may submit events; they wait for the end of the tick.
     if (this.#running || this.#timer !== undefined || this.#waiting.length === 0) return;
-    const now = this.#now();
-    if (now - this.#lastTick > BUSY_FOR) this.#tick();
-    else {
-      // Even a wait of 0 lets in what has arrived meanwhile: the room is busy, so something has.
-      this.#timer = setTimeout(
-        () => {
-          this.#timer = undefined;
-          this.#tick();
-        },
-        Math.max(0, this.#quietUntil - now),
-      );
+    const elapsed = this.#now() - this.#lastTick;
+    // A clock that was set back says nothing about the last tick.
+    if (elapsed > BUSY_FOR || elapsed < 0) {
+      this.#tick();
+      return;
     }
+    // Even a wait of 0 lets in what has arrived meanwhile: the room is busy, so something has.
+    const wait = this.#behind ? 0 : Math.max(0, this.#spacing - elapsed);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#tick();
+    }, wait);
   }
 
   #tick(): void {
     const batch = this.#waiting.splice(0, MAX_EVENTS);
     this.#running = true;
     try {
-      const sockets = this.#run(batch);
+      const { done, sockets } = this.#run(batch);
+      this.#waiting.unshift(...batch.slice(done));
       // The clock stands still during an event in production, so the cost is estimated by count.
-      this.#lastTick = this.#now();
-      this.#quietUntil = this.#lastTick + Math.min(MAX_SPACING, Math.floor(sockets * SPACING_PER_SOCKET));
+      this.#spacing = Math.min(MAX_SPACING, Math.floor(sockets * SPACING_PER_SOCKET));
     } finally {
+      this.#lastTick = this.#now();
+      this.#behind = this.#waiting.length > 0;
       this.#running = false;
+      this.#schedule();
     }
-    this.#schedule();
   }
 }

@@ -38,6 +38,11 @@ export class Jobs {
       .toSorted((a, b) => a.due - b.due || (a.name < b.name ? -1 : 1));
   }
 
+  /** Whether a job is still set as it was: another one may have moved or cancelled it. */
+  isSet(job: Job): boolean {
+    return this.#jobs.get(job.name) === job;
+  }
+
   /** Sets a timer, or moves the one of that name. One row written. */
   schedule(name: string, due: number, data: Json): void {
     this.#write({ name, due, tries: 0, data });

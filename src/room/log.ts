@@ -7,12 +7,14 @@
  */
 import { byteLength } from "../protocol/codec.ts";
 import { MAX_MESSAGE_BYTES, REMEMBERED_REFS, type Publication } from "../protocol/frames.ts";
-import { mergeRefs, RefMemory, type RefTable } from "./refs.ts";
+import { mergeRefs, newestRefs, RefMemory, type RefTable } from "./refs.ts";
 
 /** Past this many bytes of items the log keeps fewer publications than `retain`. */
 const MAX_LOG_BYTES = 16 * 1_048_576;
 /** A row stays under this many bytes unless one item alone is larger; the platform's limit is 2 MB. */
 const SEGMENT_BYTES = 1_048_576;
+/** Refs that a row carries on for overwritten ones, as JSON, at most: each publication writes them again. */
+const CARRIED_LENGTH = 32_768;
 /** One item, at most: the largest message and what the room adds to it. */
 const MAX_ITEM_BYTES = MAX_MESSAGE_BYTES + 32_768;
 
@@ -48,11 +50,14 @@ export class Log {
   readonly #sql: SqlStorage;
   readonly #retain: number;
   #segments: Segment[] = [];
+  /** Refs that rows had no place for, by session; each has a row of its own. */
+  readonly #spilled = new Map<string, number[]>();
   #nextSlot = 0;
   #kept = 0;
   #committed = 0;
   #newestAt = 0;
   #staged: Item[] = [];
+  #stagedBytes = 0;
   #stagedRefs: RefTable = {};
 
   constructor(sql: SqlStorage, retain: number) {
@@ -74,6 +79,12 @@ export class Log {
       this.#newestAt = Math.max(this.#newestAt, row["at"] as number);
       this.#kept += row["bytes"] as number;
       this.refs.add(refs);
+    }
+    for (const row of sql.exec("SELECT session, refs FROM edgerooms_refs")) {
+      const session = row["session"] as string;
+      const refs = JSON.parse(row["refs"] as string) as number[];
+      this.#spilled.set(session, refs);
+      this.refs.add({ [session]: refs });
     }
     this.#committed = this.#segments.at(-1)?.last ?? 0;
   }
@@ -98,6 +109,11 @@ export class Log {
     return this.#newestAt;
   }
 
+  /** Bytes of this tick's publications so far. */
+  get stagedBytes(): number {
+    return this.#stagedBytes;
+  }
+
   /** This tick's publications so far. */
   get staged(): readonly Item[] {
     return this.#staged;
@@ -118,6 +134,7 @@ export class Log {
     const bytes = byteLength(text);
     if (bytes > MAX_ITEM_BYTES) return undefined;
     this.#staged.push({ publication: stored, text, bytes });
+    this.#stagedBytes += bytes;
     if (source) {
       const taken = [source.ref, stored.offset, at];
       (this.#stagedRefs[source.session] ??= []).push(...taken);
@@ -148,6 +165,7 @@ export class Log {
   settle(): void {
     this.#committed = this.head;
     this.#staged = [];
+    this.#stagedBytes = 0;
     this.#stagedRefs = {};
   }
 
@@ -264,6 +282,7 @@ export class Log {
       this.#segments.shift();
       this.#kept -= oldest.bytes;
     }
+    this.#spill(carried);
     const segment: Segment = {
       slot: slot ?? this.#nextSlot++,
       first,
@@ -288,6 +307,30 @@ export class Log {
     this.#segments.push(segment);
     this.#kept += bytes;
     this.#newestAt = at;
+  }
+
+  /** Moves carried refs to rows of their own, the longest first, until a row of the log has place for the rest. */
+  #spill(carried: RefTable): void {
+    let size = JSON.stringify(carried).length;
+    if (size <= CARRIED_LENGTH) return;
+    for (const [session, list] of Object.entries(carried).toSorted(([, a], [, b]) => b.length - a.length)) {
+      if (size <= CARRIED_LENGTH / 2) return;
+      const refs = newestRefs([...(this.#spilled.get(session) ?? []), ...list], REMEMBERED_REFS);
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO edgerooms_refs (session, refs) VALUES (?, ?)",
+        session,
+        JSON.stringify(refs),
+      );
+      this.#spilled.set(session, refs);
+      delete carried[session];
+      size -= JSON.stringify(list).length;
+    }
+  }
+
+  /** The session is over: what it published stays, what could be repeated is forgotten. */
+  forget(session: string): void {
+    this.refs.forget(session);
+    if (this.#spilled.delete(session)) this.#sql.exec("DELETE FROM edgerooms_refs WHERE session = ?", session);
   }
 
   /**

@@ -6,18 +6,22 @@ import { DurableObject } from "cloudflare:workers";
 import { decode, encode } from "../protocol/codec.ts";
 import { codes, texts, type CodeName } from "../protocol/codes.ts";
 import { PING, PONG, type Json, type Member } from "../protocol/frames.ts";
-import { openUpgrade, type Credentials } from "./admission.ts";
+import { answerRefused, openUpgrade, type Credentials } from "./admission.ts";
 import { closeQuietly } from "./close.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "./definition.ts";
-import { encodeFailure, failure, step } from "./engine.ts";
-import type { Command, Effect, Refreshed, Refused, RoomEvent } from "./events.ts";
+import { encodeFailure, failure } from "./engine.ts";
+import type { Command, Effect, Refreshed, RoomEvent } from "./events.ts";
 import { compose } from "./fanout.ts";
-import { Inbox, type Waiting } from "./inbox.ts";
+import { mintId } from "./ids.ts";
+import { Inbox, type Ran, type Waiting } from "./inbox.ts";
 import { migrate } from "./schema.ts";
+import { applyTick, type Tick } from "./tick.ts";
 import { pointerOf, RoomState, type Connection, type Pointer } from "./state.ts";
 
 /** How long a client that was told good-bye may take to close by itself; after that we do. */
 const BYE_GRACE = 2_000;
+/** The platform takes no alarm after the year 2189. */
+const LATEST_ALARM = 6_900_000_000_000;
 /** When to try again after an alarm that failed as a whole. */
 const ALARM_RETRY = 30_000;
 
@@ -39,7 +43,7 @@ type Attachment = Pointer & { readonly bye?: { readonly code: number; readonly r
 export abstract class Room<Env = unknown> extends DurableObject<Env> {
   readonly definition: RoomDefinition = relay;
   readonly #inbox = new Inbox(
-    (batch) => this.#run(batch),
+    (batch) => this.#reconcile() ?? this.#run(batch),
     () => this.now(),
   );
   readonly #sockets = new Map<Connection, WebSocket>();
@@ -53,7 +57,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    migrate(ctx.storage, randomId());
+    migrate(ctx.storage, mintId());
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     void ctx.blockConcurrencyWhile(async () => {
       this.#armed = (await ctx.storage.getAlarm()) ?? undefined;
@@ -111,16 +115,23 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   /** Opens a connection for our own Worker; anyone else is refused. */
   override async fetch(request: Request): Promise<Response> {
     const admission = openUpgrade(request);
-    if (!admission) return refusal({ ok: false, code: "forbidden" });
-    const result = await this.#inbox.submit({ type: "connect", admission, id: randomId() });
-    if (!result.ok) return refusal(result);
+    if (!admission) return answerRefused({ code: "forbidden" });
+    const result = await this.#inbox.submit({ type: "connect", admission, id: mintId() });
+    if (!result.ok) return answerRefused(result);
     const client = this.#clientEnds.get(result.value as Connection);
     this.#clientEnds.delete(result.value as Connection);
-    return client ? new Response(null, { status: 101, webSocket: client }) : refusal({ ok: false, code: "internal" });
+    return client ? new Response(null, { status: 101, webSocket: client }) : answerRefused({ code: "internal" });
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    this.#load();
+    try {
+      this.#load();
+    } catch (error) {
+      // Storage that cannot be read: the client comes back later, when it perhaps can.
+      this.report("load", error);
+      closeQuietly(socket, codes.internal.close, "internal" satisfies CodeName);
+      return;
+    }
     const connection = this.#connections.get(socket);
     if (!connection) return;
     const { session, generation } = connection;
@@ -140,14 +151,22 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     await this.#gone(socket);
   }
 
-  override async alarm(): Promise<void> {
-    // The moment it was set for tells a state that is built now whether the beat is due.
-    this.#load();
-    this.#armed = undefined;
-    const answeredAt = (connection: Connection) => this.#answeredAt(this.#sockets.get(connection));
-    const result = await this.#inbox.submit({ type: "alarm", answeredAt });
-    // Throwing would be retried six times and then never again: whatever went wrong, there is a next alarm.
-    if (!result.ok) this.#arm(this.now() + ALARM_RETRY);
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    // Throwing would be retried six times and then never again: whatever goes wrong, there is a next alarm.
+    let rang = false;
+    try {
+      // A state that is built now must know for when the alarm was set, not when it rang: who answered the beat before
+      // within that lateness is not silent.
+      this.#armed = info?.scheduledTime ?? this.#armed;
+      this.#load();
+      this.#armed = undefined;
+      const answeredAt = (connection: Connection) => this.#answeredAt(this.#sockets.get(connection));
+      rang = (await this.#inbox.submit({ type: "alarm", answeredAt })).ok;
+    } catch (error) {
+      this.report("alarm", error);
+    }
+    this.#armed = rang ? this.#armed : undefined;
+    if (!rang) this.#arm(this.now() + ALARM_RETRY);
   }
 
   async #ask<T>(command: Command): Promise<T> {
@@ -156,38 +175,37 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     throw new Error(result.message ?? texts[result.code]);
   }
 
-  /** One tick: all waiting events in one transaction, then one message per socket. */
-  #run(batch: readonly Waiting[]): number {
-    const now = this.now();
-    const effects: Effect[] = [];
+  /** One tick: a transaction, then what it asks for, then the answers to whoever waits. */
+  #run(batch: readonly Waiting[]): Ran {
+    const tick: Tick = { done: 0, effects: [], alarm: this.#armed };
     let state: RoomState;
-    let next = this.#armed;
     try {
       state = this.#load();
-      const lost = state.takeLost().map((event): Waiting => ({ event }));
-      this.ctx.storage.transactionSync(() => {
-        for (const waiting of [...lost, ...batch]) {
-          for (const effect of step(state, waiting.event, now)) {
-            if (effect.type === "result") waiting.result = effect.result;
-            else effects.push(effect);
-          }
-        }
-        state.log.commit((session) => state.sessions.get(session) !== undefined);
-        if (state.deadlinesChanged) next = state.nextAlarm();
-      });
-      this.#arm(next);
+      tick.alarm = this.#armed;
+      this.ctx.storage.transactionSync(() => applyTick(state, batch, this.now(), tick));
     } catch (error) {
-      return this.#failed(batch, error);
+      return { done: tick.done, sockets: this.#failed(batch.slice(0, Math.max(1, tick.done)), error) };
     }
+    this.#arm(tick.alarm);
+    let sockets = 0;
     try {
-      return this.#perform(state, effects);
+      sockets = this.#perform(state, tick.effects);
     } catch (error) {
       // The tick is committed; whoever did not get its frames sees a gap and asks for them.
       this.#state = undefined;
       this.report("fan-out", error);
-      return 0;
-    } finally {
-      for (const waiting of batch) waiting.resolve?.(waiting.result ?? { ok: true });
+    }
+    for (const waiting of batch.slice(0, tick.done)) waiting.resolve?.(waiting.result ?? { ok: true });
+    return { done: tick.done, sockets };
+  }
+
+  /** Drops that no handler told of come first, in a tick of their own: what they cannot do is not the others' fault. */
+  #reconcile(): undefined {
+    try {
+      const lost = this.#load().takeLost();
+      if (lost.length > 0) this.#run(lost.map((event) => ({ event })));
+    } catch {
+      // The state cannot be built: the tick that follows says so.
     }
   }
 
@@ -197,11 +215,15 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
    */
   #failed(batch: readonly Waiting[], error: unknown): number {
     this.#state = undefined;
-    if (batch.length > 1) return batch.reduce((cost, waiting) => cost + this.#run([waiting]), 0);
+    if (batch.length > 1) return batch.reduce((sockets, waiting) => sockets + this.#run([waiting]).sockets, 0);
     this.report("tick", error);
     for (const { event, resolve } of batch) {
-      if (event.type === "frame") this.#tellFailure(event);
       resolve?.({ ok: false, code: "internal" });
+      try {
+        if (event.type === "frame") this.#tellFailure(event);
+      } catch (second) {
+        this.report("tick", second);
+      }
     }
     return 0;
   }
@@ -218,13 +240,19 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       else if (effect.type === "work") void this.#work(effect);
       else if (effect.type === "report") this.report(effect.where, effect.error);
     }
-    let sent = 0;
+    let sockets = 0;
+    let to: Connection | undefined;
+    let reads = true;
     for (const { connection, text, last } of compose(state, effects)) {
-      sent++;
-      if (!this.#send(connection, text, last)) {
+      // Judged once, before the first of a tick's messages: what is sent now cannot have been read yet.
+      if (connection !== to) {
+        sockets++;
+        to = connection;
+        reads = this.#reads(connection);
         const { session, generation } = connection;
-        void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
+        if (!reads) void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
       }
+      if (reads || last) this.#send(connection, text);
     }
     state.log.settle();
     for (const effect of effects) if (effect.type === "close") this.#dismiss(effect.connection, effect.code);
@@ -233,32 +261,40 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       connection.dirty = false;
       this.#sockets.get(connection)?.serializeAttachment(pointerOf(connection, state.log.head));
     }
-    return sent;
+    return sockets;
   }
 
   #accept(connection: Connection): void {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
+    server.serializeAttachment(pointerOf(connection, connection.fed));
     this.#sockets.set(connection, server);
     this.#connections.set(server, connection);
     this.#clientEnds.set(connection, client);
   }
 
-  /** Sends, unless the socket is closing. `false` when its peer does not read. */
-  #send(connection: Connection, text: string, anyway = false): boolean {
+  /** Whether the peer reads what it is sent; asks it for a sign of life where only that can tell. */
+  #reads(connection: Connection): boolean {
     const socket = this.#sockets.get(connection);
-    if (socket?.readyState !== WebSocket.OPEN) return true;
+    if (!socket) return true;
     const reading = () => ({ buffered: bufferedAmount(socket), answeredAt: this.#answeredAt(socket) });
-    const verdict = connection.backlog.add(text.length, reading, this.now());
-    if (verdict === "slow" && !anyway) return false;
+    const verdict = connection.backlog.judge(reading, this.now());
+    if (verdict === "probe") {
+      this.#send(connection, encode({ type: "heartbeat", offset: connection.fed, next: this.#nextBeat() }));
+    }
+    return verdict !== "slow";
+  }
+
+  /** Sends, unless the socket is closing. */
+  #send(connection: Connection, text: string): void {
+    const socket = this.#sockets.get(connection);
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    connection.backlog.sent(text.length);
     try {
       socket.send(text);
-      if (verdict === "probe")
-        socket.send(encode({ type: "heartbeat", offset: connection.fed, next: this.#nextBeat() }));
     } catch {
       // Closed this very moment. One socket must never stop the others; its own handler follows.
     }
-    return true;
   }
 
   /** The client was told why: it closes, so that TCP ends at once, or we do after {@link BYE_GRACE}. */
@@ -314,9 +350,14 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   }
 
   #arm(next: number | undefined): void {
-    if (next === this.#armed) return;
-    this.#armed = next;
-    void (next === undefined ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(next));
+    const when = next === undefined ? undefined : Math.min(next, LATEST_ALARM);
+    if (when === this.#armed) return;
+    this.#armed = when;
+    const set = when === undefined ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(when);
+    set.catch((error: unknown) => {
+      this.#armed = undefined;
+      this.report("setAlarm", error);
+    });
   }
 
   /** The state, built from storage and sockets when this instance has none yet. */
@@ -326,7 +367,8 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     for (const socket of this.ctx.getWebSockets()) {
       const pointer = socket.deserializeAttachment() as Attachment | null;
       if (pointer?.bye) closeQuietly(socket, pointer.bye.code, pointer.bye.reason);
-      else if (pointer && socket.readyState === WebSocket.OPEN) found.set(pointer, socket);
+      else if (!pointer) closeQuietly(socket, codes.restarting.close, "restarting" satisfies CodeName);
+      else if (socket.readyState === WebSocket.OPEN) found.set(pointer, socket);
     }
     const state = new RoomState({
       definition: this.definition,
@@ -353,17 +395,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   }
 }
 
-/** How a room refuses an upgrade to the Worker, which tells the client in the way that this client can see. */
-function refusal({ code, message, retryAfter }: Refused): Response {
-  return Response.json({ code, message, retryAfter }, { status: codes[code].http });
-}
-
 /** Newer runtimes tell what a socket holds; the types do, older runtimes do not. */
 function bufferedAmount(socket: WebSocket): number | undefined {
   return (socket as { bufferedAmount?: number }).bufferedAmount;
-}
-
-/** 128 random bits, safe in a URL. */
-function randomId(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

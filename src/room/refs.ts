@@ -99,9 +99,7 @@ export class RefMemory {
   #list(session: string): number[] {
     const list = this.#lists.get(session) ?? [];
     if (!this.#unsorted.delete(session)) return list;
-    const entries: number[][] = [];
-    for (let i = 0; i < list.length; i += WIDTH) entries.push(list.slice(i, i + WIDTH));
-    const sorted = entries.toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0)).flat();
+    const sorted = newestRefs(list, Infinity);
     this.#lists.set(session, sorted);
     return sorted;
   }
@@ -112,6 +110,16 @@ export function mergeRefs(a: RefTable, b: RefTable): RefTable {
   const merged: RefTable = { ...a };
   for (const [session, list] of Object.entries(b)) merged[session] = [...(merged[session] ?? []), ...list];
   return merged;
+}
+
+/** The newest `keep` refs of a flat list in any order, oldest first. */
+export function newestRefs(list: readonly number[], keep: number): number[] {
+  const entries: number[][] = [];
+  for (let i = 0; i < list.length; i += WIDTH) entries.push(list.slice(i, i + WIDTH));
+  return entries
+    .toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0))
+    .slice(-keep)
+    .flat();
 }
 
 /** `mine` without the refs of `gone` that lie below `oldestKept`. */

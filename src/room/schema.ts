@@ -21,6 +21,7 @@ const migrations: readonly ((sql: SqlStorage) => void)[] = [
         slot INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, at INTEGER NOT NULL,
         bytes INTEGER NOT NULL, addressed INTEGER NOT NULL, items TEXT NOT NULL, refs TEXT NOT NULL
       );
+      CREATE TABLE edgerooms_refs (session TEXT PRIMARY KEY, refs TEXT NOT NULL) WITHOUT ROWID;
       CREATE TABLE edgerooms_jobs (
         name TEXT PRIMARY KEY, due INTEGER NOT NULL, tries INTEGER NOT NULL, data TEXT NOT NULL
       ) WITHOUT ROWID;

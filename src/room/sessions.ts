@@ -55,9 +55,9 @@ export class Sessions {
     return this.#byId.values();
   }
 
-  /** The sessions of a user, in the order they were opened. */
+  /** The sessions of a user, by id: an order that waking from storage cannot change. */
   of(user: string): Session[] {
-    return [...(this.#byUser.get(user) ?? [])].flatMap((id) => this.#byId.get(id) ?? []);
+    return [...(this.#byUser.get(user) ?? [])].toSorted().flatMap((id) => this.#byId.get(id) ?? []);
   }
 
   /** The session `id` if it is this user's; another user's id is worth nothing. */

@@ -55,7 +55,7 @@ export interface Parts {
   readonly atomic: <T>(run: () => T) => T;
   /** What hibernated sockets point to. */
   readonly pointers: readonly Pointer[];
-  /** When the alarm is set to ring; `undefined` when it is not set, or ringing. */
+  /** When the alarm is set to ring, or was if it is ringing; `undefined` when it is not set. */
   readonly alarm: number | undefined;
   readonly now: number;
 }
@@ -96,9 +96,8 @@ export class RoomState {
     if (this.connections.size > 0) {
       const stored = this.#storedBeat();
       const due = Math.max(stored.due, alarm ?? 0);
-      this.beat = { interval: stored.interval, due: due > 0 ? due : now };
-      // The alarm is ringing and nothing later is written down: it rings for the beat.
-      if (alarm === undefined && stored.due <= now) this.beat = { interval: stored.interval, due: now };
+      // Without an alarm, set or ringing, nobody knows: a whole interval from now, and nobody counts as silent.
+      this.beat = { interval: stored.interval, due: alarm === undefined && due <= now ? now + stored.interval : due };
     }
   }
 

@@ -40,6 +40,7 @@ export class ChatRoom extends TestRoom {
     onJoin(room, me) {
       if (me.id === "unwanted") return reject("not you");
       note(room.sql, `join ${me.id}`);
+      if (me.id === "loud") room.publish("loud is here");
       return undefined;
     },
     onLeave(room, member) {
@@ -67,6 +68,7 @@ export class ChatRoom extends TestRoom {
     onTimer(room, name, data) {
       note(room.sql, `timer ${name}`);
       if (name === "broken") throw new Error("timer broke");
+      if (name === "mover") room.schedule("moved", room.now + 60_000, "later");
       room.publish({ timer: name, data });
     },
     snapshot(room) {

@@ -44,31 +44,44 @@ it("credit ends after so many items or bytes", () => {
 describe("the backlog", () => {
   const half = BACKLOG_BYTES / 2;
   const silent = () => ({ buffered: undefined, answeredAt: 0 });
+  const reading =
+    (buffered: number | undefined, answeredAt = 0) =>
+    () => ({ buffered, answeredAt });
 
   it("believes a runtime that tells what it holds", () => {
     const backlog = new Backlog();
-    for (let i = 0; i < 50; i++) expect(backlog.add(half, () => ({ buffered: 0, answeredAt: 0 }), i)).toBe("ok");
-    expect(backlog.add(1, () => ({ buffered: BACKLOG_BYTES, answeredAt: 0 }), 60)).toBe("slow");
+    for (let i = 0; i < 50; i++) {
+      expect(backlog.judge(reading(0), i)).toBe("ok");
+      backlog.sent(BACKLOG_BYTES);
+    }
+    expect(backlog.judge(reading(BACKLOG_BYTES), 60)).toBe("ok");
+    backlog.sent(1);
+    expect(backlog.judge(reading(BACKLOG_BYTES + 1), 61)).toBe("slow");
   });
 
-  it("elsewhere asks for a sign of life at half the bound, and gives up at the bound", () => {
+  it("elsewhere asks for a sign of life at half the bound, and gives up past the bound", () => {
     const backlog = new Backlog();
-    expect(backlog.add(half - 1, silent, 0)).toBe("ok");
-    expect(backlog.add(1, silent, 1)).toBe("probe");
-    expect(backlog.add(half - 1, silent, 2)).toBe("ok");
-    expect(backlog.add(2, silent, 3)).toBe("slow");
+    backlog.sent(half - 1);
+    expect(backlog.judge(silent, 0)).toBe("ok");
+    backlog.sent(1);
+    expect(backlog.judge(silent, 1)).toBe("probe");
+    backlog.sent(half);
+    expect(backlog.judge(silent, 2)).toBe("ok");
+    backlog.sent(1);
+    expect(backlog.judge(silent, 3)).toBe("slow");
   });
 
   it("takes an answer as proof that all before the question was read", () => {
     const backlog = new Backlog();
-    const answered = (at: number) => () => ({ buffered: undefined, answeredAt: at });
     for (let round = 0; round < 20; round++) {
-      const at = round * 10;
-      expect(backlog.add(half, answered(at - 1), at)).toMatch(/probe|ok/);
+      expect(backlog.judge(reading(undefined, round * 10 - 1), round * 10)).toMatch(/probe|ok/);
+      backlog.sent(half);
     }
     // An answer from before the question proves nothing.
     const other = new Backlog();
-    expect(other.add(half, answered(5), 10)).toBe("probe");
-    expect(other.add(half + 1, answered(10), 11)).toBe("slow");
+    other.sent(half);
+    expect(other.judge(reading(undefined, 5), 10)).toBe("probe");
+    other.sent(half + 1);
+    expect(other.judge(reading(undefined, 10), 11)).toBe("slow");
   });
 });

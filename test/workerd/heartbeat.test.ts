@@ -1,5 +1,5 @@
 /** Heartbeats from the alarm: answered by the runtime while the room sleeps, and noticed when they are not. */
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 
@@ -79,4 +79,20 @@ it("finds the next beat again after an eviction, although the alarm is set for s
   await room.evict();
   await room.pass(14_000);
   expect((await ann.next("heartbeat")).next).toBe(30_000);
+});
+
+it("counts nobody as silent because the alarm that woke the room rang late", async () => {
+  const room = new TestedRoom("beat");
+  const { client } = await Client.join(room.path);
+  for (let beat = 1; beat <= 5; beat++) {
+    await client.until(() => client.of("heartbeat").length >= beat);
+    await client.until(() => client.messages.filter((text) => text === "pong").length >= beat);
+    const due = (await room.alarm()) ?? 0;
+    await room.evict();
+    // The one thread that every object of this test shares is busy until after the alarm was due.
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(due - 15), { timeout: 2_000, interval: 1 });
+    while (Date.now() < due + 40);
+  }
+  await client.until(() => client.of("heartbeat").length >= 6);
+  expect(client.of("bye")).toEqual([]);
 });

@@ -135,3 +135,13 @@ it("a call whose answer cannot be written gets a reply that says so, and undoes 
   expect(room.reports[0]).toContain("tick");
   expect(await notes(room)).toEqual(["join ann"]);
 });
+
+it("what onJoin asks for is done, and callers that check no types are told or let be", async () => {
+  const room = new TestedRoom("chat");
+  const { client } = await Client.join(room.path, { user: "loud" });
+  await client.until(() => client.items.length === 1);
+  expect(client.items[0]).toMatchObject({ by: null, data: "loud is here" });
+  await room.stub.publish("to all", { to: undefined } as never);
+  const failure = await room.stub.publish("x", { to: "loud" } as never).catch((error: unknown) => String(error));
+  expect(failure).toContain("array");
+});

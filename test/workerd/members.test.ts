@@ -1,5 +1,6 @@
 /** What the others see of a member: changes are announced, whatever causes them, and only changes. */
 import { expect, it } from "vitest";
+import { sealUpgrade } from "../../src/room/admission.ts";
 import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 
@@ -46,4 +47,27 @@ it("presence data that is too large, alone or with everyone's, is refused", asyn
   const refused = clients.filter(({ client: each }) => each.of("error").length > 0);
   expect(refused.length).toBeGreaterThan(0);
   expect(refused.length).toBeLessThan(10);
+});
+
+it("two tabs of the same moment with two names look the same after an eviction", async () => {
+  for (let round = 0; round < 8; round++) {
+    const room = new TestedRoom();
+    for (const name of ["Bob", "Robert"]) {
+      await room.stub
+        .fetch(
+          sealUpgrade({
+            kind: "relay",
+            room: room.name,
+            credentials: { user: "bob", name, grants: ["join"], issued: 1, expires: Date.now() + 60_000 },
+            requestId: "r",
+            receivedAt: 1_800_000_000_000,
+            credit: false,
+          }),
+        )
+        .then((response) => response.webSocket?.accept());
+    }
+    const before = await room.stub.members();
+    await room.evict();
+    expect(await room.stub.members()).toEqual(before);
+  }
 });

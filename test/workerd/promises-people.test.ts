@@ -280,3 +280,70 @@ it("promise 12: no stack, token or secret leaves in a frame, a response, a repor
   expect(bob.messages.join("\n")).not.toContain(welcome.session);
   expect(attachments.join("\n")).not.toContain("ann");
 });
+
+it("promise 7: a state that cannot be read silences neither the alarm nor whoever asks", async () => {
+  const room = new TestedRoom();
+  const { client } = await Client.join(room.path);
+  await room.sql("UPDATE edgerooms_sessions SET data = '{'");
+  await room.evict();
+  await room.ring();
+  expect(await room.alarm()).not.toBeNull();
+  client.send({ type: "publish", ref: 1, data: "anyone?" });
+  await client.until(() => client.closed !== undefined);
+  expect(client.closed?.code).toBe(1011);
+  expect(room.reports.length).toBeGreaterThan(0);
+});
+
+it("promise 7: a timer that another timer of the same alarm moved does not run, and is not lost", async () => {
+  const room = new TestedRoom("chat");
+  room.stopClock();
+  const { client } = await Client.join(room.path);
+  for (const [ref, name, after] of [[1, "mover", 1_000] as const, [2, "moved", 1_001] as const]) {
+    client.send({ type: "call", ref, method: "remind", data: { name, after } });
+    await client.next("reply");
+  }
+  await room.pass(2_000);
+  await client.until(() => client.items.length === 1);
+  expect(await room.sql("SELECT name FROM edgerooms_jobs")).toEqual([{ name: "moved" }]);
+  await room.pass(60_000);
+  await client.until(() => client.items.length === 2);
+  expect(client.items.map((item) => item.data)).toEqual([
+    { timer: "mover", data: "data" },
+    { timer: "moved", data: "later" },
+  ]);
+});
+
+it("promise 7: a timer for a moment that no alarm can be set for harms nobody", async () => {
+  const room = new TestedRoom("chat");
+  const { client } = await Client.join(room.path);
+  for (const [ref, after] of [[1, 1e300] as const, [2, -1e14] as const]) {
+    client.send({ type: "call", ref, method: "remind", data: { name: `t${ref}`, after } });
+    await client.next("reply");
+  }
+  await client.until(() => client.items.length === 1);
+  expect(await room.alarm()).not.toBeNull();
+  expect(room.reports).toEqual([]);
+});
+
+it("promise 11: a token that has run out is good for nothing, even before the alarm says so", async () => {
+  const room = new TestedRoom();
+  const now = Date.now();
+  room.stopClock(now);
+  const { client } = await Client.join(room.path, { ttl: "5s" });
+  room.stopClock(now + 3_600_000);
+  client.send({ type: "publish", ref: 1, data: "too late" });
+  expect(await client.next("bye")).toMatchObject({ reason: "token_expired" });
+  expect(await room.sql("SELECT * FROM edgerooms_log")).toEqual([]);
+});
+
+it("a clock that is set back stalls nobody", async () => {
+  const room = new TestedRoom();
+  const now = Date.now();
+  room.stopClock(now);
+  const { client } = await Client.join(room.path);
+  await client.publish(1, "before");
+  room.stopClock(now - 3_600_000);
+  await client.publish(2, "after");
+  await client.publish(3, "and on");
+  expect(client.items).toHaveLength(3);
+});

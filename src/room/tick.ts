@@ -1,0 +1,38 @@
+/**
+ * A tick: what waits, or as much of it as one message should carry, as one change of the room. Runs inside a transaction
+ * that its caller opens, and asks for nothing to be done before that has committed.
+ */
+import { step } from "./engine.ts";
+import type { Effect } from "./events.ts";
+import type { Waiting } from "./inbox.ts";
+import type { RoomState } from "./state.ts";
+
+/** Bytes of publications after which a tick ends and the next begins; an event is never cut in two. */
+const TICK_BYTES = 1_048_576;
+
+/** What a tick came to. */
+export interface Tick {
+  /** Events it took, from the first. */
+  done: number;
+  readonly effects: Effect[];
+  /** When the alarm must ring after it. */
+  alarm: number | undefined;
+}
+
+/**
+ * Applies events and writes the tick's publications. `tick.done` counts also the event that throws.
+ *
+ * @param tick is filled in; its `alarm` is the one that is set now
+ */
+export function applyTick(state: RoomState, batch: readonly Waiting[], now: number, tick: Tick): void {
+  while (tick.done < batch.length && state.log.stagedBytes < TICK_BYTES) {
+    const waiting = batch[tick.done++];
+    if (!waiting) continue;
+    for (const effect of step(state, waiting.event, now)) {
+      if (effect.type === "result") waiting.result = effect.result;
+      else tick.effects.push(effect);
+    }
+  }
+  state.log.commit((session) => state.sessions.get(session) !== undefined);
+  if (state.deadlinesChanged) tick.alarm = state.nextAlarm();
+}

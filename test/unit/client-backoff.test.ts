@@ -1,0 +1,43 @@
+/** The waits between tries, as numbers. */
+import { expect, it } from "vitest";
+import { backoff, quietPeriod, TRIES } from "../../src/client/backoff.ts";
+import { nextStep } from "../../src/client/next.ts";
+import { nextStep as byTable } from "../../src/protocol/codes.ts";
+import { randomFrom } from "../support/random.ts";
+
+const failures = [0, 1, 2, 3, 4, 5, 6, 100];
+
+it.each([
+  { random: 0, delays: [0, 0, 0, 0, 0, 0, 0, 0] },
+  { random: 0.5, delays: [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000] },
+  { random: 1, delays: [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000] },
+])("full jitter up to 1 s, doubling up to 30 s: with random $random it is $delays", ({ random, delays }) => {
+  expect(failures.map((n) => backoff(n, random))).toEqual(delays);
+});
+
+it("what the server asks for is waited for, and the jitter comes on top", () => {
+  expect([0, 0.5, 1].map((random) => backoff(1, random, 2_020))).toEqual([2_020, 3_020, 4_020]);
+});
+
+it.each([
+  { random: 0, periods: [30_000, 60_000, 120_000, 240_000, 300_000, 300_000] },
+  { random: 0.5, periods: [45_000, 90_000, 180_000, 360_000, 450_000, 450_000] },
+  { random: 1, periods: [60_000, 120_000, 240_000, 480_000, 600_000, 600_000] },
+])("a quiet period is up to 60 s, doubling up to 10 min: with random $random $periods", ({ random, periods }) => {
+  expect([0, 1, 2, 3, 4, 50].map((n) => quietPeriod(n, random))).toEqual(periods);
+});
+
+it("five tries come before a quiet period", () => {
+  expect(TRIES).toBe(5);
+});
+
+it("waits are spread evenly over their window", () => {
+  const random = randomFrom(3);
+  const buckets = Array<number>(10).fill(0);
+  for (let i = 0; i < 10_000; i++) buckets[Math.min(9, Math.floor(backoff(0, random()) / 100))]! += 1;
+  for (const count of buckets) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+});
+
+it("the rule for close codes says what the table says, for every code there can be", () => {
+  for (let code = 0; code <= 5_000; code++) expect([code, nextStep(code)]).toEqual([code, byTable(code)]);
+});

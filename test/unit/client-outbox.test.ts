@@ -1,0 +1,245 @@
+/** The outbox: order, bounds, refs, and that every publish is settled once. */
+import { describe, expect, it } from "vitest";
+import { RoomError } from "../../src/client/error.ts";
+import { Outbox } from "../../src/client/outbox.ts";
+import type { ClientFrame } from "../../src/protocol/frames.ts";
+import { randomFrom } from "../support/random.ts";
+
+const LIMIT = 2_048;
+const refused = (code: "rate_limited" | "rejected" | "stale_ref") => new RoomError(code, "no", code === "rate_limited");
+
+function frames(outbox: Outbox, flying = 256, count = Infinity): [ref: number, data: unknown][] {
+  return outbox
+    .take(flying, LIMIT, count)
+    .map((text) => JSON.parse(text) as ClientFrame & { type: "publish" })
+    .map(({ ref, data }) => [ref, data]);
+}
+
+/** Publishes, and notes how each one ends. */
+function add(outbox: Outbox, log: string[], ...datas: (string | number)[]): void {
+  for (const data of datas) {
+    outbox.add(data).then(
+      ({ offset }) => log.push(`${data} at ${offset}`),
+      (error: RoomError) => log.push(`${data} ${error.code}`),
+    );
+  }
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+
+describe("order", () => {
+  it("sends in the order of publishing, under refs from 1 on", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    add(outbox, [], "a", "b", "c");
+    expect(frames(outbox)).toEqual([
+      [1, "a"],
+      [2, "b"],
+      [3, "c"],
+    ]);
+    expect(frames(outbox)).toEqual([]);
+  });
+
+  it("after a loss sends what flew again, with the same refs, before anything new", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    add(outbox, [], "a", "b", "c");
+    frames(outbox, 2);
+    add(outbox, [], "d");
+    outbox.land();
+    outbox.land();
+    expect(frames(outbox)).toEqual([
+      [1, "a"],
+      [2, "b"],
+      [3, "c"],
+      [4, "d"],
+    ]);
+  });
+
+  it("what was refused for the rate goes again in the old order, under new refs, before what came later", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    add(outbox, [], "a", "b", "c", "d", "e");
+    frames(outbox, 4);
+    for (const ref of [2, 3, 4]) outbox.refuse(ref, refused("rate_limited"));
+    add(outbox, [], "f");
+    expect(frames(outbox)).toEqual([
+      [5, "b"],
+      [6, "c"],
+      [7, "d"],
+      [8, "e"],
+      [9, "f"],
+    ]);
+  });
+
+  it("what was refused for the rate goes behind what landed, because refs must go up", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    add(outbox, [], "a", "b", "c");
+    frames(outbox);
+    outbox.refuse(1, refused("rate_limited"));
+    outbox.land();
+    expect(frames(outbox)).toEqual([
+      [2, "b"],
+      [3, "c"],
+      [4, "a"],
+    ]);
+  });
+
+  it("refs only ever go up, whatever is lost, refused or called in between", () => {
+    const random = randomFrom(11);
+    const outbox = new Outbox({ count: 1_000, bytes: 100_000 });
+    let high = 0;
+    const known = new Set<number>();
+    for (let step = 0; step < 2_000; step++) {
+      const dice = random();
+      if (dice < 0.4) add(outbox, [], step);
+      else if (dice < 0.5) outbox.land();
+      else if (dice < 0.6) known.add(outbox.ref());
+      else if (dice < 0.7 && high > 0) outbox.refuse(high, refused("rate_limited"));
+      else if (dice < 0.8 && high > 0) outbox.ack(high, { offset: step, at: 0 });
+      else {
+        const refs = frames(outbox, 20, 5).map(([ref]) => ref);
+        expect(refs.toSorted((a, b) => a - b)).toEqual(refs);
+        for (const ref of refs) {
+          // Either a repeat, or above everything before.
+          if (!known.has(ref)) expect(ref).toBeGreaterThan(Math.max(0, ...known));
+          known.add(ref);
+          high = ref;
+        }
+      }
+    }
+    expect(known.size).toBeGreaterThan(300);
+  });
+});
+
+describe("bounds", () => {
+  it("takes as many as it may, and more once some are settled", async () => {
+    const outbox = new Outbox({ count: 2, bytes: 1_000 });
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c");
+    frames(outbox);
+    outbox.ack(1, { offset: 7, at: 0 });
+    add(outbox, log, "d", "e");
+    await settle();
+    expect(log.toSorted()).toEqual(["a at 7", "c outbox_full", "e outbox_full"]);
+    expect(outbox.size).toBe(2);
+  });
+
+  it("counts bytes of UTF-8, and gives them back however a publish ends", async () => {
+    const outbox = new Outbox({ count: 100, bytes: 60 });
+    const ends: ((ref: number) => void)[] = [
+      (ref) => outbox.ack(ref, { offset: 1, at: 0 }),
+      (ref) => outbox.refuse(ref, refused("rejected")),
+      (ref) => outbox.refuse(ref, refused("stale_ref")),
+      () => outbox.begin(),
+      () => outbox.close("over"),
+    ];
+    for (const end of ends) {
+      const log: string[] = [];
+      // 7 + 2 + 40 bytes: one fits, two do not.
+      add(outbox, log, "é".repeat(20), "é".repeat(20));
+      end(frames(outbox)[0]?.[0] ?? 0);
+      await settle();
+      expect(log).toHaveLength(2);
+      expect(log.filter((line) => line.endsWith("outbox_full"))).toHaveLength(1);
+      expect(outbox.size).toBe(0);
+    }
+  });
+
+  it("says of a publish that not even an empty outbox holds that trying again is no use", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 20 });
+    await expect(outbox.add("x".repeat(30))).rejects.toMatchObject({ code: "outbox_full", retryable: false });
+  });
+
+  it("keeps no more in flight than it is told, and sends no more at a time", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    add(outbox, [], 1, 2, 3, 4, 5, 6);
+    expect(frames(outbox, 4, 3)).toHaveLength(3);
+    expect(frames(outbox, 4, 3)).toHaveLength(1);
+    expect(frames(outbox, 4, 3)).toHaveLength(0);
+    outbox.ack(1, { offset: 1, at: 0 });
+    expect(frames(outbox, 4, 3)).toHaveLength(1);
+  });
+
+  it("never sends what the room would refuse with the whole message, and sends what is just small enough", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 100_000 });
+    const log: string[] = [];
+    const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as never;
+    void outbox.add(nested(30));
+    await Promise.all([
+      expect(Promise.all([outbox.add("é".repeat(LIMIT / 2)), frames(outbox)])).rejects.toMatchObject({
+        code: "too_large",
+        retryable: false,
+      }),
+      expect(Promise.all([outbox.add(nested(31)), frames(outbox)])).rejects.toMatchObject({ code: "bad_frame" }),
+    ]);
+    add(outbox, log, '[[["\\'.repeat(100), "x".repeat(LIMIT - 100));
+    expect(frames(outbox)).toHaveLength(2);
+    await settle();
+    expect(log).toEqual([]);
+  });
+});
+
+describe("settling", () => {
+  it("settles each publish once, by the first answer, also while it has landed", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c");
+    frames(outbox);
+    outbox.ack(1, { offset: 1, at: 0 });
+    outbox.ack(1, { offset: 9, at: 0 });
+    outbox.land();
+    outbox.ack(2, { offset: 2, at: 0 });
+    outbox.refuse(2, refused("rejected"));
+    outbox.refuse(3, refused("rejected"));
+    outbox.ack(3, { offset: 3, at: 0 });
+    outbox.ack(99, { offset: 99, at: 0 });
+    outbox.close("over");
+    await settle();
+    expect(log).toEqual(["a at 1", "b at 2", "c rejected"]);
+    expect(frames(outbox)).toEqual([]);
+  });
+
+  it("a new session takes what was never sent, and cannot tell what came of the rest", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c");
+    frames(outbox, 2);
+    outbox.begin();
+    outbox.knows(0);
+    await settle();
+    expect(log).toEqual(["a outcome_unknown", "b outcome_unknown"]);
+    expect(frames(outbox)).toEqual([[1, "c"]]);
+  });
+
+  it("counts on above what the server knows, also after a reload", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    outbox.begin();
+    outbox.knows(41);
+    outbox.knows(3);
+    add(outbox, [], "a");
+    expect(frames(outbox)).toEqual([[42, "a"]]);
+  });
+
+  it("tells apart what may have taken effect and what cannot, when it is closed", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    const log: string[] = [];
+    add(outbox, log, "a", "b");
+    frames(outbox, 1);
+    outbox.close("over");
+    outbox.close("over again");
+    await settle();
+    expect(log).toEqual(["a outcome_unknown", "b closed"]);
+  });
+});
+
+it("what is changed after publishing is not what was published, and what cannot be JSON is refused", async () => {
+  const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  const data = { text: "before" };
+  const to = ["bob"];
+  void outbox.add(data, to);
+  data.text = "after";
+  to.push("eve");
+  expect(outbox.take(10, LIMIT, 10)).toEqual(['{"type":"publish","ref":1,"data":{"text":"before"},"to":["bob"]}']);
+  void outbox.add(undefined as never);
+  expect(frames(outbox)).toEqual([[2, null]]);
+  await expect(outbox.add(1n as never)).rejects.toThrow(TypeError);
+  expect(outbox.size).toBe(2);
+});

@@ -1,0 +1,165 @@
+/** The small parts of the client: addresses, pace, tokens, storage, listeners, what a page tells. */
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { addressOf } from "../../src/client/address.ts";
+import { connect, RoomClient } from "../../src/client/client.ts";
+import { Emitter } from "../../src/client/emitter.ts";
+import { watchPage } from "../../src/client/page.ts";
+import { Pace } from "../../src/client/pace.ts";
+import { dueIn } from "../../src/client/renewal.ts";
+import { defaultStore } from "../../src/client/storage.ts";
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe("address", () => {
+  it.each([
+    ["https://a.test", "chat/x", "wss://a.test/rooms/chat/x"],
+    ["http://a.test:8787/", "x", "ws://a.test:8787/rooms/x"],
+    ["wss://a.test/deep/path/", "x", "wss://a.test/deep/path/rooms/x"],
+    ["ws://a.test/deep?query#hash", "x", "ws://a.test/deep/rooms/x"],
+    ["https://a.test", "chat/a:b@c~d.e_f-g", "wss://a.test/rooms/chat/a%3Ab%40c~d.e_f-g"],
+    ["https://a.test", "chat/a?b#c", "wss://a.test/rooms/chat/a%3Fb%23c"],
+  ])("of %s, room %s, is %s", (base, room, socket) => {
+    const session = `${socket.replace("ws", "http")}/session`;
+    expect(addressOf(base, room)).toEqual({ socket, session });
+  });
+
+  it("may be relative on a page, and must be whole elsewhere", () => {
+    expect(() => addressOf("/", "x")).toThrow(TypeError);
+    vi.stubGlobal("location", { href: "https://a.test/page" });
+    expect(addressOf("/", "x").socket).toBe("wss://a.test/rooms/x");
+  });
+});
+
+it("says at once when there is no address or no WebSocket", () => {
+  expect(() => connect("nowhere", { room: "x", token: "t" })).toThrow(TypeError);
+  vi.stubGlobal("WebSocket", undefined);
+  expect(() => new RoomClient("http://a.test", { room: "x", token: "t" })).toThrow(/WebSocket/);
+});
+
+describe("pace", () => {
+  it("gives a burst, then nine tenths of the rate", () => {
+    const pace = new Pace({ burst: 100, rate: 50 }, 0);
+    expect(pace.allowance(0)).toBe(100);
+    for (let i = 0; i < 100; i++) pace.spend(1);
+    expect([pace.allowance(0), pace.wait]).toEqual([0, 23]);
+    expect([pace.allowance(22), pace.allowance(23), pace.allowance(1_010)]).toEqual([0, 1, 45]);
+    expect(pace.allowance(1_000_000)).toBe(100);
+  });
+
+  it("counts what a frame costs, and waits as long as the room says", () => {
+    const pace = new Pace({ burst: 10, rate: 100 }, 0);
+    pace.spend(10);
+    pace.refused(1_000);
+    expect([pace.allowance(900), pace.allowance(1_000), pace.allowance(1_012)]).toEqual([0, 0, 1]);
+  });
+
+  it("gives nothing for a clock that goes backwards, and goes on from there", () => {
+    const pace = new Pace({ burst: 1, rate: 100 }, 10_000);
+    pace.spend(1);
+    expect([pace.allowance(5_000), pace.allowance(5_012)]).toEqual([0, 1]);
+  });
+});
+
+describe("token", () => {
+  it.each([
+    ["an hour", 3_600_000, 3_540_000],
+    ["two minutes", 120_000, 60_000],
+    ["a minute", 60_000, 30_000],
+    ["a second", 1_000, 1_000],
+    ["a year", 31_536_000_000, 2 ** 31 - 1],
+    ["nothing: this clock is wrong", 0, undefined],
+    ["less than nothing", -7_200_000, undefined],
+  ])("is replaced in time when it has %s left", (_, left, due) => {
+    expect(dueIn(1_000_000 + left, 1_000_000)).toBe(due);
+  });
+});
+
+describe("storage", () => {
+  it("is the tab's own on a page", () => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal("sessionStorage", {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => kept.set(key, value),
+      removeItem: (key: string) => kept.delete(key),
+    });
+    const store = defaultStore();
+    store.set("a", "1");
+    expect([store.get("a"), store.get("b"), kept.size]).toEqual(["1", null, 1]);
+    store.delete("a");
+    expect(kept.size).toBe(0);
+  });
+
+  it("is memory where a page may not store, and where there is no page", () => {
+    const store = defaultStore();
+    store.set("a", "1");
+    expect([store.get("a"), defaultStore().get("a")]).toEqual(["1", undefined]);
+    vi.stubGlobal("sessionStorage", undefined);
+    const window = { value: globalThis };
+    Object.defineProperty(window.value, "sessionStorage", {
+      configurable: true,
+      get() {
+        throw new Error("SecurityError");
+      },
+    });
+    const other = defaultStore();
+    other.set("a", "2");
+    expect(other.get("a")).toBe("2");
+  });
+});
+
+describe("listeners", () => {
+  it("are told in order, each as often as it was added, until each is stopped", () => {
+    const emitter = new Emitter<{ a: number }>();
+    const seen: string[] = [];
+    const twice = (value: number) => seen.push(`twice ${value}`);
+    const stop = emitter.on("a", twice);
+    emitter.on("a", twice);
+    emitter.on("a", (value) => seen.push(`other ${value}`));
+    emitter.emit("a", 1);
+    stop();
+    stop();
+    emitter.emit("a", 2);
+    expect(seen).toEqual(["twice 1", "twice 1", "other 1", "twice 2", "other 2"]);
+  });
+
+  it("that stop themselves or others while they are told do not confuse it", () => {
+    const emitter = new Emitter<{ a: number }>();
+    const seen: number[] = [];
+    const stop = emitter.on("a", () => {
+      stop();
+      stopSecond();
+    });
+    const stopSecond = emitter.on("a", () => seen.push(2));
+    emitter.on("a", () => seen.push(3));
+    emitter.emit("a", 0);
+    emitter.emit("a", 0);
+    expect(seen).toEqual([3, 3]);
+  });
+});
+
+describe("a page", () => {
+  it("wakes when the network is back and when it becomes visible, not when it is hidden", () => {
+    const window = new EventTarget();
+    const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+    vi.stubGlobal("window", window);
+    vi.stubGlobal("document", document);
+    let woken = 0;
+    const stop = watchPage(() => woken++);
+    window.dispatchEvent(new Event("online"));
+    expect(woken).toBe(1);
+    document.visibilityState = "hidden";
+    document.dispatchEvent(new Event("visibilitychange"));
+    expect(woken).toBe(1);
+    document.visibilityState = "visible";
+    document.dispatchEvent(new Event("visibilitychange"));
+    expect(woken).toBe(2);
+    stop();
+    window.dispatchEvent(new Event("online"));
+    document.dispatchEvent(new Event("visibilitychange"));
+    expect(woken).toBe(2);
+  });
+
+  it("is not there elsewhere", () => {
+    expect(() => watchPage(() => undefined)()).not.toThrow();
+  });
+});

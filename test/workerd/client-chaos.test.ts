@@ -1,0 +1,146 @@
+/** Five clients and a network that keeps breaking: nothing is lost, doubled or out of order, and all promises settle. */
+import { afterEach, expect, it, vi } from "vitest";
+import { connect, type Publication, type RoomClient } from "../../src/client/client.ts";
+import { sign } from "../support/client.ts";
+import { randomFrom } from "../support/random.ts";
+import { TestedRoom } from "../support/room.ts";
+import { WorkerSocket } from "../support/worker-socket.ts";
+
+const CLIENTS = 5;
+const EACH = 2_000;
+const CUTS = 200;
+/** No client is left so far behind that the log (1,000) could forget what it misses. */
+const LEAD = 500;
+
+interface Say {
+  by: number;
+  n: number;
+}
+interface ChaosRoom {
+  publication: Say;
+}
+
+class Peer {
+  readonly room: RoomClient<ChaosRoom>;
+  readonly items: Publication[] = [];
+  readonly resets: string[] = [];
+  readonly sockets = new Set<WorkerSocket>();
+  /** What each promise settled with, and how often. */
+  readonly settled = new Map<number, { offset: number; times: number }>();
+  readonly failures: string[] = [];
+  resumed = 0;
+  said = 0;
+
+  constructor(path: string, i: number, random: () => number, onItem: () => void) {
+    const { sockets } = this;
+    class Socket extends WorkerSocket {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
+        sockets.add(this);
+        this.addEventListener("close", () => sockets.delete(this));
+      }
+    }
+    this.room = connect<ChaosRoom>("http://edge.test", {
+      room: path,
+      token: () => sign(`user ${i}`),
+      WebSocket: Socket,
+      // Short waits: the log remembers a thousand.
+      random: () => random() / 50,
+    });
+    this.room.on("publication", (item) => {
+      this.items.push(item as unknown as Publication);
+      onItem();
+    });
+    this.room.on("reset", ({ reason }) => this.resets.push(reason));
+    this.room.on("resumed", () => this.resumed++);
+    // More cuts than any network has: whoever gives up for a minute is told that it works again.
+    this.room.on("state", ({ name }) => name === "quiet" && this.room.connect());
+  }
+
+  say(by: number): void {
+    const n = ++this.said;
+    this.room.publish({ by, n }).then(
+      ({ offset }) => {
+        const times = (this.settled.get(n)?.times ?? 0) + 1;
+        this.settled.set(n, { offset, times });
+      },
+      (error: unknown) => this.failures.push(`${n}: ${String(error)}`),
+    );
+  }
+}
+
+const peers: Peer[] = [];
+afterEach(() => {
+  for (const { room } of peers.splice(0)) room.close();
+});
+
+it("10,000 publishes, 200 cuts, evictions and kills: nothing lost, doubled, out of order or settled twice", async () => {
+  const start = Date.now();
+  const random = randomFrom(20_261_117);
+  const total = CLIENTS * EACH;
+  const tested = new TestedRoom("fast");
+  let received = 0;
+  let cuts = 0;
+  let evictions = 0;
+  let kills = 0;
+  const every = Math.floor((total * CLIENTS * 0.95) / CUTS);
+  const onItem = () => {
+    received++;
+    if (received % every === 0 && cuts < CUTS) {
+      const victim = peers[Math.floor(random() * CLIENTS)];
+      const [socket] = victim?.sockets ?? [];
+      // Whoever is on the way back is cut another time.
+      const alive = socket ?? peers.flatMap(({ sockets }) => [...sockets])[0];
+      if (alive) cuts++;
+      alive?.cut();
+    }
+    if (received % 4_000 === 0) {
+      const isKill = (received / 4_000) % 3 === 0;
+      if (isKill) kills++;
+      else evictions++;
+      void (isKill ? tested.abort() : tested.evict());
+    }
+    feed();
+  };
+  const feed = () => {
+    const slowest = Math.min(...peers.map(({ items }) => items.length));
+    let published = peers.reduce((sum, { said }) => sum + said, 0);
+    for (const [i, peer] of peers.entries()) {
+      const burst = Math.floor(random() * 20);
+      for (let k = 0; k < burst && peer.said < EACH && published < slowest + LEAD; k++, published++) peer.say(i);
+    }
+  };
+  for (let i = 0; i < CLIENTS; i++) peers.push(new Peer(tested.path, i, random, onItem));
+  await vi.waitFor(() => expect(peers.map(({ room }) => room.state.name)).toEqual(Array(CLIENTS).fill("open")), 4_000);
+  while (!peers.some(({ said }) => said > 0)) feed();
+  await vi.waitFor(
+    () => {
+      expect(peers.map(({ items }) => items.length)).toEqual(Array(CLIENTS).fill(total));
+      expect(peers.map(({ settled }) => settled.size)).toEqual(Array(CLIENTS).fill(EACH));
+    },
+    { timeout: 18_000, interval: 20 },
+  );
+
+  const [first] = peers;
+  const log = first?.items ?? [];
+  expect(log.map(({ offset }) => offset)).toEqual(Array.from({ length: total }, (_, i) => i + 1));
+  for (const [i, { items, resets, failures, settled, room }] of peers.entries()) {
+    expect(items).toEqual(log);
+    expect(resets).toEqual(["new"]);
+    expect(failures).toEqual([]);
+    expect(room.pending).toBe(0);
+    const own = log.filter(({ by }) => by === `user ${i}`);
+    expect(own.map(({ data }) => data)).toEqual(Array.from({ length: EACH }, (_, k) => ({ by: i, n: k + 1 })));
+    for (const item of own) {
+      expect(settled.get((item.data as unknown as Say).n)).toEqual({ offset: item.offset, times: 1 });
+    }
+  }
+  expect(cuts).toBe(CUTS);
+  expect(tested.reports).toEqual([]);
+  const resumes = peers.reduce((sum, { resumed }) => sum + resumed, 0);
+  expect(resumes).toBeGreaterThan(CUTS / 2);
+  console.log(
+    `chaos: ${total} publishes by ${CLIENTS} clients in ${Date.now() - start} ms; ` +
+      `${cuts} cuts, ${evictions} evictions, ${kills} kills, ${resumes} resumes`,
+  );
+});
