@@ -277,7 +277,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   #reads(connection: Connection): boolean {
     const socket = this.#sockets.get(connection);
     if (!socket) return true;
-    const reading = () => ({ buffered: bufferedAmount(socket), answeredAt: this.#answeredAt(socket) });
+    // Newer runtimes tell what a socket holds; the types always do.
+    const { bufferedAmount: buffered } = socket as { bufferedAmount?: number };
+    const reading = () => ({ buffered, answeredAt: this.#answeredAt(socket) });
     const verdict = connection.backlog.judge(reading, this.now());
     if (verdict === "probe") {
       this.#send(connection, encode({ type: "heartbeat", offset: connection.fed, next: this.#nextBeat() }));
@@ -393,9 +395,4 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     this.#state = state;
     return state;
   }
-}
-
-/** Newer runtimes tell what a socket holds; the types do, older runtimes do not. */
-function bufferedAmount(socket: WebSocket): number | undefined {
-  return (socket as { bufferedAmount?: number }).bufferedAmount;
 }

@@ -21,6 +21,12 @@ interface View {
   /** Offsets it was told about since its last reset: from here on. */
   from: number;
   readonly seen: Map<number, Publication>;
+  /** Where the last pub ended, when that is not the position. */
+  told?: number | undefined;
+  /** Offsets it asked to be told again from, and has not been yet. */
+  readonly syncs: number[];
+  /** Who is here, as this connection has been told. */
+  members: Set<string>;
 }
 
 export class Oracle {
@@ -34,6 +40,16 @@ export class Oracle {
   /** The client sends a publish, perhaps not for the first time. */
   sends(sent: Sent): void {
     this.#sent.set(`${sent.session} ${sent.ref}`, sent);
+  }
+
+  /** The client asks in band to continue from an offset. */
+  syncs(session: string, offset: number): void {
+    this.#views.get(session)?.syncs.push(offset);
+  }
+
+  /** Who is here, as a session's connection has been told. */
+  members(session: string): string[] {
+    return [...(this.#views.get(session)?.members ?? [])].toSorted();
   }
 
   position(session: string): number {
@@ -50,8 +66,11 @@ export class Oracle {
         const view = this.#view(session, user);
         check(frame.offset >= view.position, `snapshot at ${frame.offset} behind ${view.position}`);
         view.position = frame.offset;
+        view.told = undefined;
         view.from = frame.offset;
         view.seen.clear();
+        // It may be the answer to a sync.
+        view.syncs.shift();
         break;
       }
       case "pub":
@@ -66,11 +85,13 @@ export class Oracle {
         this.#learn(frame.offset, sent.data, sent.user);
         break;
       }
+      case "presence":
+        this.#presence(this.#view(session, user), frame);
+        break;
       case "bye":
       case "error":
       case "goaway":
       case "heartbeat":
-      case "presence":
       case "reply":
       case "signal":
         break;
@@ -99,11 +120,30 @@ export class Oracle {
     const known = this.#views.get(frame.session);
     check(!known || known.user === user, `${user} got the session of ${known?.user}`);
     check(!frame.resumed || (known && asked === known.position), "resumed, but not from where the client was");
-    this.#view(frame.session, user);
+    const view = this.#view(frame.session, user);
+    view.syncs.length = 0;
+    view.told = undefined;
+    view.members = new Set(frame.members.map((member) => member.id));
+    check(view.members.has(user), `${user} is not among its own members`);
+  }
+
+  /** Nobody comes who is here, and nobody goes who is not. */
+  #presence(view: View, frame: Extract<ServerFrame, { type: "presence" }>): void {
+    if (frame.members) view.members = new Set(frame.members.map((member) => member.id));
+    for (const { id } of frame.join ?? []) {
+      check(!view.members.has(id), `${view.user} was told twice that ${id} came`);
+      view.members.add(id);
+    }
+    for (const { id } of frame.update ?? []) check(view.members.has(id), `${id} changed without being here`);
+    for (const id of frame.leave ?? []) check(view.members.delete(id), `${view.user} was told that ${id} left twice`);
   }
 
   #pub(view: View, frame: Extract<ServerFrame, { type: "pub" }>): void {
-    check(frame.from <= view.position + 1, `a gap: at ${view.position}, told from ${frame.from}`);
+    // Each pub begins after the last, but for the first answer to a sync.
+    const asked = view.syncs.indexOf(frame.from - 1);
+    if (asked >= 0 && frame.from !== view.position + 1) view.syncs.splice(0, asked + 1);
+    else check(frame.from === this.#told(view) + 1, `told up to ${this.#told(view)}, then from ${frame.from}`);
+    view.told = frame.upto;
     check(frame.upto >= frame.from, `a pub from ${frame.from} up to ${frame.upto}`);
     let last = frame.from - 1;
     for (const item of frame.items) {
@@ -131,12 +171,25 @@ export class Oracle {
     this.#offsetOfData.set(text, offset);
   }
 
+  /** Where the next pub must begin: after a replay of old offsets that is not the position. */
+  #told(view: View): number {
+    return view.told ?? view.position;
+  }
+
   #byUser(offset: number): string | undefined {
     return this.#published.get(offset)?.split(" ")[0];
   }
 
   #view(session: string, user: string): View {
-    const view = this.#views.get(session) ?? { user, position: 0, from: 0, seen: new Map<number, Publication>() };
+    const fresh = {
+      user,
+      position: 0,
+      from: 0,
+      seen: new Map<number, Publication>(),
+      syncs: [],
+      members: new Set<string>(),
+    };
+    const view: View = this.#views.get(session) ?? fresh;
     this.#views.set(session, view);
     return view;
   }

@@ -10,6 +10,8 @@ const GRACE = 10_000;
 /** A well-behaved client program: keeps its position, sends again what was not acked. */
 class Person {
   readonly user: string;
+  /** It has credit, and acknowledges what it read. */
+  readonly acknowledges: boolean;
   client: Client | undefined;
   session: string | undefined;
   epoch = "";
@@ -21,8 +23,9 @@ class Person {
   #asked: number | undefined;
   readonly #oracle: Oracle;
 
-  constructor(user: string, oracle: Oracle) {
+  constructor(user: string, acknowledges: boolean, oracle: Oracle) {
     this.user = user;
+    this.acknowledges = acknowledges;
     this.#oracle = oracle;
   }
 
@@ -30,7 +33,7 @@ class Person {
     const { session, epoch } = this;
     this.#asked = session === undefined ? undefined : this.#oracle.position(session);
     const resume = session === undefined ? {} : { session, epoch, offset: this.#asked ?? 0 };
-    this.client = await Client.connect(room.path, { user: this.user, ...resume });
+    this.client = await Client.connect(room.path, { user: this.user, credit: this.acknowledges, ...resume });
     this.#heard = 0;
     const welcome = await this.client.next("welcome");
     if (welcome.session !== session) {
@@ -89,7 +92,7 @@ export async function play(seed: number): Promise<void> {
   let now = Date.now();
   room.stopClock(now);
   const oracle = new Oracle();
-  const people = ["ann", "bob", "eve"].map((user) => new Person(user, oracle));
+  const people = ["ann", "bob", "eve"].map((user) => new Person(user, random() < 0.3, oracle));
   const present = new Set<string>();
 
   const pass = async (ms: number) => {
@@ -123,8 +126,11 @@ export async function play(seed: number): Promise<void> {
       if (random() < 0.5) await client.until(() => (person.listen(), person.unsettled.length === 0), "its acks");
     } else if (dice < 45) client.send({ type: "signal", data: "hello" });
     else if (dice < 50) client.send({ type: "presence", data: upTo(10) });
-    else if (dice < 56) client.send({ type: "sync", offset: upTo(oracle.position(person.session ?? "") + 1) });
-    else if (dice < 60) await person.connect(room);
+    else if (dice < 56) {
+      const offset = upTo(oracle.position(person.session ?? "") + 1);
+      oracle.syncs(person.session ?? "", offset);
+      client.send({ type: "sync", offset });
+    } else if (dice < 60) await person.connect(room);
     else if (dice < 72) {
       await client.close();
       await room.dropped(person.session ?? "");
@@ -140,7 +146,10 @@ export async function play(seed: number): Promise<void> {
     } else if (dice < 87) await room.evict();
     else if (dice < 93) await kill();
     else await pass(1 + upTo(15_000));
-    for (const each of people) each.listen();
+    for (const each of people) {
+      each.listen();
+      if (each.acknowledges) each.client?.send({ type: "ack", offset: oracle.position(each.session ?? "") });
+    }
   }
 
   // Everyone comes back, and everything must be accounted for.
@@ -150,6 +159,10 @@ export async function play(seed: number): Promise<void> {
     `present are ${[...present].join()}, told ${members.join()}`,
   );
   for (const person of people) if (!person.client) await person.connect(room);
+  const everyone = people
+    .map(({ user }) => user)
+    .toSorted()
+    .join();
   const { offset: head } = await room.stub.publish("the end");
   for (const person of people) {
     const settled = () => (
@@ -159,6 +172,10 @@ export async function play(seed: number): Promise<void> {
     await person.client?.until(settled, `${person.user}'s acks and offset ${head}`);
   }
   oracle.settle(head);
+  for (const { user, session = "" } of people) {
+    const told = oracle.members(session).join();
+    check(told === everyone, `${user} was told of ${told}, here are ${everyone}`);
+  }
   for (const person of people) person.client?.socket.close();
   room.startClock();
   check(room.reports.length === 0, `reports: ${room.reports.join("; ")}`);
