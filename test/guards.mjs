@@ -19,8 +19,8 @@ const guards = [
   [
     "transaction around a tick",
     "src/room/object.ts",
-    "this.ctx.storage.transactionSync(() => {",
-    "(run => run())(() => {",
+    "this.ctx.storage.transactionSync(() => applyTick",
+    "((run) => run())(() => applyTick",
     "promises-delivery",
   ],
   [
@@ -107,7 +107,29 @@ const guards = [
     "return true || hasCredit",
     "promises-memory",
   ],
-  ["backlog bound", "src/room/object.ts", 'if (verdict === "slow" && !anyway) return false;', "", "promises-memory"],
+  ["backlog bound", "src/room/object.ts", 'return verdict !== "slow";', "return true;", "promises-memory"],
+  [
+    "the moment the alarm was set for",
+    "src/room/object.ts",
+    "this.#armed = info?.scheduledTime ?? this.#armed;",
+    "this.#armed = undefined;",
+    "heartbeat",
+  ],
+  [
+    "a token that ran out before the alarm rang",
+    "src/room/engine.ts",
+    "if (session.expires <= now) return",
+    "if (false) return",
+    "promises-people",
+  ],
+  ["refs that spill into rows of their own", "src/room/log.ts", "this.#spill(carried);\n    const", "const", "limits"],
+  [
+    "nothing twice after a sync in the same tick",
+    "src/room/fanout.ts",
+    "connection.fed !== log.committed ||",
+    "",
+    "limits",
+  ],
   [
     "ack ahead of what was sent",
     "src/room/engine.ts",

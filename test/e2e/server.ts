@@ -8,11 +8,17 @@ const READY = /Ready on (http:\/\/\S+)/;
 
 export class Server {
   readonly #storage = mkdtempSync(join(tmpdir(), "edgerooms-"));
+  readonly #args: readonly string[];
   #process: ChildProcess | undefined;
   url = "";
 
+  /** @param args more arguments for wrangler */
+  constructor(args: readonly string[] = []) {
+    this.#args = args;
+  }
+
   async start(): Promise<void> {
-    const child = spawn("npm", ["start", "--", "--port", "0", "--persist-to", this.#storage], {
+    const child = spawn("npm", ["start", "--", "--port", "0", "--persist-to", this.#storage, ...this.#args], {
       cwd: join(import.meta.dirname, "../.."),
       detached: true,
     });

@@ -1,0 +1,77 @@
+/**
+ * What one client knows, as values that stay the same until something changes: what React wants of an external store.
+ * Knows no hooks and no registry.
+ */
+import type { RoomClient, RoomEvents, RoomTypes, State } from "../client/client.ts";
+
+/** Publications that are kept for {@link View.publications}, at most. */
+const KEEP = 1_000;
+
+const views = new WeakMap<object, unknown>();
+
+/** The one view of a client. It begins with the first question. */
+export function viewOf<T extends RoomTypes>(client: RoomClient<T>): View<T> {
+  const view = (views.get(client) as View<T> | undefined) ?? new View(client);
+  views.set(client, view);
+  return view;
+}
+
+/** A view of one client, for as long as the client lives. */
+export class View<T extends RoomTypes> {
+  readonly #listeners = new Set<() => void>();
+  readonly #kept: RoomEvents<T>["publication"][] = [];
+  #publications: readonly RoomEvents<T>["publication"][] | undefined = [];
+  /** The client and its state, as one value: the client is the same for the life of the view. */
+  room: { readonly client: RoomClient<T>; readonly state: State };
+  members: RoomEvents<T>["members"];
+  /** The newest signal. */
+  signal: RoomEvents<T>["signal"] | undefined;
+
+  constructor(client: RoomClient<T>) {
+    this.room = { client, state: client.state };
+    this.members = client.members;
+    client.on("state", (state) => this.#change(() => (this.room = { client, state })));
+    client.on("members", (members) => this.#change(() => (this.members = members)));
+    client.on("signal", (signal) => this.#change(() => (this.signal = signal)));
+    client.on("publication", (item) => this.#change(() => this.#keep([item])));
+    client.on("reset", ({ data }) =>
+      this.#change(() => {
+        this.#kept.length = 0;
+        // What a room gives by default. What it gives otherwise is the program's to read, from the event.
+        this.#keep(arePublications<T>(data) ? data : []);
+      }),
+    );
+  }
+
+  /** The newest publications, oldest first. */
+  get publications(): readonly RoomEvents<T>["publication"][] {
+    return (this.#publications ??= this.#kept.slice(-KEEP));
+  }
+
+  /** Calls `listener` after every change; returns what ends that. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  #keep(items: readonly RoomEvents<T>["publication"][]): void {
+    this.#kept.push(...items);
+    // Not at every one: moving a thousand items is worth it once in a thousand.
+    if (this.#kept.length > 2 * KEEP) this.#kept.splice(0, this.#kept.length - KEEP);
+    this.#publications = undefined;
+  }
+
+  #change(change: () => void): void {
+    change();
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function arePublications<T extends RoomTypes>(data: unknown): data is RoomEvents<T>["publication"][] {
+  return (
+    Array.isArray(data) &&
+    data.every(
+      (item: unknown) => typeof item === "object" && item !== null && "offset" in item && "by" in item && "at" in item,
+    )
+  );
+}

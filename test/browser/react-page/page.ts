@@ -1,0 +1,92 @@
+/**
+ * The page of react.test.ts: two components that ask for the same room, under StrictMode. The query says where, and who.
+ * Written without DOM types: those would be in force for the whole program, and the Worker has its own.
+ */
+import { createElement as h, StrictMode, useEffect, useRef, useState } from "react";
+import { createRoot, type Container } from "react-dom/client";
+import { useMembers, usePublications, useRoom, useRoomEvent, useSignal } from "../../../src/react/react.ts";
+import type { RoomHandle, RoomOptions } from "../../../src/react/react.ts";
+
+interface Chat {
+  publication: string;
+  signal: { n: number };
+  presence: { mood: string };
+}
+
+const { document, location } = globalThis as unknown as {
+  document: { getElementById(id: string): Container };
+  location: { search: string };
+};
+const query = new URLSearchParams(location.search);
+const url = query.get("url") ?? "";
+const tokens = new Map([...query].filter(([key]) => key.startsWith("token.")));
+
+/** How often a token was asked for: once for each connection. */
+const counts = Object.assign(globalThis, { asked: 0 });
+
+function optionsFor(user: string): RoomOptions {
+  // A new function at every render, as people write it.
+  const token = async () => {
+    counts.asked++;
+    return tokens.get(`token.${user}`) ?? "";
+  };
+  return { room: "react", user, token };
+}
+
+function Talk({ user }: { user: string }) {
+  const room = useRoom<Chat>(url, optionsFor(user));
+  const items = usePublications(room, { limit: 3 });
+  return h(
+    "section",
+    { id: "talk" },
+    h("p", { id: "talk-state" }, room.state.name),
+    h("p", { id: "items" }, items.map(({ offset, by, data }) => `${offset} ${by} ${data}`).join("; ")),
+    h("button", { id: "say", onClick: () => void room.publish("from the page") }, "Say"),
+    h(Mood, { room }),
+  );
+}
+
+/** A child whose effects run before those of the component that joins. */
+function Mood({ room }: { room: RoomHandle<Chat> }) {
+  const { setPresence } = room;
+  useEffect(() => setPresence({ mood: "good" }), [setPresence]);
+  return null;
+}
+
+function People({ user }: { user: string }) {
+  const room = useRoom<Chat>(url, optionsFor(user));
+  const members = useMembers(room);
+  const signal = useSignal(room);
+  const sum = useRef(0);
+  useSignal(room, ({ data }) => {
+    sum.current += data.n;
+  });
+  const [reset, setReset] = useState("");
+  useRoomEvent(room, "reset", ({ reason }) => setReset(reason));
+  return h(
+    "section",
+    { id: "people" },
+    h("p", { id: "people-state" }, room.state.name),
+    h("p", { id: "members" }, members.map(({ id, data }) => `${id}:${data?.mood ?? ""}`).join(", ")),
+    h("p", { id: "signal" }, signal ? `${signal.by} ${signal.data.n} of ${sum.current}` : ""),
+    h("p", { id: "reset" }, reset),
+  );
+}
+
+function App() {
+  const [shown, setShown] = useState(true);
+  const [generation, setGeneration] = useState(0);
+  const [user, setUser] = useState("ann");
+  return h(
+    "main",
+    null,
+    h("button", { id: "toggle", onClick: () => setShown(!shown) }, "Toggle"),
+    h("button", { id: "remount", onClick: () => setGeneration(generation + 1) }, "Remount"),
+    h("button", { id: "switch", onClick: () => setUser("cem") }, "Switch user"),
+    h("p", { id: "generation" }, generation),
+    shown && h(Talk, { key: `talk ${generation}`, user }),
+    shown && h(People, { key: `people ${generation}`, user }),
+  );
+}
+
+createRoot(document.getElementById("root")).render(h(StrictMode, null, h(App)));
