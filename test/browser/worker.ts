@@ -1,0 +1,20 @@
+/** The Worker of src/index.ts with rooms that beat every second and drop who leaves two beats unanswered. */
+import { Hono } from "hono";
+import { createApp } from "../../src/http/app.ts";
+import { devTokens, type DevEnv } from "../../src/http/dev.ts";
+import { defineRoom } from "../../src/room/definition.ts";
+import { Room } from "../../src/room/object.ts";
+
+interface Env extends DevEnv {
+  readonly ROOM: DurableObjectNamespace<QuickRoom>;
+}
+
+export class QuickRoom extends Room<Env> {
+  override readonly definition = defineRoom({ heartbeat: { every: "1s", idle: "1s", misses: 2 }, grace: "1s" });
+}
+
+const app = new Hono<{ Bindings: Env }>();
+app.route("/", devTokens<Env>());
+app.route("/", createApp<Env>({ rooms: { room: "ROOM" } }));
+
+export default app;
