@@ -15,12 +15,9 @@ export interface Address {
  */
 export function addressOf(base: string | URL, room: string): Address {
   const { location } = globalThis as { location?: { href: string } };
-  const url = new URL(base, location?.href);
+  const { origin, pathname } = new URL(base, location?.href);
   const path = room.split("/").map(encodeURIComponent).join("/");
-  url.pathname = `${url.pathname.replace(/\/$/, "")}/rooms/${path}`;
-  url.search = "";
-  url.hash = "";
-  const secure = url.protocol === "https:" || url.protocol === "wss:";
-  const rest = url.href.slice(url.protocol.length);
-  return { socket: `${secure ? "wss:" : "ws:"}${rest}`, session: `${secure ? "https:" : "http:"}${rest}/session` };
+  // From the `s` of https and wss on, where there is one.
+  const rest = `${origin.replace(/^(http|ws)/, "")}${pathname.replace(/\/$/, "")}/rooms/${path}`;
+  return { socket: `ws${rest}`, session: `http${rest}/session` };
 }

@@ -10,29 +10,24 @@ interface Waiting {
 /** The calls of one client. */
 export class Calls {
   readonly #waiting = new Map<number, Waiting>();
-  #nextRef = 1;
 
-  /** @param send sends the call under a ref; `false`: it cannot */
-  make(send: (ref: number) => boolean): Promise<Json> {
-    return new Promise((resolve, reject) => {
-      const ref = this.#nextRef++;
-      if (send(ref)) this.#waiting.set(ref, { resolve, reject });
-      else reject(new RoomError("not_connected", "There is no connection.", true));
-    });
+  /** The answer to the call that was sent under this ref. */
+  wait(ref: number): Promise<Json> {
+    return new Promise((resolve, reject) => this.#waiting.set(ref, { resolve, reject }));
   }
 
-  answer(ref: number, result: Json | RoomError): void {
+  /** Returns whether there was such a call. */
+  answer(ref: number, result: Json | RoomError): boolean {
     const call = this.#waiting.get(ref);
-    this.#waiting.delete(ref);
     if (result instanceof RoomError) call?.reject(result);
     else call?.resolve(result);
+    return this.#waiting.delete(ref);
   }
 
   /** The connection is lost. */
   lose(): void {
-    for (const { reject } of this.#waiting.values()) {
-      reject(new RoomError("outcome_unknown", "The connection was lost before the reply.", true));
+    for (const ref of this.#waiting.keys()) {
+      this.answer(ref, new RoomError("outcome_unknown", "The connection was lost before the reply.", true));
     }
-    this.#waiting.clear();
   }
 }

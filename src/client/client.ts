@@ -10,10 +10,13 @@ import { Calls } from "./calls.ts";
 import { Emitter } from "./emitter.ts";
 import { RoomError } from "./error.ts";
 import type { Of, Person, RoomEvents, RoomTypes, Typed } from "./events.ts";
+import { unfit } from "./fit.ts";
 import { transition, type Action, type Input, type State } from "./machine.ts";
+import { publicationsOf } from "./iterate.ts";
 import type { ConnectOptions } from "./options.ts";
 import { Outbox, type Ack } from "./outbox.ts";
 import { Pace } from "./pace.ts";
+import { watchPage } from "./page.ts";
 import { Place } from "./place.ts";
 import { Renewal } from "./renewal.ts";
 import { defaultStore, type Saved } from "./storage.ts";
@@ -24,11 +27,14 @@ export type { RoomEvents, RoomTypes } from "./events.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { State } from "./machine.ts";
 export type { Ack } from "./outbox.ts";
-export { memoryStore, type SessionStore } from "./storage.ts";
+export { memoryStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 
 /** After this many ms in the room a connection counts as good, and the next loss as the first. */
 const STABLE = 10_000;
+/** How long getting a token may take, in ms. */
+const TOKEN = 30_000;
+
 /**
  * Joins a room and stays in it until `close()` or `leave()`.
  *
@@ -42,6 +48,7 @@ export function connect<T extends RoomTypes = RoomTypes>(url: string | URL, opti
 
 /** A member's side of a room; made by {@link connect}. */
 export class RoomClient<T extends RoomTypes = RoomTypes> {
+  readonly #Class: SocketClass;
   readonly #address: Address;
   readonly #options: ConnectOptions;
   readonly #emitter = new Emitter<RoomEvents<T>>();
@@ -52,27 +59,27 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   readonly #members = new Map<string, Person<T>>();
   readonly #now: () => number;
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
-  readonly #wake = () => {
-    if (this.#state.name === "open") this.#wire?.probe();
-    else this.#input({ type: "wake" });
-  };
   #state: State = { name: "idle" };
   #wire: Wire | undefined;
   #dials = 0;
+  #unwatch: (() => void) | undefined;
   #presence: Json | undefined;
+  /** Whether the room has shown that it knows {@link #presence}. */
+  #shown = true;
+  #member = "";
   #pace: Pace | undefined;
 
   constructor(url: string | URL, options: ConnectOptions) {
-    if (!(options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket)) {
-      throw new TypeError("this platform has no WebSocket: pass one as the option WebSocket");
-    }
+    const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
+    if (!Class) throw new TypeError("no WebSocket here: pass one as an option");
+    this.#Class = Class;
     const { count = 1_000, bytes = 1_000_000 } = options.outbox ?? {};
     this.#address = addressOf(url, options.room);
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#outbox = new Outbox({ count, bytes });
     this.#place = new Place(options.storage ?? defaultStore(), this.#address.socket);
-    this.#renewal = new Renewal(options.token, this.#address.session);
+    this.#renewal = new Renewal(options, this.#address.session);
   }
 
   get state(): State {
@@ -100,28 +107,16 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   }
 
   /** Publications from here on, until the client is closed: `for await (const item of room)`. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Typed<T>, void> {
-    const items: Typed<T>[] = [];
-    let wake: (() => void) | undefined;
-    const stops = [
-      this.on("publication", (item) => (items.push(item), wake?.())),
-      this.on("state", ({ name }) => name === "closed" && wake?.()),
-    ];
-    try {
-      while (true) {
-        const item = items.shift();
-        if (item) yield item;
-        else if (this.#state.name === "closed") return;
-        else await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      for (const stop of stops) stop();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Typed<T>, void> {
+    return publicationsOf<Typed<T>>(this);
   }
 
   /** Connects, or tries again at once. Does nothing while there is a connection. */
   connect(): void {
-    for (const [target, event] of wakers()) target.addEventListener(event, this.#wake);
+    this.#unwatch ??= watchPage(() => {
+      if (this.#state.name === "open") this.#wire?.probe();
+      else this.#input({ type: "wake" });
+    });
     this.#input({ type: "connect" });
   }
 
@@ -139,38 +134,34 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   /** Sends to whoever is here now. Lost when there is no connection. */
   signal(data: Of<T, "signal">, options: { to?: readonly string[] } = {}): void {
-    this.#send(encode({ type: "signal", data: data as Json, ...options }));
+    this.#tell(encode({ type: "signal", data: data as Json, ...options }));
   }
 
-  /** Sets what the others see of this member; kept and set again in a new session. */
+  /** Sets what the others see of this member; kept, and set again in a new session. */
   setPresence(data: Of<T, "presence">): void {
     this.#presence = data as Json;
-    this.#send(encode({ type: "presence", data: this.#presence }));
+    this.#shown = false;
+    this.#showPresence();
   }
 
   /** Calls a method of the room. Never sent twice: when the connection is lost first, it is `outcome_unknown`. */
-  call(method: string, data: Json = null): Promise<Json> {
-    return this.#calls.make(
-      (ref) => this.#state.name === "open" && this.#send(encode({ type: "call", ref, method, data })),
-    );
+  async call(method: string, data: Json = null): Promise<Json> {
+    const ref = this.#outbox.ref();
+    const error = this.#offer(encode({ type: "call", ref, method, data }));
+    if (error) throw error;
+    return this.#calls.wait(ref);
   }
 
   /** Ends the session: the others are told at once, and nothing can be resumed. */
   leave(): void {
     this.#wire?.send(encode({ type: "leave" }));
     this.#place.forget();
-    // What this turn has sent must be on its way first.
-    queueMicrotask(() => this.#end("left"));
+    this.#input({ type: "close", reason: "left" });
   }
 
   /** Goes, and can resume: the session stays open for the room's resume window. */
   close(): void {
-    this.#end("closed");
-  }
-
-  #end(reason: string): void {
-    for (const [target, event] of wakers()) target.removeEventListener(event, this.#wake);
-    this.#input({ type: "close", reason });
+    this.#input({ type: "close", reason: "closed" });
   }
 
   #input(input: Input): void {
@@ -178,13 +169,16 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     const { state, actions } = transition(before, input, this.#options.random ?? Math.random);
     this.#state = state;
     for (const action of actions) this.#act(action);
-    if (state === before) return;
-    if (state.name === "open") this.#later("stable", STABLE, () => this.#input({ type: "stable" }));
+    // Another step may have followed from within.
+    if (state === before || state !== this.#state) return;
     if (state.name === "closed") {
-      for (const name of this.#timers.keys()) this.#later(name);
+      this.#unwatch?.();
+      this.#unwatch = undefined;
       this.#outbox.close(`The client is closed: ${state.reason}.`);
     }
-    if (state.name !== before.name || state.name === "waiting") this.#emitter.emit("state", state);
+    if (state.name === before.name && state.name !== "waiting") return;
+    if (state.name === "open") this.#later("stable", STABLE, () => this.#input({ type: "stable" }));
+    this.#emitter.emit("state", state);
   }
 
   #act(action: Action): void {
@@ -196,39 +190,43 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
         this.#wire?.close();
         this.#wire = undefined;
         this.#dials++;
+        for (const name of this.#timers.keys()) this.#later(name);
+        this.#renewal.stop();
         this.#outbox.land();
-        for (const name of ["stable", "renew", "pace"]) this.#later(name);
         this.#calls.lose();
         break;
       case "wait":
-        this.#later("retry", action.delay, () => this.#input({ type: "timer" }));
-        break;
-      case "stopWaiting":
-        this.#later("retry");
+        this.#later("step", action.delay, () => this.#input({ type: "timer" }));
         break;
     }
   }
 
   async #dial(): Promise<void> {
     const dial = ++this.#dials;
+    const fail = (why: unknown) => this.#input({ type: "lost", next: "later", reason: `no token: ${String(why)}` });
+    this.#later("step", TOKEN, () => fail("too late"));
     try {
       const token = await this.#renewal.token();
       // Closed, or lost, or dialled again while the token was fetched.
       if (dial !== this.#dials) return;
+      this.#later("step");
       const url = new URL(this.#address.socket);
-      url.searchParams.set("credit", "1");
-      for (const [key, value] of Object.entries(this.#place.saved ?? {})) url.searchParams.set(key, String(value));
-      const Class = this.#options.WebSocket ?? (globalThis as unknown as { WebSocket: SocketClass }).WebSocket;
+      for (const [key, value] of Object.entries({ credit: 1, ...this.#place.resume })) {
+        url.searchParams.set(key, String(value));
+      }
       this.#wire = new Wire(
-        Class,
+        this.#Class,
         url.href,
         token,
         {
           frames: (frames, length) => this.#hear(frames, length),
           lost: (next, reason, retryAfter) => {
-            // Another holder of this session, a duplicated tab for instance: it keeps it, we take a new one.
-            if (reason.startsWith("replaced")) this.#place.forget();
-            const step = reason.startsWith("replaced") ? "reconnect" : next;
+            let step = next;
+            if (reason.startsWith("replaced")) {
+              // Another holder of this session, a duplicated tab for instance: it keeps it, we take a new one.
+              this.#place.forget();
+              step = "reconnect";
+            } else if (next === "renew" && this.#renewal.isFixed) step = "stop";
             this.#input({ type: "lost", next: step, reason, ...(retryAfter !== undefined && { retryAfter }) });
           },
           latency: (ms) => this.#emitter.emit("latency", ms),
@@ -236,18 +234,22 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
         this.#now,
       );
     } catch (error) {
-      if (dial === this.#dials) this.#input({ type: "lost", next: "later", reason: `no token: ${String(error)}` });
+      if (dial === this.#dials) fail(error);
     }
   }
 
   #hear(frames: readonly ServerFrame[], length: number): void {
-    let ahead = 0;
-    let back = false;
+    const wire = this.#wire;
+    let gap = false;
+    let beat = 0;
+    let isBack = false;
     for (const frame of frames) {
+      // A listener has closed the client. What it was not told of, it gets when it comes back.
+      if (this.#wire !== wire) break;
       switch (frame.type) {
         case "welcome":
           this.#welcome(frame);
-          back = frame.resumed;
+          isBack = frame.resumed;
           break;
         case "snapshot":
           this.#place.moveTo(frame.offset, true);
@@ -258,7 +260,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
           });
           break;
         case "pub":
-          ahead = Math.max(ahead, this.#publications(frame));
+          gap = !this.#publications(frame);
           break;
         case "ack":
           this.#outbox.ack(frame.ref, { offset: frame.offset, at: frame.at });
@@ -267,17 +269,17 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
           this.#emitter.emit("signal", { by: frame.by, data: frame.data as Of<T, "signal"> });
           break;
         case "presence":
+          this.#shown ||= [...(frame.members ?? []), ...(frame.update ?? [])].some(({ id }) => id === this.#member);
           this.#present(frame);
           break;
         case "reply":
-          this.#calls.answer(frame.ref, frame.error ? toError(frame.error) : (frame.data ?? null));
+          this.#calls.answer(frame.ref, frame.error ? RoomError.from(frame.error) : (frame.data ?? null));
           break;
         case "heartbeat":
-          ahead = Math.max(ahead, frame.offset);
+          beat = frame.offset;
           break;
         case "error":
-          if (frame.ref === undefined) this.#emitter.emit("error", toError(frame));
-          else this.#refused(frame.ref, toError(frame));
+          this.#refused(RoomError.from(frame), frame.ref);
           break;
         case "goaway":
           this.#emitter.emit("goaway", { within: frame.within });
@@ -286,33 +288,41 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
           break;
       }
     }
-    if (back) this.#emitter.emit("resumed", { offset: this.#place.offset });
-    this.#place.read(ahead, length, (frame) => this.#send(frame));
+    if (isBack && this.#wire === wire) this.#emitter.emit("resumed", { offset: this.#place.offset });
+    this.#place.read(gap, beat, length, (frame, cost) => this.#send(frame, cost));
     this.#flush();
   }
 
   #welcome(frame: Extract<ServerFrame, { type: "welcome" }>): void {
-    const isNew = this.#place.begin(frame.session, frame.epoch, frame.resumed, frame.offset);
-    if (isNew) this.#outbox.begin();
+    if (this.#place.begin(frame.session, frame.epoch, frame.resumed)) {
+      this.#outbox.begin();
+      this.#shown = false;
+    }
     this.#outbox.knows(frame.ref);
+    this.#member = frame.member;
     this.#pace = new Pace(frame.limits, this.#now());
-    this.#renewBefore(frame.expires);
+    this.#renewal.keep(frame.session, frame.expires, this.#now, (error) =>
+      this.#emitter.emit("error", new RoomError("token_expired", String(error), true)),
+    );
     this.#input({ type: "welcome" });
+    if (this.#state.name !== "open") return;
     this.#present({ type: "presence", members: frame.members });
-    if (isNew && this.#presence !== undefined) this.setPresence(this.#presence as Of<T, "presence">);
+    this.#showPresence();
   }
 
-  /** Hands over what is new. Returns an offset to sync to when there is a gap, else 0. */
-  #publications({ from, upto, items }: Extract<ServerFrame, { type: "pub" }>): number {
-    if (from > this.#place.offset + 1) return upto;
+  /** Hands over what is new. Returns whether it could: not when something is missing before. */
+  #publications({ from, upto, items }: Extract<ServerFrame, { type: "pub" }>): boolean {
+    if (from > this.#place.offset + 1) return false;
+    const wire = this.#wire;
     for (const item of items) {
       if (item.offset <= this.#place.offset) continue;
       // Before it is handed over: a listener that closes the client must not be told of it again.
       this.#place.moveTo(item.offset);
       this.#emitter.emit("publication", item as Typed<T>);
+      if (this.#wire !== wire) return true;
     }
     this.#place.moveTo(Math.max(upto, this.#place.offset));
-    return 0;
+    return true;
   }
 
   #present({ members, join = [], update = [], leave = [] }: Extract<ServerFrame, { type: "presence" }>): void {
@@ -322,11 +332,10 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     this.#emitter.emit("members", this.members);
   }
 
-  #refused(ref: number, error: RoomError): void {
-    this.#outbox.refuse(ref, error);
-    if (error.code !== "rate_limited") return;
-    this.#pace?.empty();
-    this.#later("pace", error.retryAfter ?? 1_000, () => this.#flush());
+  #refused(error: RoomError, ref?: number): void {
+    if (error.code === "rate_limited") this.#pace?.refused(error.retryAfter ?? 1_000);
+    if (ref === undefined) this.#emitter.emit("error", error);
+    else if (!this.#calls.answer(ref, error)) this.#outbox.refuse(ref, error);
   }
 
   /** Sends what the outbox holds, no faster than the room takes it. */
@@ -334,27 +343,37 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     const limits = this.#wire?.limits;
     if (this.#state.name !== "open" || !limits || !this.#pace || this.#outbox.size === 0) return;
     const allowance = this.#pace.allowance(this.#now());
-    for (const frame of this.#outbox.take(limits.refs, limits.message, allowance)) this.#send(frame);
+    // No more in flight than the room takes at once: should a slow line deliver them together, it takes them all.
+    const flying = Math.min(limits.refs, limits.burst);
+    for (const frame of this.#outbox.take(flying, limits.message, allowance)) this.#send(frame);
     if (this.#pace.wait > 0) this.#later("pace", this.#pace.wait, () => this.#flush());
   }
 
-  #send(frame: string): boolean {
-    if (!this.#wire?.send(frame)) return false;
-    this.#pace?.spend();
+  #send(frame: string, cost = 1): boolean {
+    if (this.#state.name !== "open" || !this.#wire?.send(frame)) return false;
+    this.#pace?.spend(cost);
     return true;
   }
 
-  /** Replaces the token in time, so that the connection lives on. */
-  #renewBefore(expires: number): void {
-    const due = this.#renewal.dueIn(expires, this.#now());
-    if (due === undefined) return;
-    this.#later("renew", due, () => {
-      this.#renewal.renew(this.#place.saved?.session ?? "").then(
-        (next) => this.#renewBefore(next),
-        // Not the end: when the token runs out the room says so, and a new connection gets a new one.
-        (error: unknown) => this.#emitter.emit("error", new RoomError("token_expired", String(error), true)),
-      );
-    });
+  /** Sends what a program made. Returns why not, if it cannot. */
+  #offer(frame: string): RoomError | undefined {
+    const error = unfit(frame, this.#wire?.limits?.message ?? Infinity);
+    if (error || this.#send(frame)) return error;
+    return new RoomError("not_connected", "There is no connection.", true);
+  }
+
+  /** Sends what nobody waits for. Returns whether it ever can. */
+  #tell(frame: string): boolean {
+    const error = this.#offer(frame);
+    if (!error || error.retryable) return true;
+    this.#emitter.emit("error", error);
+    return false;
+  }
+
+  #showPresence(): void {
+    if (this.#presence === undefined || this.#shown) return;
+    // What cannot be sent now will never be.
+    this.#shown = !this.#tell(encode({ type: "presence", data: this.#presence }));
   }
 
   /** One timer per name; without `run`, none. */
@@ -363,29 +382,4 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     if (run) this.#timers.set(name, setTimeout(run, delay));
     else this.#timers.delete(name);
   }
-}
-
-function toError(error: {
-  code: RoomError["code"];
-  message: string;
-  retryable: boolean;
-  retryAfter?: number;
-}): RoomError {
-  return new RoomError(error.code, error.message, error.retryable, error.retryAfter);
-}
-
-interface Target {
-  addEventListener(type: string, listener: () => void): void;
-  removeEventListener(type: string, listener: () => void): void;
-}
-
-/** What tells a browser's page that a connection may work again. Elsewhere there is nothing. */
-function wakers(): [Target, string][] {
-  const { document, window } = globalThis as { document?: Target; window?: Target };
-  return document && window
-    ? [
-        [window, "online"],
-        [document, "visibilitychange"],
-      ]
-    : [];
 }

@@ -5,8 +5,10 @@ export class Emitter<Events extends object> {
   /** Calls `listener` at every event; returns what ends that. */
   on<K extends keyof Events>(event: K, listener: (value: Events[K]) => void): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, listeners.add(listener as (value: never) => void));
-    return () => listeners.delete(listener as (value: never) => void);
+    // A function of its own, so that who listens twice with the same one is told twice and stops each alone.
+    const own = (value: never) => listener(value);
+    this.#listeners.set(event, listeners.add(own));
+    return () => listeners.delete(own);
   }
 
   emit<K extends keyof Events>(event: K, value: Events[K]): void {

@@ -1,5 +1,6 @@
 /** What goes wrong, as callers of the client see it. */
 import type { CodeName } from "../protocol/codes.ts";
+import type { FrameError } from "../protocol/frames.ts";
 
 /** Codes of the room, and those that only a client can know of. */
 export type RoomErrorCode =
@@ -27,5 +28,10 @@ export class RoomError extends Error {
     this.code = code;
     this.retryable = retryable;
     this.retryAfter = retryAfter;
+  }
+
+  /** As it came in a frame. */
+  static from({ code, message, retryable, retryAfter }: FrameError): RoomError {
+    return new RoomError(code, message, retryable, retryAfter);
   }
 }

@@ -40,12 +40,11 @@ export type Input =
 
 /** What is to be done. */
 export type Action =
-  /** Open a socket; `renew`: with a new token. */
-  | { readonly type: "dial"; readonly renew: boolean }
+  /** Get a token and open a socket. */
+  | { readonly type: "dial" }
   | { readonly type: "hangUp" }
-  /** Let `timer` happen after `delay` ms; replaces an earlier one. */
-  | { readonly type: "wait"; readonly delay: number }
-  | { readonly type: "stopWaiting" };
+  /** Let `timer` happen after `delay` ms, unless something is dialled or hung up before. */
+  | { readonly type: "wait"; readonly delay: number };
 
 export interface Step {
   readonly state: State;
@@ -57,25 +56,25 @@ export function transition(state: State, input: Input, random: () => number): St
   switch (input.type) {
     case "connect":
       if (state.name === "connecting" || state.name === "open") return stay(state);
-      return dial(0, 0, false);
+      return dial(0, 0);
     case "wake":
-      if (state.name === "waiting") return dial(state.failures, state.quiets, false);
-      return state.name === "quiet" ? dial(0, state.quiets, false) : stay(state);
     case "timer":
-      if (state.name === "waiting") return dial(state.failures, state.quiets, false);
-      return state.name === "quiet" ? dial(0, state.quiets, false) : stay(state);
+      if (state.name === "waiting") return dial(state.failures, state.quiets);
+      return state.name === "quiet" ? dial(0, state.quiets) : stay(state);
     case "welcome":
       if (state.name !== "connecting") return stay(state);
-      return { state: { ...state, name: "open" }, actions: [] };
+      return stay({ ...state, name: "open" });
     case "stable":
       return state.name === "open" ? stay({ ...state, failures: 0, quiets: 0 }) : stay(state);
     case "lost":
       if (state.name !== "connecting" && state.name !== "open") return stay(state);
       return lose(state, input, random);
     case "close":
+      // Why it was closed first stays true.
+      if (state.name === "closed") return stay(state);
       return {
         state: { name: "closed", reason: input.reason },
-        actions: [{ type: "stopWaiting" }, { type: "hangUp" }],
+        actions: [{ type: "hangUp" }],
       };
   }
 }
@@ -88,25 +87,27 @@ function lose(
   const hangUp: Action = { type: "hangUp" };
   if (next === "stop") return { state: { name: "closed", reason }, actions: [hangUp] };
   // A new token is worth one try at once; a token that expires again is a failure like any other.
-  if (next === "renew" && failures === 0) return dial(1, quiets, true, hangUp);
+  if (next === "renew" && failures === 0) return dial(1, quiets, hangUp);
+  const chance = random();
   if (failures >= TRIES) {
-    const delay = Math.max(retryAfter, quietPeriod(quiets, random()));
+    // What the server asked for gets its jitter here, too.
+    const delay = Math.max(backoff(failures, chance, retryAfter), quietPeriod(quiets, chance));
     return {
       state: { name: "quiet", quiets: quiets + 1, delay, reason },
       actions: [hangUp, { type: "wait", delay }],
     };
   }
-  const delay = backoff(failures, random(), retryAfter);
+  const delay = backoff(failures, chance, retryAfter);
   return {
     state: { name: "waiting", failures: failures + 1, quiets, delay, reason },
     actions: [hangUp, { type: "wait", delay }],
   };
 }
 
-function dial(failures: number, quiets: number, renew: boolean, ...first: Action[]): Step {
+function dial(failures: number, quiets: number, ...first: Action[]): Step {
   return {
     state: { name: "connecting", failures, quiets },
-    actions: [...first, { type: "stopWaiting" }, { type: "dial", renew }],
+    actions: [...first, { type: "dial" }],
   };
 }
 

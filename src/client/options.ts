@@ -1,4 +1,5 @@
 /** What a program may choose when it connects. Types only; the defaults stand where they are used. */
+import type { Fetch } from "./renewal.ts";
 import type { SessionStore } from "./storage.ts";
 import type { SocketClass } from "./wire.ts";
 
@@ -14,6 +15,8 @@ export interface ConnectOptions {
   outbox?: { count?: number; bytes?: number };
   /** The WebSocket class to use. Default: the platform's. */
   WebSocket?: SocketClass;
+  /** What sends a new token to the room; called with the address and what `fetch` takes. Default: the platform's. */
+  fetch?: Fetch;
   /** The clock, in ms. Default: Date.now. */
   now?: () => number;
   /** From 0 to 1. Default: Math.random. */

@@ -4,6 +4,7 @@
 import { byteLength } from "../protocol/codec.ts";
 import type { Json } from "../protocol/frames.ts";
 import { RoomError } from "./error.ts";
+import { unfit } from "./fit.ts";
 
 /** Where and when a publish took effect. */
 export interface Ack {
@@ -14,6 +15,8 @@ export interface Ack {
 interface Entry {
   /** The frame's ref; 0 before it is first sent. */
   ref: number;
+  /** Which publish it is, from the first on. */
+  readonly nth: number;
   readonly body: string;
   readonly bytes: number;
   readonly resolve: (ack: Ack) => void;
@@ -35,6 +38,7 @@ export class Outbox {
   #waiting: Entry[] = [];
   #bytes = 0;
   #nextRef = 1;
+  #added = 0;
 
   constructor(limits: OutboxLimits) {
     this.#limits = limits;
@@ -52,11 +56,13 @@ export class Outbox {
       const body = `"data":${JSON.stringify(data) ?? "null"}${to ? `,"to":${JSON.stringify(to)}` : ""}`;
       const bytes = byteLength(body);
       if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
-        reject(new RoomError("outbox_full", "Too many publishes wait for their acks.", true));
+        // What does not even fit into an empty one never will.
+        const canFit = bytes <= this.#limits.bytes;
+        reject(new RoomError("outbox_full", "Too many publishes wait for their acks.", canFit));
         return;
       }
       this.#bytes += bytes;
-      this.#waiting.push({ ref: 0, body, bytes, resolve, reject });
+      this.#waiting.push({ ref: 0, nth: ++this.#added, body, bytes, resolve, reject });
     });
   }
 
@@ -64,24 +70,31 @@ export class Outbox {
    * What may be sent now, as frames.
    *
    * @param flying publishes that may be unanswered at a time
-   * @param bytes largest frame; a larger publish is rejected, because sending it would end the connection
+   * @param limit largest message, in bytes; what the room would refuse with the whole message is rejected here
    * @param count frames, at most
    */
-  take(flying: number, bytes: number, count: number): string[] {
+  take(flying: number, limit: number, count: number): string[] {
     const frames: string[] = [];
     while (frames.length < count && this.#flying.length < flying) {
       const entry = this.#waiting.shift();
       if (!entry) break;
-      if (entry.bytes + 64 > bytes) {
+      entry.ref ||= this.ref();
+      const frame = `{"type":"publish","ref":${entry.ref},${entry.body}}`;
+      const error = unfit(frame, limit);
+      if (error) {
         this.#settle(entry);
-        entry.reject(new RoomError("too_large", `A message is at most ${bytes} bytes.`, false));
+        entry.reject(error);
         continue;
       }
-      entry.ref ||= this.#nextRef++;
       this.#flying.push(entry);
-      frames.push(`{"type":"publish","ref":${entry.ref},${entry.body}}`);
+      frames.push(frame);
     }
     return frames;
+  }
+
+  /** The next ref. Calls take theirs from here, too: the answer to a frame may not say what kind it was. */
+  ref(): number {
+    return this.#nextRef++;
   }
 
   /** The connection is lost: what flew must be sent again, under the same refs and before anything else. */
@@ -95,11 +108,8 @@ export class Outbox {
    * it. What was never sent goes on, under the new session's refs.
    */
   begin(): void {
-    this.land();
-    const sent = this.#waiting.filter((entry) => entry.ref > 0);
-    this.#waiting = this.#waiting.filter((entry) => entry.ref === 0);
+    this.#abandon(({ ref }) => ref > 0, "The session ended before the ack.");
     this.#nextRef = 1;
-    this.#rejectAll(sent, "outcome_unknown", "The session ended before the ack.");
   }
 
   /** The server knows refs up to here; ours continue above. */
@@ -118,21 +128,15 @@ export class Outbox {
     if (error.code === "rate_limited") {
       entry.ref = 0;
       this.#bytes += entry.bytes;
-      // Behind what flew before and keeps its refs: refs must go up.
-      const at = this.#waiting.findIndex((other) => other.ref === 0);
+      // Behind what flew before and keeps its refs, because refs must go up; before what was published later.
+      const at = this.#waiting.findIndex((other) => other.ref === 0 && other.nth > entry.nth);
       this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, entry);
     } else entry.reject(error);
   }
 
   /** Nothing will be sent any more. */
   close(message: string): void {
-    this.land();
-    const all = this.#waiting;
-    this.#waiting = [];
-    for (const entry of all) {
-      const code = entry.ref > 0 ? "outcome_unknown" : "closed";
-      this.#rejectAll([entry], code, message);
-    }
+    this.#abandon(() => true, message);
   }
 
   #find(ref: number): Entry | undefined {
@@ -150,10 +154,13 @@ export class Outbox {
     this.#bytes -= entry.bytes;
   }
 
-  #rejectAll(entries: readonly Entry[], code: "outcome_unknown" | "closed", message: string): void {
-    for (const entry of entries) {
+  #abandon(isLost: (entry: Entry) => boolean, message: string): void {
+    this.land();
+    const lost = this.#waiting.filter(isLost);
+    this.#waiting = this.#waiting.filter((entry) => !isLost(entry));
+    for (const entry of lost) {
       this.#settle(entry);
-      entry.reject(new RoomError(code, message, false));
+      entry.reject(new RoomError(entry.ref > 0 ? "outcome_unknown" : "closed", message, false));
     }
   }
 }

@@ -1,7 +1,7 @@
 /** How fast a client may send: the room's own token bucket, kept on this side so that nothing is ever refused. */
 import type { Limits } from "../protocol/frames.ts";
 
-/** Of the room's rate, so that a clock that differs a little is never too fast. */
+/** Of the room's burst and rate: frames do not arrive as evenly as they are sent, and clocks differ a little. */
 const SHARE = 0.9;
 
 /** The frames that may be sent now. */
@@ -12,9 +12,8 @@ export class Pace {
   readonly #perMs: number;
 
   constructor({ burst, rate }: Pick<Limits, "burst" | "rate">, now: number) {
-    this.#tokens = burst;
+    this.#tokens = this.#burst = Math.max(1, burst * SHARE);
     this.#at = now;
-    this.#burst = burst;
     this.#perMs = (rate * SHARE) / 1_000;
   }
 
@@ -26,13 +25,13 @@ export class Pace {
   }
 
   /** A frame was sent. */
-  spend(): void {
-    this.#tokens--;
+  spend(cost: number): void {
+    this.#tokens -= cost;
   }
 
-  /** The room refused one all the same: nothing before it has had its time. */
-  empty(): void {
-    this.#tokens = Math.min(this.#tokens, 0);
+  /** The room refused one all the same, and takes nothing for so many ms. */
+  refused(retryAfter: number): void {
+    this.#tokens = Math.min(this.#tokens, -retryAfter * this.#perMs);
   }
 
   /** Milliseconds until the next frame may be sent. */

@@ -8,12 +8,19 @@ import { load, save, type Saved, type SessionStore } from "./storage.ts";
 /** When to acknowledge, as the protocol asks: offsets, and bytes. */
 const ACK_EVERY = 128;
 const ACK_BYTES = 65_536;
+/** An ack of so many offsets costs nothing of the rate limit; a sync costs ten frames of it. */
+const FREE_ACK = 64;
+const SYNC_COST = 10;
+
+/** Sends a frame that costs so much of the rate limit. */
+export type SendPlace = (frame: string, cost: number) => boolean;
 
 /** One session's place; empty before the first welcome. */
 export class Place {
   readonly #store: SessionStore;
   readonly #key: string;
   #saved: Saved | undefined;
+  #epoch = "";
   #acked = 0;
   #bytes = 0;
   #syncing = false;
@@ -32,11 +39,19 @@ export class Place {
     return this.#saved?.offset ?? 0;
   }
 
-  /** A connection begins: where it was if it resumed, else at `offset`. Returns whether the session is a new one. */
-  begin(session: string, epoch: string, resumed: boolean, offset: number): boolean {
+  /** What to ask for when connecting. A session whose snapshot was not handed over yet has no position. */
+  get resume(): Record<string, string | number> {
+    if (!this.#saved) return {};
+    const { session, epoch } = this.#saved;
+    return epoch ? { ...this.#saved } : { session };
+  }
+
+  /** A connection begins: where it was if it resumed, else nowhere before the snapshot. Returns whether it is new. */
+  begin(session: string, epoch: string, resumed: boolean): boolean {
     const isNew = this.#saved?.session !== session;
-    this.#saved = { session, epoch, offset: resumed ? this.offset : offset };
-    this.#acked = this.#saved.offset;
+    this.#saved = resumed ? { session, epoch, offset: this.offset } : { session, epoch: "", offset: 0 };
+    this.#epoch = epoch;
+    this.#acked = this.offset;
     this.#bytes = 0;
     this.#syncing = false;
     return isNew;
@@ -44,7 +59,7 @@ export class Place {
 
   /** Everything up to `offset` is handed over, or replaced by a snapshot. */
   moveTo(offset: number, isSnapshot = false): void {
-    if (this.#saved) this.#saved = { ...this.#saved, offset };
+    if (this.#saved) this.#saved = { session: this.#saved.session, epoch: this.#epoch, offset };
     if (isSnapshot) this.#acked = offset;
     this.#syncing = false;
   }
@@ -52,17 +67,23 @@ export class Place {
   /**
    * A message was read.
    *
-   * @param ahead the furthest offset it told of
+   * @param gap whether publications are missing before those it had
+   * @param beat the offset of its heartbeat, 0 for none
    * @param bytes its length
-   * @param send sends a frame
    */
-  read(ahead: number, bytes: number, send: (frame: string) => boolean): void {
+  read(gap: boolean, beat: number, bytes: number, send: SendPlace): void {
     if (!this.#saved) return;
     const { offset } = this;
-    if (ahead > offset && !this.#syncing) this.#syncing = send(encode({ type: "sync", offset }));
-    this.#bytes += bytes;
-    if (offset - this.#acked >= ACK_EVERY || this.#bytes >= ACK_BYTES) {
-      if (offset > this.#acked) send(encode({ type: "ack", offset }));
+    const unacked = offset - this.#acked;
+    this.#bytes = unacked > 0 ? this.#bytes + bytes : 0;
+    const isBehind = beat > offset;
+    // One sync per gap. A heartbeat that is ahead asks again, should a sync have been refused; but when there is
+    // something to acknowledge, the room may only be waiting for that.
+    if ((gap && !this.#syncing) || (isBehind && (unacked === 0 || this.#syncing))) {
+      this.#syncing = send(encode({ type: "sync", offset }), SYNC_COST);
+      this.#acked = offset;
+    } else if (unacked > 0 && (isBehind || unacked >= ACK_EVERY || this.#bytes >= ACK_BYTES)) {
+      send(encode({ type: "ack", offset }), unacked >= FREE_ACK ? 0 : 1);
       this.#acked = offset;
       this.#bytes = 0;
     }

@@ -1,5 +1,7 @@
 /** Where a client keeps its session and position, so that what survives (a reload, a restart) resumes. */
 
+import { isOffset } from "../protocol/codec.ts";
+
 /** What a client must not forget. */
 export interface Saved {
   readonly session: string;
@@ -42,12 +44,15 @@ interface WebStorage {
   removeItem(key: string): void;
 }
 
+/** What a room takes for an id; it would refuse anything else for good. */
+const ID = /^[\w-]{1,64}$/;
+
 /** What was saved, or `undefined` when there is nothing usable: a store may hold anything. */
 export function load(store: SessionStore, key: string): Saved | undefined {
   try {
     const { session, epoch, offset } = JSON.parse(store.get(key) ?? "") as Partial<Saved>;
-    if (typeof session === "string" && typeof epoch === "string" && Number.isSafeInteger(offset)) {
-      return { session, epoch, offset: offset as number };
+    if (ID.test(session ?? "") && ID.test(epoch ?? "") && isOffset(offset)) {
+      return { session: String(session), epoch: String(epoch), offset };
     }
   } catch {
     // Nothing, or nonsense.

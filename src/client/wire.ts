@@ -3,8 +3,9 @@
  * notices a dead line. Knows nothing of sessions, and never comes back: every try is a new Wire.
  */
 import { decodeServer, join } from "../protocol/codec.ts";
-import { nextStep, type NextStep } from "../protocol/codes.ts";
+import type { NextStep } from "../protocol/codes.ts";
 import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../protocol/frames.ts";
+import { nextStep } from "./next.ts";
 
 /** What of the platform's WebSocket is needed; pass another class to use one's own. */
 export interface Socket {
@@ -41,7 +42,8 @@ export class Wire {
   readonly #now: () => number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #deadline = 0;
-  #next = OPENING - LATE;
+  /** When the next heartbeat is due; before the first, when the welcome is. */
+  #due: number;
   #pinged: number | undefined;
   #outgoing: string[] = [];
   #over = false;
@@ -50,6 +52,7 @@ export class Wire {
   constructor(Class: SocketClass, url: string, token: string, events: WireEvents, now: () => number) {
     this.#events = events;
     this.#now = now;
+    this.#due = now() + OPENING - LATE;
     this.#socket = new Class(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
     this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
     this.#socket.addEventListener("close", ({ code = 1006, reason }) => {
@@ -58,6 +61,7 @@ export class Wire {
     // `close` follows, but not on every platform when the upgrade fails.
     this.#socket.addEventListener("error", () => this.#end("later", "the connection failed"));
     this.#watch();
+    this.#arm();
   }
 
   /** Sends a frame with whatever else this turn sends. `false`: the socket is not open. */
@@ -76,28 +80,32 @@ export class Wire {
     this.#arm();
   }
 
-  /** Ends it without telling the owner. */
+  /** Ends it without telling the owner. What this turn has sent goes out first. */
   close(): void {
+    if (this.#over) return;
+    this.#flush();
     this.#over = true;
     clearTimeout(this.#timer as never);
     if (this.#socket.readyState <= OPEN) this.#socket.close(1000);
   }
 
   #flush(): void {
-    const limit = this.limits?.message ?? Infinity;
-    const batch = this.limits?.batch ?? 1;
+    const { message = Infinity, batch = 1 } = this.limits ?? {};
     let together: string[] = [];
     let length = 2;
     const push = () => {
       if (together.length > 0 && this.#socket.readyState === OPEN) this.#socket.send(join(together));
-      together = [];
-      length = 2;
     };
     for (const frame of this.#outgoing) {
       // Three bytes a unit at most: never over the limit, whatever the text.
-      if (together.length >= batch || length + frame.length * 3 + 1 > limit) push();
+      const bytes = frame.length * 3 + 1;
+      if (together.length >= batch || length + bytes > message) {
+        push();
+        together = [];
+        length = 2;
+      }
       together.push(frame);
-      length += frame.length * 3 + 1;
+      length += bytes;
     }
     this.#outgoing = [];
     push();
@@ -116,12 +124,8 @@ export class Wire {
     for (const frame of frames) {
       if (frame.type === "welcome") {
         this.limits = frame.limits;
-        this.#expect(frame.heartbeat.next);
-        this.#ping();
-      } else if (frame.type === "heartbeat") {
-        this.#expect(frame.next);
-        this.#ping();
-      }
+        this.#beat(frame.heartbeat);
+      } else if (frame.type === "heartbeat") this.#beat(frame);
     }
     this.#events.frames(frames, data.length);
     const bye = frames.find((frame) => frame.type === "bye");
@@ -134,24 +138,24 @@ export class Wire {
     this.#socket.send(PING);
   }
 
-  #expect(next: number): void {
-    this.#next = next;
+  #beat({ next }: { readonly next: number }): void {
+    this.#due = this.#now() + next;
     this.#watch();
+    // The deadline may be nearer than it was.
+    this.#arm();
+    this.#ping();
   }
 
   /** Something was heard: from here the line may be silent until the next heartbeat is late. */
   #watch(): void {
-    this.#deadline = this.#now() + this.#next + LATE;
-    if (this.#timer === undefined) this.#arm();
+    this.#deadline = Math.max(this.#now(), this.#due) + LATE;
   }
 
-  /** One timer that looks at the deadline when it rings, instead of one per message. */
+  /** A timer that looks at the deadline when it rings, instead of one per message. */
   #arm(): void {
     clearTimeout(this.#timer as never);
     this.#timer = setTimeout(
       () => {
-        this.#timer = undefined;
-        if (this.#over) return;
         if (this.#now() < this.#deadline) this.#arm();
         else this.#end("reconnect", "the line is dead");
       },

@@ -34,7 +34,10 @@ it("five tries come before a quiet period", () => {
 it("waits are spread evenly over their window", () => {
   const random = randomFrom(3);
   const buckets = Array<number>(10).fill(0);
-  for (let i = 0; i < 10_000; i++) buckets[Math.min(9, Math.floor(backoff(0, random()) / 100))]! += 1;
+  for (let i = 0; i < 10_000; i++) {
+    const at = Math.min(9, Math.floor(backoff(0, random()) / 100));
+    buckets[at] = (buckets[at] ?? 0) + 1;
+  }
   for (const count of buckets) expect(Math.abs(count - 1_000)).toBeLessThan(150);
 });
 

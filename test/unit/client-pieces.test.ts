@@ -37,13 +37,20 @@ it("says at once when there is no address or no WebSocket", () => {
 });
 
 describe("pace", () => {
-  it("gives a burst, then nine tenths of the rate", () => {
+  it("gives nine tenths of the burst, then nine tenths of the rate", () => {
     const pace = new Pace({ burst: 100, rate: 50 }, 0);
-    expect(pace.allowance(0)).toBe(100);
-    for (let i = 0; i < 100; i++) pace.spend(1);
+    expect(pace.allowance(0)).toBe(90);
+    for (let i = 0; i < 90; i++) pace.spend(1);
     expect([pace.allowance(0), pace.wait]).toEqual([0, 23]);
     expect([pace.allowance(22), pace.allowance(23), pace.allowance(1_010)]).toEqual([0, 1, 45]);
-    expect(pace.allowance(1_000_000)).toBe(100);
+    expect(pace.allowance(1_000_000)).toBe(90);
+  });
+
+  it("gives one frame at a time where the room takes no more", () => {
+    const pace = new Pace({ burst: 1, rate: 100 }, 0);
+    expect(pace.allowance(0)).toBe(1);
+    pace.spend(1);
+    expect([pace.allowance(11), pace.allowance(12), pace.allowance(99)]).toEqual([0, 1, 1]);
   });
 
   it("counts what a frame costs, and waits as long as the room says", () => {

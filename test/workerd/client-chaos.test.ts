@@ -59,13 +59,10 @@ class Peer {
 
   say(by: number): void {
     const n = ++this.said;
-    this.room.publish({ by, n }).then(
-      ({ offset }) => {
-        const times = (this.settled.get(n)?.times ?? 0) + 1;
-        this.settled.set(n, { offset, times });
-      },
-      (error: unknown) => this.failures.push(`${n}: ${String(error)}`),
-    );
+    const settled = this.room.publish({ by, n });
+    const note = ({ offset }: { offset: number }) =>
+      this.settled.set(n, { offset, times: (this.settled.get(n)?.times ?? 0) + 1 });
+    settled.then(note, (error: unknown) => this.failures.push(`${n}: ${String(error)}`));
   }
 }
 

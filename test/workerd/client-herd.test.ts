@@ -25,7 +25,8 @@ it("500 clients that are cut at the same instant come back spread over the first
     }
   }
   const tested = new TestedRoom("fast");
-  const token = await sign("herd");
+  // Of one user, the room would keep no more than ten dropped sessions.
+  const tokens = await Promise.all(Array.from({ length: CLIENTS }, (_, i) => sign(`user ${i}`)));
   const areOpen = (isBack: () => boolean) =>
     vi.waitFor(
       () => {
@@ -34,7 +35,7 @@ it("500 clients that are cut at the same instant come back spread over the first
       },
       { timeout: 15_000, interval: 20 },
     );
-  for (let i = 0; i < CLIENTS; i++) {
+  for (const token of tokens) {
     rooms.push(connect("http://edge.test", { room: tested.path, token: () => token, WebSocket: Socket }));
   }
   await areOpen(() => true);
@@ -46,7 +47,7 @@ it("500 clients that are cut at the same instant come back spread over the first
   }
   dials = [];
   const cut = performance.now();
-  for (const socket of [...WorkerSocket.all]) socket.cut();
+  for (const socket of Array.from(WorkerSocket.all)) socket.cut();
   await areOpen(() => resumed === CLIENTS);
 
   // The plan, and what came of it on a machine that has other things to do, too.
@@ -54,7 +55,7 @@ it("500 clients that are cut at the same instant come back spread over the first
   const actual = histogram(dials.map((at) => at - cut));
   const bars = planned.map((n, i) => {
     const from = String((i * WINDOW) / BUCKETS).padStart(4);
-    return `${from} ms | planned ${String(n).padStart(3)} ${"#".repeat(n).padEnd(90)} | dialled ${actual[i] ?? 0}`;
+    return `${from} ms | planned ${String(n).padStart(3)} ${"#".repeat(n).padEnd(90)} | dialled ${actual[i] ?? 0}${i === BUCKETS - 1 ? ", the last ones later" : ""}`;
   });
   console.log(`${CLIENTS} clients cut at once, tries per ${WINDOW / BUCKETS} ms:\n${bars.join("\n")}`);
   expect(delays).toHaveLength(CLIENTS);
@@ -66,7 +67,9 @@ it("500 clients that are cut at the same instant come back spread over the first
   // Chi-squared with 9 degrees of freedom: above 40 once in 130,000 runs.
   const chi = planned.reduce((sum, n) => sum + (n - mean) ** 2 / mean, 0);
   expect(chi).toBeLessThan(40);
-  expect(Math.max(...actual)).toBeLessThan(3 * mean);
+  // Nobody comes before its time. After it, a machine that is busy elsewhere may let some wait.
+  const [due, came] = [delays, dials.map((at) => at - cut)].map((times) => times.toSorted((a, b) => a - b));
+  expect(came?.filter((at, i) => at < (due?.[i] ?? 0) - 2)).toEqual([]);
 });
 
 function histogram(times: readonly number[]): number[] {
