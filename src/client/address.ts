@@ -11,11 +11,12 @@ export interface Address {
 /**
  * @param base where the Worker is served, with the path it is mounted under, if any
  * @param room `kind/name`, or the name alone where the Worker serves one kind
- * @throws TypeError when the base is no URL
+ * @throws TypeError when the base is no http or ws URL
  */
 export function addressOf(base: string | URL, room: string): Address {
   const { location } = globalThis as { location?: { href: string } };
   const { origin, pathname } = new URL(base, location?.href);
+  if (!/^(http|ws)/.test(origin)) throw new TypeError(`not a web address: ${base}`);
   const path = room.split("/").map(encodeURIComponent).join("/");
   // From the `s` of https and wss on, where there is one.
   const rest = `${origin.replace(/^(http|ws)/, "")}${pathname.replace(/\/$/, "")}/rooms/${path}`;

@@ -102,13 +102,13 @@ function readFrame(value: unknown): ClientFrame | Malformed {
       if (!isRef(ref)) return bad("publish needs a ref: an integer from 1");
       if (data === undefined) return bad("publish needs data", ref);
       const to = readRecipients(value["to"]);
-      if (to === null) return bad(TO_RULE, ref);
+      if (to === null) return bad(toRule(), ref);
       return { type, ref, data: data as Json, ...(to && { to }) };
     }
     case "signal": {
       if (value["data"] === undefined) return bad("signal needs data");
       const to = readRecipients(value["to"]);
-      if (to === null) return bad(TO_RULE);
+      if (to === null) return bad(toRule());
       return { type, data: value["data"] as Json, ...(to && { to }) };
     }
     case "presence":
@@ -135,7 +135,8 @@ function readFrame(value: unknown): ClientFrame | Malformed {
   }
 }
 
-const TO_RULE = `to is an array of 1 to ${MAX_RECIPIENTS} user ids`;
+// A function, so that clients do not carry the text.
+const toRule = () => `to is an array of 1 to ${MAX_RECIPIENTS} user ids`;
 
 function readRecipients(value: unknown): readonly string[] | undefined | null {
   if (value === undefined) return undefined;

@@ -371,7 +371,7 @@ describe("limits", () => {
   const prose = doc.replace(/\s+/g, " ");
   it.each([
     `an array of 1 to ${MAX_BATCH} JSON objects`,
-    `\`data\` can nest ${MAX_DEPTH - 1} levels in a frame that travels alone and ${MAX_DEPTH - 2} in one that`,
+    `so \`data\` can nest ${MAX_DEPTH - 1} more`,
     `1 to ${MAX_RECIPIENTS} ids`,
     `\`sub\`, 1 to ${MAX_USER_ID} printable characters`,
     `1 to ${longestMethod()} UTF-16 units`,
