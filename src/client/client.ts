@@ -66,6 +66,8 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   #presence: Json | undefined;
   /** Whether the room has shown that it knows {@link #presence}. */
   #shown = true;
+  /** The room asked not to come back before this moment. */
+  #notBefore = 0;
   #member = "";
   #pace: Pace | undefined;
 
@@ -115,7 +117,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   connect(): void {
     this.#unwatch ??= watchPage(() => {
       if (this.#state.name === "open") this.#wire?.probe();
-      else this.#input({ type: "wake" });
+      else if (this.#now() >= this.#notBefore) this.#input({ type: "wake" });
     });
     this.#input({ type: "connect" });
   }
@@ -134,6 +136,8 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   /** Sends to whoever is here now. Lost when there is no connection. */
   signal(data: Of<T, "signal">, options: { to?: readonly string[] } = {}): void {
+    // Too many of them would end the connection: past the room's rate they are lost here.
+    if (this.#pace?.allowance(this.#now()) === 0) return;
     this.#tell(encode({ type: "signal", data: data as Json, ...options }));
   }
 
@@ -224,9 +228,10 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
             let step = next;
             if (reason.startsWith("replaced")) {
               // Another holder of this session, a duplicated tab for instance: it keeps it, we take a new one.
-              this.#place.forget();
+              this.#place.forget(false);
               step = "reconnect";
             } else if (next === "renew" && this.#renewal.isFixed) step = "stop";
+            this.#notBefore = this.#now() + (retryAfter ?? 0);
             this.#input({ type: "lost", next: step, reason, ...(retryAfter !== undefined && { retryAfter }) });
           },
           latency: (ms) => this.#emitter.emit("latency", ms),
@@ -269,7 +274,9 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
           this.#emitter.emit("signal", { by: frame.by, data: frame.data as Of<T, "signal"> });
           break;
         case "presence":
-          this.#shown ||= [...(frame.members ?? []), ...(frame.update ?? [])].some(({ id }) => id === this.#member);
+          this.#shown ||= [...(frame.members ?? []), ...(frame.update ?? [])].some(
+            ({ id, data }) => id === this.#member && encode(data as never) === encode(this.#presence as never),
+          );
           this.#present(frame);
           break;
         case "reply":
@@ -359,10 +366,9 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   #offer(frame: string): RoomError | undefined {
     const error = unfit(frame, this.#wire?.limits?.message ?? Infinity);
     if (error || this.#send(frame)) return error;
-    return new RoomError("not_connected", "There is no connection.", true);
+    return new RoomError("not_connected", "Not connected.", true);
   }
 
-  /** Sends what nobody waits for. Returns whether it ever can. */
   #tell(frame: string): boolean {
     const error = this.#offer(frame);
     if (!error || error.retryable) return true;

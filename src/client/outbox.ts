@@ -58,7 +58,7 @@ export class Outbox {
       if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
         // What does not even fit into an empty one never will.
         const canFit = bytes <= this.#limits.bytes;
-        reject(new RoomError("outbox_full", "Too many publishes wait for their acks.", canFit));
+        reject(new RoomError("outbox_full", "Too many publishes wait.", canFit));
         return;
       }
       this.#bytes += bytes;

@@ -91,8 +91,8 @@ export class Place {
   }
 
   /** The session is over, or somebody else's. */
-  forget(): void {
+  forget(everywhere = true): void {
     this.#saved = undefined;
-    save(this.#store, this.#key, undefined);
+    if (everywhere) save(this.#store, this.#key, undefined);
   }
 }

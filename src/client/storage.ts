@@ -24,8 +24,9 @@ export function memoryStore(): SessionStore {
 /** The tab's own storage where there is one (browsers), else memory. */
 export function defaultStore(): SessionStore {
   try {
-    const { sessionStorage: web } = globalThis as { sessionStorage?: WebStorage };
-    if (web) {
+    // Some programs have one too, shared by all they do: only a page's is one person's.
+    const { sessionStorage: web, document } = globalThis as { sessionStorage?: WebStorage; document?: object };
+    if (web && document) {
       return {
         get: (key) => web.getItem(key),
         set: (key, value) => web.setItem(key, value),

@@ -84,6 +84,7 @@ describe("token", () => {
 describe("storage", () => {
   it("is the tab's own on a page", () => {
     const kept = new Map<string, string>();
+    vi.stubGlobal("document", {});
     vi.stubGlobal("sessionStorage", {
       getItem: (key: string) => kept.get(key) ?? null,
       setItem: (key: string, value: string) => kept.set(key, value),
@@ -100,6 +101,18 @@ describe("storage", () => {
     const store = defaultStore();
     store.set("a", "1");
     expect([store.get("a"), defaultStore().get("a")]).toEqual(["1", undefined]);
+    // A program's is shared by all it does.
+    const shared = new Map<string, string>();
+    const web = {
+      getItem: () => null,
+      setItem: (key: string, value: string) => shared.set(key, value),
+      removeItem: () => undefined,
+    };
+    vi.stubGlobal("document", undefined);
+    vi.stubGlobal("sessionStorage", web);
+    defaultStore().set("a", "1");
+    expect(shared.size).toBe(0);
+    vi.stubGlobal("document", {});
     vi.stubGlobal("sessionStorage", undefined);
     const window = { value: globalThis };
     Object.defineProperty(window.value, "sessionStorage", {
