@@ -53,7 +53,7 @@ it("more signals than the room takes are lost here, and neither the connection n
 
 it("a room that asked to be left alone is not asked again because a page becomes visible", async () => {
   const room = new TestedRoom();
-  await (await upgrade(room.path)).webSocket?.accept();
+  (await upgrade(room.path)).webSocket?.accept();
   await room.stub.drain("60s");
   const page = new EventTarget() as EventTarget & { visibilityState: string };
   page.visibilityState = "visible";
