@@ -3,9 +3,8 @@
  * notices a dead line. Knows nothing of sessions, and never comes back: every try is a new Wire.
  */
 import { decodeServer, join } from "../protocol/codec.ts";
-import type { NextStep } from "../protocol/codes.ts";
+import { nextStep, type NextStep } from "../protocol/codes.ts";
 import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../protocol/frames.ts";
-import { nextStep } from "./next.ts";
 
 /** What of the platform's WebSocket is needed; pass another class to use one's own. */
 export interface Socket {

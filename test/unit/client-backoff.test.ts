@@ -1,8 +1,6 @@
 /** The waits between tries, as numbers. */
 import { expect, it } from "vitest";
 import { backoff, quietPeriod, TRIES } from "../../src/client/backoff.ts";
-import { nextStep } from "../../src/client/next.ts";
-import { nextStep as byTable } from "../../src/protocol/codes.ts";
 import { randomFrom } from "../support/random.ts";
 
 const failures = [0, 1, 2, 3, 4, 5, 6, 100];
@@ -39,8 +37,4 @@ it("waits are spread evenly over their window", () => {
     buckets[at] = (buckets[at] ?? 0) + 1;
   }
   for (const count of buckets) expect(Math.abs(count - 1_000)).toBeLessThan(150);
-});
-
-it("the rule for close codes says what the table says, for every code there can be", () => {
-  for (let code = 0; code <= 5_000; code++) expect([code, nextStep(code)]).toEqual([code, byTable(code)]);
 });
