@@ -23,9 +23,9 @@ export function whyReset(
   position: { readonly epoch: string; readonly offset: number },
   hasCredit: boolean,
 ): ResetReason | undefined {
-  const { log, epoch } = state;
-  if (position.epoch !== epoch) return "epoch_changed";
-  if (position.offset > log.head) return "offset_ahead";
+  const { log, epochs } = state;
+  const known = epochs.knows(position, log.head);
+  if (!known) return known === undefined ? "offset_ahead" : "epoch_changed";
   if (!log.covers(position.offset)) return "log_trimmed";
   // Without credit a replay goes out at once: it must fit into what any socket may leave unread.
   if (!hasCredit && log.bytesBetween(position.offset, log.head) > BACKLOG_BYTES / 2) return "too_far";

@@ -32,6 +32,8 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   const joined = joins ? askToJoin(state, admission, known?.id ?? id, now, effects) : NOTHING_ASKED;
   if (!joined.ok) return joined;
 
+  const reason = whyNotResumed(state, admission, known);
+  state.beginEpoch();
   const before = member(state.sessions, credentials.user);
   const previous = known && state.connections.get(known.id);
   if (previous) {
@@ -47,7 +49,6 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   if (joins) effects.push({ type: "presence", change: "join", member: me });
   else announceChange(state, before, effects);
   effects.push({ type: "accept", connection });
-  const reason = whyNotResumed(state, admission, known);
   const position = resume?.position;
   effects.push({
     type: "send",
@@ -56,7 +57,7 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
       type: "welcome",
       session: session.id,
       member: session.user,
-      epoch: state.epoch,
+      epoch: state.epochs.current,
       offset: state.log.head,
       resumed: reason === undefined,
       ...(reason && { reason }),

@@ -109,7 +109,11 @@ function onFrame(turn: Turn, frame: ClientFrame | Malformed): void {
       else answer(turn, frame, failure("bad_frame", { message: "ack is ahead of what was sent" }));
       break;
     case "sync": {
-      const reason = whyReset(state, { epoch: state.epoch, offset: frame.offset }, connection.acked !== undefined);
+      const reason = whyReset(
+        state,
+        { epoch: state.epochs.current, offset: frame.offset },
+        connection.acked !== undefined,
+      );
       if (reason) reset(state, connection, reason, now, effects);
       else replay(state, connection, frame.offset, effects);
       break;

@@ -16,10 +16,9 @@ import { mintId } from "./ids.ts";
 import { Inbox, type Ran, type Waiting } from "./inbox.ts";
 import { migrate } from "./schema.ts";
 import { applyTick, type Tick } from "./tick.ts";
-import { pointerOf, RoomState, type Connection, type Pointer } from "./state.ts";
+import { Sockets } from "./sockets.ts";
+import { RoomState, type Connection } from "./state.ts";
 
-/** How long a client that was told good-bye may take to close by itself; after that we do. */
-const BYE_GRACE = 2_000;
 /** The platform takes no alarm after the year 2189. */
 const LATEST_ALARM = 6_900_000_000_000;
 /** When to try again after an alarm that failed as a whole. */
@@ -33,9 +32,6 @@ const relay = defineRoom({});
  */
 export type Present = Omit<Member, "data"> & { readonly data?: object | string | number | boolean | null };
 
-/** What a socket remembers while the room is out of memory. */
-type Attachment = Pointer & { readonly bye?: { readonly code: number; readonly reason: string } };
-
 /**
  * A room. Bind a subclass in wrangler.toml as a SQLite-backed Durable Object and name the binding in `createApp`.
  * Without a `definition` of its own it relays publications, signals and presence.
@@ -46,18 +42,13 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     (batch) => this.#reconcile() ?? this.#run(batch),
     () => this.now(),
   );
-  readonly #sockets = new Map<Connection, WebSocket>();
-  readonly #connections = new Map<WebSocket, Connection>();
-  /** The client's ends of sockets just accepted, until `fetch` hands them out. */
-  readonly #clientEnds = new Map<Connection, WebSocket>();
-  /** Sockets that were told good-bye and have not closed yet. */
-  readonly #leaving = new Map<WebSocket, ReturnType<typeof setTimeout>>();
+  readonly #sockets: Sockets;
   #state: RoomState | undefined;
   #armed: number | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    migrate(ctx.storage, mintId());
+    this.#sockets = new Sockets(ctx);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     void ctx.blockConcurrencyWhile(async () => {
       this.#armed = (await ctx.storage.getAlarm()) ?? undefined;
@@ -118,8 +109,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     if (!admission) return answerRefused({ code: "forbidden" });
     const result = await this.#inbox.submit({ type: "connect", admission, id: mintId() });
     if (!result.ok) return answerRefused(result);
-    const client = this.#clientEnds.get(result.value as Connection);
-    this.#clientEnds.delete(result.value as Connection);
+    const client = this.#sockets.takeClientEnd(result.value as Connection);
     return client ? new Response(null, { status: 101, webSocket: client }) : answerRefused({ code: "internal" });
   }
 
@@ -132,7 +122,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       closeQuietly(socket, codes.internal.close, "internal" satisfies CodeName);
       return;
     }
-    const connection = this.#connections.get(socket);
+    const connection = this.#sockets.connectionOf(socket);
     if (!connection) return;
     const { session, generation } = connection;
     const frames = decode(message, this.definition.maxMessage);
@@ -160,7 +150,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       this.#armed = info?.scheduledTime ?? this.#armed;
       this.#load();
       this.#armed = undefined;
-      const answeredAt = (connection: Connection) => this.#answeredAt(this.#sockets.get(connection));
+      const answeredAt = (connection: Connection) => this.#sockets.answeredAt(connection);
       rang = (await this.#inbox.submit({ type: "alarm", answeredAt })).ok;
     } catch (error) {
       this.report("alarm", error);
@@ -230,106 +220,48 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>): void {
     const connection = this.#load().connection(session, generation);
-    if (connection) this.#send(connection, encodeFailure(frame, failure("internal")));
+    if (connection) this.#sockets.send(connection, encodeFailure(frame, failure("internal")));
   }
 
   /** Does what a committed tick asks for. Returns how many sockets it wrote to. */
   #perform(state: RoomState, effects: readonly Effect[]): number {
     for (const effect of effects) {
-      if (effect.type === "accept") this.#accept(effect.connection);
+      if (effect.type === "accept") this.#sockets.accept(effect.connection);
       else if (effect.type === "work") void this.#work(effect);
       else if (effect.type === "report") this.report(effect.where, effect.error);
     }
     let sockets = 0;
     let to: Connection | undefined;
     let reads = true;
+    const next = () => Math.max(0, (state.beat?.due ?? 0) - this.now());
     for (const { connection, text, last } of compose(state, effects)) {
       // Judged once, before the first of a tick's messages: what is sent now cannot have been read yet.
       if (connection !== to) {
         sockets++;
         to = connection;
-        reads = this.#reads(connection);
+        reads = this.#sockets.reads(connection, this.now(), () =>
+          encode({ type: "heartbeat", offset: connection.fed, next: next() }),
+        );
         const { session, generation } = connection;
         if (!reads) void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
       }
-      if (reads || last) this.#send(connection, text);
+      if (reads || last) this.#sockets.send(connection, text);
     }
     state.log.settle();
-    for (const effect of effects) if (effect.type === "close") this.#dismiss(effect.connection, effect.code);
+    for (const effect of effects) if (effect.type === "close") this.#sockets.dismiss(effect.connection, effect.code);
     for (const connection of state.connections.values()) {
       if (!connection.dirty) continue;
       connection.dirty = false;
-      this.#sockets.get(connection)?.serializeAttachment(pointerOf(connection, state.log.head));
+      this.#sockets.remember(connection, state.log.head);
     }
     return sockets;
   }
 
-  #accept(connection: Connection): void {
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    server.serializeAttachment(pointerOf(connection, connection.fed));
-    this.#sockets.set(connection, server);
-    this.#connections.set(server, connection);
-    this.#clientEnds.set(connection, client);
-  }
-
-  /** Whether the peer reads what it is sent; asks it for a sign of life where only that can tell. */
-  #reads(connection: Connection): boolean {
-    const socket = this.#sockets.get(connection);
-    if (!socket) return true;
-    // Newer runtimes tell what a socket holds; the types always do.
-    const { bufferedAmount: buffered } = socket as { bufferedAmount?: number };
-    const reading = () => ({ buffered, answeredAt: this.#answeredAt(socket) });
-    const verdict = connection.backlog.judge(reading, this.now());
-    if (verdict === "probe") {
-      this.#send(connection, encode({ type: "heartbeat", offset: connection.fed, next: this.#nextBeat() }));
-    }
-    return verdict !== "slow";
-  }
-
-  /** Sends, unless the socket is closing. */
-  #send(connection: Connection, text: string): void {
-    const socket = this.#sockets.get(connection);
-    if (socket?.readyState !== WebSocket.OPEN) return;
-    connection.backlog.sent(text.length);
-    try {
-      socket.send(text);
-    } catch {
-      // Closed this very moment. One socket must never stop the others; its own handler follows.
-    }
-  }
-
-  /** The client was told why: it closes, so that TCP ends at once, or we do after {@link BYE_GRACE}. */
-  #dismiss(connection: Connection, name: CodeName): void {
-    const socket = this.#sockets.get(connection);
-    if (!socket) return;
-    this.#detach(socket, connection);
-    const bye = { code: codes[name].close ?? codes.internal.close, reason: name };
-    socket.serializeAttachment({ ...pointerOf(connection, 0), bye } satisfies Attachment);
-    const close = () => {
-      this.#leaving.delete(socket);
-      closeQuietly(socket, bye.code, bye.reason);
-    };
-    this.#leaving.set(socket, setTimeout(close, BYE_GRACE));
-  }
-
   async #gone(socket: WebSocket): Promise<void> {
-    // A timer would keep the object in memory.
-    const timer = this.#leaving.get(socket);
-    if (timer !== undefined) clearTimeout(timer);
-    this.#leaving.delete(socket);
-    const connection = this.#connections.get(socket);
-    if (connection) this.#detach(socket, connection);
-    // From the attachment: a room that wakes for this very close does not count the socket as a connection any more.
-    const pointer = socket.deserializeAttachment() as Attachment | null;
+    const pointer = this.#sockets.closed(socket);
     if (!pointer) return;
     const { session, generation } = pointer;
     await this.#inbox.submit({ type: "drop", session, generation });
-  }
-
-  #detach(socket: WebSocket, connection: Connection): void {
-    this.#sockets.delete(connection);
-    this.#connections.delete(socket);
   }
 
   async #work({ work, after }: Extract<Effect, { type: "work" }>): Promise<void> {
@@ -341,14 +273,6 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       if (!after) this.report("defer", error);
     }
     if (after) await this.#inbox.submit({ type: "deferred", outcome, after });
-  }
-
-  #answeredAt(socket: WebSocket | undefined): number {
-    return (socket && this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()) ?? 0;
-  }
-
-  #nextBeat(): number {
-    return Math.max(0, (this.#state?.beat?.due ?? 0) - this.now());
   }
 
   #arm(next: number | undefined): void {
@@ -365,33 +289,18 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   /** The state, built from storage and sockets when this instance has none yet. */
   #load(): RoomState {
     if (this.#state) return this.#state;
-    const found = new Map<Pointer, WebSocket>();
-    for (const socket of this.ctx.getWebSockets()) {
-      const pointer = socket.deserializeAttachment() as Attachment | null;
-      if (pointer?.bye) closeQuietly(socket, pointer.bye.code, pointer.bye.reason);
-      else if (!pointer) closeQuietly(socket, codes.restarting.close, "restarting" satisfies CodeName);
-      else if (socket.readyState === WebSocket.OPEN) found.set(pointer, socket);
-    }
+    // Here, not in the constructor: storage can be wiped under a running room.
+    migrate(this.ctx.storage);
+    const survivors = this.#sockets.survivors();
     const state = new RoomState({
       definition: this.definition,
       sql: this.ctx.storage.sql,
       atomic: (run) => this.ctx.storage.transactionSync(run),
-      pointers: [...found.keys()],
+      pointers: [...survivors.keys()],
       alarm: this.#armed,
       now: this.now(),
     });
-    this.#sockets.clear();
-    this.#connections.clear();
-    for (const [{ session, generation }, socket] of found) {
-      const connection = state.connection(session, generation);
-      if (connection) {
-        this.#sockets.set(connection, socket);
-        this.#connections.set(socket, connection);
-      } else {
-        // A socket of a session that storage does not know: it must come back and be told so.
-        closeQuietly(socket, codes.restarting.close, "restarting" satisfies CodeName);
-      }
-    }
+    this.#sockets.adopt(survivors, ({ session, generation }) => state.connection(session, generation));
     this.#state = state;
     return state;
   }

@@ -4,7 +4,7 @@
  */
 
 /** Version of the tables below. Raise it together with a new entry in {@link migrations}. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** migrations[n] brings storage from version n to n + 1. Never edit one that was released. */
 const migrations: readonly ((sql: SqlStorage) => void)[] = [
@@ -26,6 +26,13 @@ const migrations: readonly ((sql: SqlStorage) => void)[] = [
         name TEXT PRIMARY KEY, due INTEGER NOT NULL, tries INTEGER NOT NULL, data TEXT NOT NULL
       ) WITHOUT ROWID;
       CREATE TABLE edgerooms_revoked (user TEXT PRIMARY KEY, before INTEGER NOT NULL) WITHOUT ROWID;
+    `);
+  },
+  // From one epoch for ever to a list of them.
+  (sql) => {
+    sql.exec(`
+      INSERT INTO edgerooms_meta (key, value) SELECT 'epochs', value || ' 0' FROM edgerooms_meta WHERE key = 'epoch';
+      DELETE FROM edgerooms_meta WHERE key = 'epoch';
     `);
   },
 ];
@@ -61,10 +68,9 @@ export class Meta {
 /**
  * Makes sure the tables exist in this version. Reads one row when they do.
  *
- * @param epoch identity for a log that starts now; used only when the storage is new
  * @throws Error when a newer version of edgerooms wrote the storage
  */
-export function migrate(storage: DurableObjectStorage, epoch: string): void {
+export function migrate(storage: DurableObjectStorage): void {
   const { sql } = storage;
   const exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'edgerooms_meta'").toArray().length > 0;
   const found = exists
@@ -78,8 +84,6 @@ export function migrate(storage: DurableObjectStorage, epoch: string): void {
   }
   storage.transactionSync(() => {
     for (const migration of migrations.slice(found)) migration(sql);
-    const put = "INSERT OR REPLACE INTO edgerooms_meta (key, value) VALUES (?, ?)";
-    sql.exec(put, "schema", String(SCHEMA_VERSION));
-    if (found === 0) sql.exec(put, "epoch", epoch);
+    sql.exec("INSERT OR REPLACE INTO edgerooms_meta (key, value) VALUES ('schema', ?)", String(SCHEMA_VERSION));
   });
 }

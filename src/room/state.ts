@@ -5,6 +5,7 @@
 import type { Admission } from "./admission.ts";
 import { nextDeadline, type Beat } from "./deadlines.ts";
 import type { RoomDefinition } from "./definition.ts";
+import { Epochs } from "./epochs.ts";
 import type { RoomEvent } from "./events.ts";
 import { Backlog, fullBucket, hasCredit, type Bucket } from "./flow.ts";
 import { Jobs } from "./jobs.ts";
@@ -72,12 +73,14 @@ export class RoomState {
   readonly revocations: Revocations;
   /** Live connections by session. */
   readonly connections = new Map<string, Connection>();
-  readonly epoch: string;
+  readonly epochs: Epochs;
   beat: Beat | undefined;
   /** Whether anything happened since the last beat that storage may not show. */
   active = false;
   /** Whether something changed that {@link nextDeadline} looks at. */
   deadlinesChanged = true;
+  /** Nobody was connected when this instance began, and nothing has been published since. */
+  #isCold: boolean;
   #lost: readonly Session[];
 
   constructor(parts: Parts) {
@@ -90,8 +93,9 @@ export class RoomState {
     this.log = new Log(sql, definition.retain);
     this.jobs = new Jobs(sql);
     this.revocations = new Revocations(sql);
-    this.epoch = this.meta.get("epoch") ?? "";
     for (const pointer of pointers) this.#restore(pointer, now);
+    this.epochs = new Epochs(this.meta);
+    this.#isCold = this.connections.size === 0;
     this.#lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
     if (this.connections.size > 0) {
       const stored = this.#storedBeat();
@@ -123,6 +127,17 @@ export class RoomState {
   connection(session: string, generation: number): Connection | undefined {
     const connection = this.connections.get(session);
     return connection?.generation === generation ? connection : undefined;
+  }
+
+  /** Something is about to be published: history goes on, unless this instance cannot know what was before it. */
+  continueEpoch(): void {
+    if (this.#isCold) this.beginEpoch();
+  }
+
+  /** A connection is about to open: with the first one begins an epoch, whether or not the room was out of memory. */
+  beginEpoch(): void {
+    if (this.connections.size === 0) this.epochs.begin(this.log.committed, this.log.oldest);
+    this.#isCold = false;
   }
 
   /** A session's new connection, not yet fed anything. */

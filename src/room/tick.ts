@@ -33,6 +33,7 @@ export function applyTick(state: RoomState, batch: readonly Waiting[], now: numb
       else tick.effects.push(effect);
     }
   }
+  if (state.log.staged.length > 0) state.continueEpoch();
   state.log.commit((session) => state.sessions.get(session) !== undefined);
   if (state.deadlinesChanged) tick.alarm = state.nextAlarm();
 }

@@ -35,7 +35,6 @@ export class Oracle {
   readonly #visibleTo = new Map<number, readonly string[] | undefined>();
   readonly #offsetOfData = new Map<string, number>();
   readonly #sent = new Map<string, Sent>();
-  #epoch: string | undefined;
 
   /** The client sends a publish, perhaps not for the first time. */
   sends(sent: Sent): void {
@@ -115,8 +114,6 @@ export class Oracle {
 
   #welcome(frame: Extract<ServerFrame, { type: "welcome" }>, user: string, asked: number | undefined): void {
     check(frame.member === user, `${user} was welcomed as ${frame.member}`);
-    check(this.#epoch === undefined || this.#epoch === frame.epoch, "the epoch changed though no storage was lost");
-    this.#epoch = frame.epoch;
     const known = this.#views.get(frame.session);
     check(!known || known.user === user, `${user} got the session of ${known?.user}`);
     check(!frame.resumed || (known && asked === known.position), "resumed, but not from where the client was");

@@ -127,8 +127,8 @@ export const scenarios: Record<string, Scenario> = {
     const { session, epoch } = welcome;
     for (let ref = 1; ref <= 8; ref++) await run.event(() => ann.publish(ref, ref));
     await run.drop("ann");
-    await run.join("ann-other", { session, epoch: "another", offset: 8 });
-    await run.join("ann-ahead", { session, epoch, offset: 9 });
+    const { welcome: other } = await run.join("ann-other", { session, epoch: "another", offset: 8 });
+    await run.join("ann-ahead", { session, epoch: other.epoch, offset: 9 });
     await run.join("ann-none", { session });
     const { client: late } = await run.join("ann-late", { session, epoch, offset: 1 });
     await run.event(async () => {

@@ -139,7 +139,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   DROPPED_PER_USER: inSource("src/room/sessions.ts", "DROPPED_PER_USER"),
-  BYE_GRACE: inSource("src/room/object.ts", "BYE_GRACE"),
+  BYE_GRACE: inSource("src/room/sockets.ts", "BYE_GRACE"),
   MAX_REASON_BYTES: inSource("src/room/close.ts", "MAX_REASON_BYTES"),
 };
 

@@ -5,17 +5,39 @@ import { migrate, SCHEMA_VERSION } from "../../src/room/schema.ts";
 import { Client, upgrade } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 
-it("new storage gets this version and an epoch of its own, once", async () => {
+const metaOf = async (room: TestedRoom) =>
+  Object.fromEntries(
+    (await room.sql("SELECT key, value FROM edgerooms_meta")).map((row) => [row["key"], row["value"]]),
+  );
+
+it("new storage gets this version, and an epoch of its own with its first connection", async () => {
   const [one, two] = [new TestedRoom(), new TestedRoom()];
-  const meta = async (room: TestedRoom) =>
-    Object.fromEntries(
-      (await room.sql("SELECT key, value FROM edgerooms_meta")).map((row) => [row["key"], row["value"]]),
-    );
-  const first = await meta(one);
-  expect(first).toMatchObject({ schema: String(SCHEMA_VERSION), epoch: expect.stringMatching(/^[\w-]{22}$/) });
-  expect((await meta(two))["epoch"]).not.toBe(first["epoch"]);
-  await one.abort();
-  expect(await meta(one)).toEqual(first);
+  await one.stub.members();
+  expect(await metaOf(one)).toEqual({ schema: String(SCHEMA_VERSION) });
+  const { welcome } = await Client.join(one.path);
+  expect(welcome.epoch).toMatch(/^[\w-]{22}$/);
+  expect(await metaOf(one)).toMatchObject({ epochs: `${welcome.epoch} 0` });
+  expect((await Client.join(two.path)).welcome.epoch).not.toBe(welcome.epoch);
+});
+
+it("storage of version 1, with one epoch for ever, is brought up and resumed from", async () => {
+  const room = new TestedRoom();
+  const { client, welcome } = await Client.join(room.path);
+  await client.publish(1, "seen");
+  await client.publish(2, "missed");
+  const { session, epoch } = welcome;
+  await room.sql("DELETE FROM edgerooms_meta WHERE key = 'epochs'");
+  await room.sql("INSERT INTO edgerooms_meta (key, value) VALUES ('epoch', ?)", epoch);
+  await room.sql("UPDATE edgerooms_meta SET value = '1' WHERE key = 'schema'");
+  await room.abort();
+  const { client: back, welcome: again } = await Client.join(room.path, { session, epoch, offset: 1 });
+  expect(again.resumed).toBe(true);
+  expect((await back.next("pub")).items).toMatchObject([{ offset: 2, data: "missed" }]);
+  expect(await metaOf(room)).toMatchObject({
+    schema: String(SCHEMA_VERSION),
+    epochs: `${epoch} 0 ${again.epoch} 2`,
+  });
+  expect(await metaOf(room)).not.toHaveProperty("epoch");
 });
 
 it("migrating again changes nothing", async () => {
@@ -24,7 +46,7 @@ it("migrating again changes nothing", async () => {
   await client.publish(1, "kept");
   await runInDurableObject(room.stub, (_room, { storage }) => {
     const before = storage.sql.exec("SELECT total_changes() AS n").one()["n"];
-    migrate(storage, "another epoch");
+    migrate(storage);
     expect(storage.sql.exec("SELECT total_changes() AS n").one()["n"]).toBe(before);
   });
 });
@@ -35,15 +57,16 @@ it("storage of a newer version is refused clearly and kept as it is", async () =
   await client.publish(1, "from the future");
   await runInDurableObject(room.stub, (_room, { storage }) => {
     storage.sql.exec("UPDATE edgerooms_meta SET value = '99' WHERE key = 'schema'");
-    expect(() => migrate(storage, "x")).toThrow("schema 99, newer than 1");
+    expect(() => migrate(storage)).toThrow(`schema 99, newer than ${SCHEMA_VERSION}`);
     storage.sql.exec("UPDATE edgerooms_meta SET value = 'garbage' WHERE key = 'schema'");
-    expect(() => migrate(storage, "x")).toThrow("schema NaN");
+    expect(() => migrate(storage)).toThrow("schema NaN");
     expect(storage.sql.exec("SELECT count(*) AS n FROM edgerooms_log").one()["n"]).toBe(1);
   });
 });
 
 it("a room that cannot read its storage refuses upgrades with internal, and says no more", async () => {
   const room = new TestedRoom();
+  await room.stub.members();
   await room.sql("UPDATE edgerooms_meta SET value = '99' WHERE key = 'schema'");
   await room.abort();
   const response = await upgrade(room.path);
