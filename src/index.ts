@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { createApp } from "./http/app.ts";
 import { devTokens, type DevEnv } from "./http/dev.ts";
 import { refuseUpgrade } from "./http/problem.ts";
+import { Directory } from "./ops/directory.ts";
 import { Room } from "./room/object.ts";
 
 interface Env extends DevEnv {
@@ -13,6 +14,8 @@ interface Env extends DevEnv {
 
 /** Relays and remembers; put a definition of your own here: `readonly definition = defineRoom({...})`. */
 export class DefaultRoom extends Room<Env> {}
+
+export { Directory };
 
 const app = new Hono<{ Bindings: Env }>();
 app.route("/", devTokens<Env>());

@@ -1,6 +1,8 @@
 /** The package entry `edgerooms`: what a Worker needs to define rooms and serve them. */
-export { createApp, type AppOptions, type Caller, type RoomAddress } from "./http/app.ts";
+export { createApp } from "./http/app.ts";
+export type { AppOptions, Caller, RoomAddress } from "./http/gate.ts";
 export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/auth.ts";
+export { Directory, type Listed } from "./ops/directory.ts";
 export { codes, type Code, type CodeName, type NextStep } from "./protocol/codes.ts";
 export type { ClientFrame, FrameError, Json, Limits, Member, Publication, ServerFrame } from "./protocol/frames.ts";
 export type { Credentials } from "./room/admission.ts";

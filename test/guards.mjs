@@ -51,7 +51,13 @@ const guards = [
     "",
     "promises-delivery",
   ],
-  ["epoch comparison", "src/room/epochs.ts", "if (index === -1) return false;", "", "promises-delivery"],
+  [
+    "epoch comparison",
+    "src/room/epochs.ts",
+    "if (index === -1) return false;",
+    "if (index === -1) return true;",
+    "promises-delivery",
+  ],
   [
     "an epoch ends where the next one begins",
     "src/room/epochs.ts",

@@ -8,6 +8,7 @@ import { missed, nextBeat, sessionDeadline } from "./deadlines.ts";
 import { disconnect, end, graceOver } from "./departure.ts";
 import type { Effect } from "./events.ts";
 import { runHook } from "./hooks.ts";
+import { isListedAgain } from "./listing.ts";
 import type { Connection, RoomState } from "./state.ts";
 
 /** Does all that is due at `now`. */
@@ -82,6 +83,7 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
   if (state.connections.size === 0) return;
   const next = nextBeat(current.interval, isBusy(state, previous), definition.heartbeat, now);
   state.beat = next;
+  if (isListedAgain(previous, now)) effects.push({ type: "list" });
   state.active = false;
   // What this tick itself publishes follows in the same message: only what was before can have been missed.
   effects.push({ type: "all", text: encode({ type: "heartbeat", offset: state.log.committed, next: next.due - now }) });

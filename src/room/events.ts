@@ -80,5 +80,7 @@ export type Effect =
       readonly work: () => Promise<unknown>;
       readonly after: ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
     }
+  /** The directory of live rooms is to learn how this one is. */
+  | { readonly type: "list" }
   /** Something went wrong that a developer must learn of. */
   | { readonly type: "report"; readonly where: string; readonly error: unknown };

@@ -14,6 +14,7 @@ import type { Command, Effect, Refreshed, RoomEvent } from "./events.ts";
 import { compose } from "./fanout.ts";
 import { mintId } from "./ids.ts";
 import { Inbox, type Ran, type Waiting } from "./inbox.ts";
+import { shardOf, type Listing } from "./listing.ts";
 import { migrate } from "./schema.ts";
 import { applyTick, type Tick } from "./tick.ts";
 import { Sockets } from "./sockets.ts";
@@ -32,6 +33,11 @@ const relay = defineRoom({});
  */
 export type Present = Omit<Member, "data"> & { readonly data?: object | string | number | boolean | null };
 
+/** The directory of live rooms, as far as a room knows it. */
+interface DirectoryBinding {
+  getByName(name: string): { update(listing: Listing): Promise<void> };
+}
+
 /**
  * A room. Bind a subclass in wrangler.toml as a SQLite-backed Durable Object and name the binding in `createApp`.
  * Without a `definition` of its own it relays publications, signals and presence.
@@ -45,6 +51,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   readonly #sockets: Sockets;
   #state: RoomState | undefined;
   #armed: number | undefined;
+  #directory: ReturnType<DirectoryBinding["getByName"]> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -228,6 +235,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     for (const effect of effects) {
       if (effect.type === "accept") this.#sockets.accept(effect.connection);
       else if (effect.type === "work") void this.#work(effect);
+      else if (effect.type === "list") this.#list(state);
       else if (effect.type === "report") this.report(effect.where, effect.error);
     }
     let sockets = 0;
@@ -255,6 +263,16 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       this.#sockets.remember(connection, state.log.head);
     }
     return sockets;
+  }
+
+  /** Nobody waits for it: what got lost is told again with a later beat. */
+  #list(state: RoomState): void {
+    const { listing } = state;
+    const { EDGEROOMS_DIRECTORY: directory } = this.env as { EDGEROOMS_DIRECTORY?: DirectoryBinding };
+    if (!directory) return;
+    // One stub: its calls arrive in their order.
+    this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
+    this.#directory.update(listing).catch((error: unknown) => this.report("directory", error));
   }
 
   async #gone(socket: WebSocket): Promise<void> {

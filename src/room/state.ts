@@ -9,6 +9,7 @@ import { Epochs } from "./epochs.ts";
 import type { RoomEvent } from "./events.ts";
 import { Backlog, fullBucket, hasCredit, type Bucket } from "./flow.ts";
 import { Jobs } from "./jobs.ts";
+import { listedFor, type Listing } from "./listing.ts";
 import { Log } from "./log.ts";
 import { Revocations } from "./revocations.ts";
 import { Meta } from "./schema.ts";
@@ -79,6 +80,8 @@ export class RoomState {
   active = false;
   /** Whether something changed that {@link nextDeadline} looks at. */
   deadlinesChanged = true;
+  /** Whether the directory has been told that the room is live. */
+  isListed: boolean;
   /** Nobody was connected when this instance began, and nothing has been published since. */
   #isCold: boolean;
   #lost: readonly Session[];
@@ -97,6 +100,7 @@ export class RoomState {
     this.epochs = new Epochs(this.meta);
     this.#isCold = this.connections.size === 0;
     this.#lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
+    this.isListed = this.connections.size + this.#lost.length > 0;
     if (this.connections.size > 0) {
       const stored = this.#storedBeat();
       const due = Math.max(stored.due, alarm ?? 0);
@@ -114,6 +118,19 @@ export class RoomState {
   get drainingUntil(): number | undefined {
     const until = this.meta.get("drain");
     return until === undefined ? undefined : Number(until);
+  }
+
+  /** What the directory of live rooms is told. */
+  get listing(): Listing {
+    const { kind, name } = this.name;
+    return {
+      kind,
+      room: name,
+      connections: this.connections.size,
+      members: [...this.sessions.presentUsers()].length,
+      offset: this.log.committed,
+      ttl: listedFor(this.definition.heartbeat.idle),
+    };
   }
 
   /** Drops that nobody told of: sessions that storage calls connected and that lost their socket in a reset. */

@@ -35,5 +35,8 @@ export function applyTick(state: RoomState, batch: readonly Waiting[], now: numb
   }
   if (state.log.staged.length > 0) state.continueEpoch();
   state.log.commit((session) => state.sessions.get(session) !== undefined);
+  const isLive = state.connections.size > 0;
+  if (isLive !== state.isListed) tick.effects.push({ type: "list" });
+  state.isListed = isLive;
   if (state.deadlinesChanged) tick.alarm = state.nextAlarm();
 }

@@ -22,6 +22,8 @@ export interface WorkerConfig {
   readonly flags?: readonly string[];
   /** More arguments for workerd, such as `--experimental`. */
   readonly args?: readonly string[];
+  /** A command that becomes workerd when it is given workerd's command line, to start it in other circumstances. */
+  readonly via?: readonly string[];
 }
 
 // The package has no types, and says where its program is as its default export.
@@ -73,7 +75,8 @@ export class Workerd {
     }
     this.output = "";
     const args = ["serve", join(this.#folder, "config.capnp"), ...(this.#config.args ?? [])];
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const [command = program, ...rest] = [...(this.#config.via ?? []), program, ...args];
+    const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (this.output += String(chunk)));
     const deadline = Date.now() + PATIENCE;

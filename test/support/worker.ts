@@ -1,6 +1,7 @@
 /** The Worker under test: the real app over rooms whose clock a test can move. Nothing else of them differs. */
 import { createApp } from "../../src/http/app.ts";
 import { defineRoom, reject, type Json } from "../../src/server.ts";
+import { Directory } from "../../src/ops/directory.ts";
 import { Room } from "../../src/room/object.ts";
 
 export interface Env {
@@ -12,7 +13,10 @@ export interface Env {
   SMALL: DurableObjectNamespace<SmallRoom>;
   FAST: DurableObjectNamespace<FastRoom>;
   BEAT: DurableObjectNamespace<BeatRoom>;
+  EDGEROOMS_DIRECTORY: DurableObjectNamespace<Directory>;
 }
+
+export { Directory };
 
 /** Clocks that a test stopped, by room name. They survive an eviction, as real time does. */
 export const clocks = new Map<string, number>();

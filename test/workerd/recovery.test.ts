@@ -10,7 +10,7 @@ type Tables = Record<string, Record<string, SqlStorageValue>[]>;
 async function backUp(room: TestedRoom): Promise<Tables> {
   const names = await room.sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'edgerooms_%'");
   const tables: Tables = {};
-  for (const { name } of names) tables[String(name)] = await room.sql(`SELECT * FROM ${String(name)}`);
+  for (const name of names.map((row) => row["name"] as string)) tables[name] = await room.sql(`SELECT * FROM ${name}`);
   return tables;
 }
 
@@ -119,7 +119,7 @@ it("remembers no more epochs than positions can be continued from, and never mor
   const room = new TestedRoom("small");
   const remembered = async () => {
     const [row] = await room.sql("SELECT value FROM edgerooms_meta WHERE key = 'epochs'");
-    return String(row?.["value"]).split(" ").length / 2;
+    return (row?.["value"] as string).split(" ").length / 2;
   };
   for (let start = 0; start < 105; start++) {
     await room.stub.members();

@@ -1,0 +1,72 @@
+/** What operators do to rooms over HTTP: list the live ones, drain one. Needs a token with the grant `admin`. */
+import type { Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { listRooms, type Directory } from "../ops/directory.ts";
+import type { Gate } from "./gate.ts";
+import { grantsIn } from "./grants.ts";
+import { problem, type Refusal } from "./problem.ts";
+
+/** How long a drain may take, in ms: an hour is longer than any deploy waits. */
+const LONGEST_DRAIN = 3_600_000;
+const DEFAULT_DRAIN = 30_000;
+
+/** Adds the operator's routes; `paths` are those of rooms. */
+export function operatorRoutes<Env extends object>(
+  app: Hono<{ Bindings: Env }>,
+  gate: Gate<Env>,
+  paths: readonly string[],
+): void {
+  app.get("/rooms", (c) => list(c, gate));
+  for (const path of paths) {
+    app.use(`${path}/drain`, bodyLimit({ maxSize: 4_096, onError: (c) => problem(c, { code: "too_large" }) }));
+    app.post(`${path}/drain`, (c) => drain(c, gate));
+  }
+}
+
+/** `GET /rooms?cursor=` -> `{rooms: [{kind, room, connections, members, offset, at}], next?}`: those the token may see. */
+async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
+  const caller = await gate.caller(c);
+  if ("code" in caller) return problem(c, caller);
+  const isAdmin = (kind: string, room: string) => grantsIn(caller.claims["rooms"], kind, room).includes("admin");
+  if (!hasAdmin(caller.claims["rooms"])) return problem(c, { code: "forbidden" });
+  const { EDGEROOMS_DIRECTORY: directory } = c.env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
+  if (!directory) return problem(c, NO_DIRECTORY);
+  const page = await listRooms(directory, c.req.query("cursor"));
+  if (!page) return problem(c, { code: "not_found", message: "There is no such page of the list." });
+  return c.json({ ...page, rooms: page.rooms.filter(({ kind, room }) => isAdmin(kind, room)) });
+}
+
+const NO_DIRECTORY: Refusal = {
+  code: "not_found",
+  message: "There is no list of rooms: bind the class Directory as EDGEROOMS_DIRECTORY.",
+};
+
+/** `POST /rooms/:kind/:room/drain {within?}` (ms) -> `{until, connections}`. */
+async function drain<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
+  const passed = await gate.pass(c, "admin");
+  if ("code" in passed) return problem(c, passed);
+  const text = await c.req.text();
+  const within = text === "" ? DEFAULT_DRAIN : withinOf(text);
+  if (within === undefined) {
+    return problem(c, { code: "bad_frame", message: `The body is {"within"?: ms}, at most ${LONGEST_DRAIN}.` });
+  }
+  return c.json(await passed.stub.drain(within));
+}
+
+function withinOf(text: string): number | undefined {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof body !== "object" || body === null) return undefined;
+  const { within = DEFAULT_DRAIN } = body as { within?: unknown };
+  return typeof within === "number" && within >= 0 && within <= LONGEST_DRAIN ? Math.round(within) : undefined;
+}
+
+/** Whether a token is an operator's anywhere. */
+function hasAdmin(claim: unknown): boolean {
+  const patterns = typeof claim === "object" && claim !== null ? Object.values(claim) : [];
+  return patterns.some((grants) => Array.isArray(grants) && grants.includes("admin"));
+}

@@ -1,0 +1,40 @@
+/**
+ * What a room tells the directory of live rooms, to which part of it, and how often. The directory is for people who
+ * look and for commands that go through all rooms; nothing waits for it and nothing depends on it.
+ */
+
+/** A live room, as it last told. */
+export interface Listing {
+  readonly kind: string;
+  readonly room: string;
+  readonly connections: number;
+  readonly members: number;
+  /** Offset of its newest publication. */
+  readonly offset: number;
+  /** Who has not told again after so many ms is not live. */
+  readonly ttl: number;
+}
+
+/** Parts of the directory; each is a Durable Object. At one report per room and 10 minutes a part has room for many. */
+export const DIRECTORY_SHARDS = 16;
+/** A live room tells again when a heartbeat passes a multiple of this, in ms: stateless, so sleeping changes nothing. */
+const RELIST_EVERY = 600_000;
+/** Beats come at most an idle interval apart, and reports get lost: a room counts as live for three times the longer. */
+const LISTED_TIMES = 3;
+
+/** The part of the directory that a room belongs to, by FNV-1a of its address. */
+export function shardOf(kind: string, room: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(`${kind}/${room}`)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0) % DIRECTORY_SHARDS;
+}
+
+/** Whether a room that lives on tells the directory so at this beat. */
+export function isListedAgain(previousBeat: number, now: number): boolean {
+  return Math.floor(previousBeat / RELIST_EVERY) !== Math.floor(now / RELIST_EVERY);
+}
+
+/** How long a report counts, in ms. */
+export function listedFor(idle: number): number {
+  return LISTED_TIMES * Math.max(RELIST_EVERY, idle);
+}

@@ -1,0 +1,227 @@
+/** What an operator does over HTTP: list the live rooms, drain one; and what the directory of rooms is told. */
+import { env, exports } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import type { Listed } from "../../src/ops/directory.ts";
+import { DIRECTORY_SHARDS, shardOf } from "../../src/room/listing.ts";
+import { Client, sign, upgrade } from "../support/client.ts";
+import { door } from "../support/door.ts";
+import { TestedRoom } from "../support/room.ts";
+
+const admin = async (rooms: Record<string, string[]> = { "*": ["admin"] }) => sign("op", { rooms });
+
+async function ask(path: string, token: string, init: RequestInit = {}): Promise<Response> {
+  return exports.default.fetch(`http://edge.test${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
+}
+
+async function list(token: string): Promise<Listed[]> {
+  const rooms: Listed[] = [];
+  for (let next: string | undefined = "0"; next !== undefined;) {
+    const response = await ask(`/rooms?cursor=${encodeURIComponent(next)}`, token);
+    expect(response.status).toBe(200);
+    const page: { rooms: Listed[]; next?: string } = await response.json();
+    rooms.push(...page.rooms);
+    ({ next } = page);
+  }
+  return rooms;
+}
+
+const entry = async (room: TestedRoom) => (await list(await admin())).find((listed) => listed.room === room.name);
+
+describe("the list of live rooms", () => {
+  it("has a room from its first connection to its last", async () => {
+    const room = new TestedRoom();
+    const { client: ann } = await Client.join(room.path, { user: "ann" });
+    await vi.waitFor(async () =>
+      expect(await entry(room)).toMatchObject({ kind: "relay", connections: 1, members: 1 }),
+    );
+    const { client: bob } = await Client.join(room.path, { user: "bob" });
+    await ann.close();
+    expect(await entry(room)).toBeDefined();
+    await bob.close();
+    await vi.waitFor(async () => expect(await entry(room)).toBeUndefined());
+  });
+
+  it("has a room that lost everyone in a crash only until it wakes", async () => {
+    const room = new TestedRoom();
+    await Client.join(room.path);
+    await vi.waitFor(async () => expect(await entry(room)).toBeDefined());
+    await room.abort();
+    await room.stub.members();
+    await vi.waitFor(async () => expect(await entry(room)).toBeUndefined());
+  });
+
+  it("hears of a room again as heartbeats pass ten minutes, and of none in between", async () => {
+    const room = new TestedRoom();
+    // The next multiple of ten minutes is nine minutes away; all of it in the past, because answers have real times.
+    room.stopClock(Math.floor(Date.now() / 600_000 - 3) * 600_000 + 60_000);
+    const { client } = await Client.join(room.path);
+    const shard = env.EDGEROOMS_DIRECTORY.getByName(String(shardOf("relay", room.name)));
+    await vi.waitFor(async () => expect(await entry(room)).toBeDefined());
+    await shard.update({ kind: "relay", room: room.name, connections: 0, members: 0, offset: 0, ttl: 0 });
+    const beats: boolean[] = [];
+    for (let i = 0; i < 12; i++) {
+      await room.pass(60_000);
+      await client.publish(i + 1, i);
+      beats.push((await entry(room)) !== undefined);
+    }
+    expect(beats.indexOf(true)).toBe(8);
+    expect(await entry(room)).toMatchObject({ connections: 1 });
+  });
+
+  it("forgets who has not told for longer than it said", async () => {
+    const gone = { kind: "relay", room: `gone-${crypto.randomUUID()}`, connections: 1, members: 1, offset: 0 };
+    const shard = env.EDGEROOMS_DIRECTORY.getByName(String(shardOf(gone.kind, gone.room)));
+    await shard.update({ ...gone, ttl: 60_000 });
+    const has = async () => (await list(await admin())).some(({ room }) => room === gone.room);
+    expect(await has()).toBe(true);
+    await shard.update({ ...gone, ttl: -1 });
+    expect(await has()).toBe(false);
+  });
+
+  it("comes in pages, each room once", async () => {
+    const mark = `many-${crypto.randomUUID()}`;
+    const names = Array.from({ length: 1_100 }, (_, i) => `${mark}-${i}`);
+    // All in one part of the directory: that is what its pages are for.
+    const shard = env.EDGEROOMS_DIRECTORY.getByName("3");
+    for (const room of names) {
+      await shard.update({ kind: "relay", room, connections: 1, members: 1, offset: 0, ttl: 60_000 });
+    }
+    const found = (await list(await admin())).filter(({ room }) => room.startsWith(mark)).map(({ room }) => room);
+    expect(found.toSorted()).toEqual(names.toSorted());
+    for (const room of names) {
+      await shard.update({ kind: "relay", room, connections: 0, members: 0, offset: 0, ttl: 0 });
+    }
+  });
+
+  it("spreads rooms over all of its parts", () => {
+    const counts = new Map<number, number>();
+    for (let i = 0; i < 16_000; i++) {
+      const shard = shardOf("chat", `room-${i}`);
+      counts.set(shard, (counts.get(shard) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(DIRECTORY_SHARDS);
+    expect(Math.min(...counts.values())).toBeGreaterThan(800);
+    expect(Math.max(...counts.values())).toBeLessThan(1_200);
+  });
+
+  it("shows an operator the rooms its token names, and anyone else nothing", async () => {
+    const [mine, other] = [new TestedRoom(), new TestedRoom()];
+    await Client.join(mine.path);
+    await Client.join(other.path);
+    await vi.waitFor(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
+    const rooms = await list(await admin({ [mine.path]: ["join", "admin"], "*": ["join"] }));
+    expect(rooms.map(({ room }) => room)).toEqual([mine.name]);
+    for (const token of [
+      await sign("ann"),
+      await admin({ "*": ["join", "publish"] }),
+      await sign("x", { rooms: [] }),
+    ]) {
+      const response = await ask("/rooms", token);
+      expect(response.status).toBe(403);
+      await response.body?.cancel();
+    }
+    const anonymous = await exports.default.fetch("http://edge.test/rooms");
+    expect(anonymous.status).toBe(401);
+    await anonymous.body?.cancel();
+  });
+
+  it.each(["16", "-1", "x", "0:", "0:relay", "99:a/b", "3:a/b\n"])("knows no page %j", async (cursor) => {
+    const response = await ask(`/rooms?cursor=${encodeURIComponent(cursor)}`, await admin());
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: "not_found" });
+  });
+
+  it("is not there without its binding, and says how to get it", async () => {
+    const request = new Request("http://edge.test/rooms", { headers: { authorization: `Bearer ${await admin()}` } });
+    const response = await door({}, { EDGEROOMS_DIRECTORY: undefined })(request);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining("EDGEROOMS_DIRECTORY") });
+  });
+});
+
+describe("draining a room", () => {
+  it("tells everyone, takes nobody new, closes all at the deadline, and lets them come back", async () => {
+    const room = new TestedRoom();
+    room.stopClock();
+    const { client: ann, welcome } = await Client.join(room.path, { user: "ann" });
+    const { client: bob } = await Client.join(room.path, { user: "bob" });
+    await ann.publish(1, "before");
+    const response = await ask(`/rooms/${room.path}/drain`, await admin(), {
+      method: "POST",
+      body: JSON.stringify({ within: 20_000 }),
+    });
+    expect(await response.json()).toMatchObject({ connections: 2, until: expect.any(Number) });
+    for (const client of [ann, bob]) expect(await client.next("goaway")).toMatchObject({ within: 20_000 });
+
+    const late = new Client((await upgrade(room.path, { user: "eve" })).webSocket as WebSocket);
+    expect(await late.next("bye")).toMatchObject({ reason: "draining", retryAfter: 20_000 });
+
+    // Work goes on until the deadline.
+    expect(await ann.publish(2, "meanwhile")).toMatchObject({ offset: 2 });
+    await bob.until(() => bob.items.length === 2);
+    await room.pass(20_000);
+    for (const client of [ann, bob])
+      expect(await client.next("bye")).toMatchObject({ code: 1012, reason: "restarting" });
+    await room.pass(1);
+    for (const client of [ann, bob]) {
+      expect(client.of("goaway")).toHaveLength(1);
+      expect(client.of("bye")).toHaveLength(1);
+    }
+    const { session, epoch } = welcome;
+    const back = await Client.join(room.path, { user: "ann", session, epoch, offset: 1 });
+    expect(back.welcome).toMatchObject({ resumed: true, offset: 2 });
+  });
+
+  it("does every event of the tick it falls into wholly, and none after the deadline", async () => {
+    const room = new TestedRoom("fast");
+    room.stopClock();
+    const { client: ann } = await Client.join(room.path, { user: "ann" });
+    const { client: bob } = await Client.join(room.path, { user: "bob" });
+    const publishes = (from: number) =>
+      Array.from({ length: 200 }, (_, i) => ({ type: "publish", ref: from + i, data: from + i }) as const);
+    ann.send(...publishes(1));
+    const drained = room.stub.drain(0);
+    ann.send(...publishes(201));
+    await drained;
+    await room.pass(1);
+    await Promise.all([ann.next("bye"), bob.next("bye")]);
+    const acks = ann.of("ack").map(({ ref }) => ref);
+    const rows = await room.sql("SELECT items FROM edgerooms_log ORDER BY first");
+    const stored = rows.flatMap((row) => JSON.parse(`[${row["items"] as string}]`) as { data: number }[]);
+    // What is acked is stored, what is stored was acked before the good-bye, and everyone saw it.
+    expect(stored.map(({ data }) => data)).toEqual(acks);
+    expect(bob.items.map(({ data }) => data)).toEqual(acks);
+    expect(ann.frames.at(-1)?.type).toBe("bye");
+    expect(bob.frames.at(-1)?.type).toBe("bye");
+  });
+
+  it("starts with 30 s when the body says nothing, and refuses a body that says nonsense", async () => {
+    const room = new TestedRoom();
+    const { client } = await Client.join(room.path);
+    const token = await admin();
+    for (const body of ["{", "[]x", "null", '{"within":-1}', '{"within":"1s"}', '{"within":3600001}']) {
+      const response = await ask(`/rooms/${room.path}/drain`, token, { method: "POST", body });
+      expect(response.status, body).toBe(400);
+      await response.body?.cancel();
+    }
+    const large = await ask(`/rooms/${room.path}/drain`, token, { method: "POST", body: "x".repeat(5_000) });
+    expect(large.status).toBe(413);
+    await large.body?.cancel();
+    expect(client.of("goaway")).toEqual([]);
+    const response = await ask(`/rooms/${room.path}/drain`, token, { method: "POST" });
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
+    expect(await client.next("goaway")).toMatchObject({ within: 30_000 });
+  });
+
+  it("is for operators of this room only", async () => {
+    const room = new TestedRoom();
+    const { client } = await Client.join(room.path);
+    for (const token of [await sign("ann"), await admin({ "chat/*": ["admin"] }), await admin({ "*": ["join"] })]) {
+      const response = await ask(`/rooms/${room.path}/drain`, token, { method: "POST" });
+      expect(response.status).toBe(403);
+      await response.body?.cancel();
+    }
+    expect(client.of("goaway")).toEqual([]);
+  });
+});
