@@ -2,11 +2,12 @@
 // the minute before a deploy. Needs a token with the grant admin, in EDGEROOMS_TOKEN or --token.
 import { parseArgs } from "node:util";
 
-const USAGE = `Usage: npm run drain -- URL [--token TOKEN] [--within SECONDS]
+const USAGE = `Usage: npm run drain -- URL [--token TOKEN] [--within SECONDS] [--hold SECONDS]
 
   URL       where the rooms are, with the path they are mounted under if any: https://rooms.example.com
   --token   a token whose "rooms" claim grants admin, such as {"*": ["admin"]}. Default: EDGEROOMS_TOKEN.
-  --within  seconds that clients have to go before they are closed, 0 to 3600. Default: 30.`;
+  --within  seconds that clients have to go before they are closed, 0 to 3600. Default: 30.
+  --hold    seconds after that in which rooms take nobody: the time to deploy in. 0 to 3600. Default: 60.`;
 
 /** Rooms that are being told at the same time. */
 const AT_ONCE = 16;
@@ -20,7 +21,8 @@ function fail(message) {
 }
 
 function settings() {
-  const options = { token: { type: "string" }, within: { type: "string" }, help: { type: "boolean" } };
+  const text = { type: "string" };
+  const options = { token: text, within: text, hold: text, help: { type: "boolean" } };
   let parsed;
   try {
     parsed = parseArgs({ options, allowPositionals: true });
@@ -34,14 +36,15 @@ function settings() {
   }
   const [url] = positionals;
   const token = values.token ?? process.env.EDGEROOMS_TOKEN;
-  const within = Number(values.within ?? 30);
+  const seconds = [Number(values.within ?? 30), Number(values.hold ?? 60)];
   if (positionals.length !== 1 || !URL.canParse(url)) fail(USAGE);
   if (!token) fail(`There is no token.\n\n${USAGE}`);
-  if (!(within >= 0 && within <= 3_600)) fail(`--within is 0 to 3600 seconds.\n\n${USAGE}`);
-  return { base: url.replace(/\/+$/, ""), token, within: within * 1_000 };
+  if (!seconds.every((n) => n >= 0 && n <= 3_600)) fail(`--within and --hold are 0 to 3600 seconds.\n\n${USAGE}`);
+  const [within, hold] = seconds.map((n) => n * 1_000);
+  return { base: url.replace(/\/+$/, ""), token, within, hold };
 }
 
-const { base, token, within } = settings();
+const { base, token, within, hold } = settings();
 
 async function ask(path, init = {}) {
   const response = await fetch(`${base}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
@@ -81,7 +84,7 @@ async function tellAll() {
       const name = nameOf(room);
       try {
         const path = `/rooms/${encodeURIComponent(room.kind)}/${encodeURIComponent(room.room)}/drain`;
-        told.set(name, await ask(path, { method: "POST", body: JSON.stringify({ within }) }));
+        told.set(name, await ask(path, { method: "POST", body: JSON.stringify({ within, hold }) }));
       } catch (error) {
         failed.push(error.message);
         told.set(name, { until: 0, connections: 0 });
@@ -110,6 +113,7 @@ try {
 } catch (error) {
   fail(error.message);
 }
+const reopens = () => Math.min(...[...told.values()].map((room) => room.reopens ?? Infinity));
 const connections = [...told.values()].reduce((sum, room) => sum + room.connections, 0);
 if (told.size === 0) {
   console.log("No room is live: there is nothing to drain.");
@@ -118,5 +122,6 @@ if (told.size === 0) {
   for (const message of failed) console.error(`Not told: ${message}`);
   for (const room of left) console.error(`Still live: ${nameOf(room)}, ${room.connections} connections`);
   console.log(`Drained ${told.size - failed.length - left.length} of ${told.size} rooms, ${connections} connections.`);
+  if (hold > 0) console.log(`Rooms take new connections again in ${Math.ceil((reopens() - Date.now()) / 1_000)} s.`);
   process.exitCode = failed.length + left.length > 0 ? 1 : 0;
 }

@@ -41,28 +41,35 @@ const NO_DIRECTORY: Refusal = {
   message: "There is no list of rooms: bind the class Directory as EDGEROOMS_DIRECTORY.",
 };
 
-/** `POST /rooms/:kind/:room/drain {within?}` (ms) -> `{until, connections}`. */
+/** `POST /rooms/:kind/:room/drain {within?, hold?}` (ms) -> `{until, reopens, connections}`. */
 async function drain<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const passed = await gate.pass(c, "admin");
   if ("code" in passed) return problem(c, passed);
   const text = await c.req.text();
-  const within = text === "" ? DEFAULT_DRAIN : withinOf(text);
-  if (within === undefined) {
-    return problem(c, { code: "bad_frame", message: `The body is {"within"?: ms}, at most ${LONGEST_DRAIN}.` });
+  const { within, hold } = text === "" ? timesIn({}) : timesIn(parse(text));
+  if (within === undefined || hold === undefined) {
+    const message = `The body is {"within"?, "hold"?}, both in ms and at most ${LONGEST_DRAIN}.`;
+    return problem(c, { code: "bad_frame", message });
   }
-  return c.json(await passed.stub.drain(within));
+  return c.json(await passed.stub.drain(within, hold));
 }
 
-function withinOf(text: string): number | undefined {
-  let body: unknown;
+function parse(text: string): unknown {
   try {
-    body = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-  if (typeof body !== "object" || body === null) return undefined;
-  const { within = DEFAULT_DRAIN } = body as { within?: unknown };
-  return typeof within === "number" && within >= 0 && within <= LONGEST_DRAIN ? Math.round(within) : undefined;
+}
+
+function timesIn(body: unknown): { within?: number | undefined; hold?: number | undefined } {
+  if (typeof body !== "object" || body === null) return {};
+  const { within = DEFAULT_DRAIN, hold = 0 } = body as { within?: unknown; hold?: unknown };
+  return { within: time(within), hold: time(hold) };
+}
+
+function time(value: unknown): number | undefined {
+  return typeof value === "number" && value >= 0 && value <= LONGEST_DRAIN ? Math.round(value) : undefined;
 }
 
 /** Whether a token is an operator's anywhere. */

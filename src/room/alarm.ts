@@ -26,10 +26,12 @@ export function ring(
 }
 
 function endDrain(state: RoomState, now: number, effects: Effect[]): void {
-  const until = state.drainingUntil;
-  if (until === undefined || until > now) return;
-  for (const connection of state.connections.values()) disconnect(state, connection, "restarting", now, effects);
-  state.meta.delete("drain");
+  const { drain } = state;
+  if (!drain || drain.until > now) return;
+  const hold = drain.reopens > now ? drain.reopens - now : undefined;
+  for (const connection of state.connections.values()) {
+    disconnect(state, connection, "restarting", now, effects, hold);
+  }
 }
 
 function endSessions(state: RoomState, now: number, effects: Effect[]): void {

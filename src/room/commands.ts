@@ -35,10 +35,11 @@ export function apply(state: RoomState, command: Command, now: number, effects: 
     }
     case "drain": {
       const until = now + command.within;
-      state.meta.set("drain", String(until));
+      const reopens = until + command.hold;
+      state.meta.set("drain", `${until} ${reopens}`);
       state.deadlinesChanged = true;
       effects.push({ type: "all", text: encode({ type: "goaway", within: command.within, reason: "draining" }) });
-      return { ok: true, value: { until, connections: state.connections.size } };
+      return { ok: true, value: { until, reopens, connections: state.connections.size } };
     }
     case "refresh": {
       const { session: id, credentials } = command;

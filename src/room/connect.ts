@@ -33,6 +33,7 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   if (!joined.ok) return joined;
 
   const reason = whyNotResumed(state, admission, known);
+  state.meta.delete("drain");
   state.beginEpoch();
   const before = member(state.sessions, credentials.user);
   const previous = known && state.connections.get(known.id);
@@ -80,9 +81,9 @@ function whyRefused(
   known: Session | undefined,
   now: number,
 ): Refused | undefined {
-  const { drainingUntil } = state;
-  if (drainingUntil !== undefined) {
-    return { ok: false, code: "draining", retryAfter: Math.max(1_000, drainingUntil - now) };
+  const { drain } = state;
+  if (drain && (drain.reopens > now || state.connections.size > 0)) {
+    return { ok: false, code: "draining", retryAfter: Math.max(1_000, drain.reopens - now) };
   }
   if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
   if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };

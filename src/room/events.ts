@@ -12,7 +12,7 @@ export type Command =
   | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] | undefined }
   | { readonly type: "kick"; readonly user: string }
   | { readonly type: "revoke"; readonly user: string; readonly before: number }
-  | { readonly type: "drain"; readonly within: number }
+  | { readonly type: "drain"; readonly within: number; readonly hold: number }
   | { readonly type: "refresh"; readonly session: string; readonly credentials: Credentials }
   | { readonly type: "members" }
   | { readonly type: "schedule"; readonly name: string; readonly due: number; readonly data: Json }

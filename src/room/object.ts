@@ -87,9 +87,15 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     return this.#ask({ type: "revoke", user, before: this.now() });
   }
 
-  /** Takes no new connections, tells everyone to go, and closes who is left after `within` (default "30s"). */
-  async drain(within: Duration = "30s"): Promise<{ until: number; connections: number }> {
-    return this.#ask({ type: "drain", within: toMs(within, "drain") });
+  /**
+   * Tells everyone to go, closes who is left after `within` (default "30s"), and takes no new connections meanwhile and
+   * for `hold` (default none) after that.
+   */
+  async drain(
+    within: Duration = "30s",
+    hold: Duration = 0,
+  ): Promise<{ until: number; reopens: number; connections: number }> {
+    return this.#ask({ type: "drain", within: toMs(within, "within"), hold: toMs(hold, "hold") });
   }
 
   /** A session's next token, verified by the caller. The connection lives on with what this token allows. */

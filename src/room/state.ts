@@ -114,10 +114,11 @@ export class RoomState {
     return { kind: this.meta.get("kind") ?? "", name: this.meta.get("name") ?? "" };
   }
 
-  /** The room takes no new connections before this moment; `undefined` when it is not draining. */
-  get drainingUntil(): number | undefined {
-    const until = this.meta.get("drain");
-    return until === undefined ? undefined : Number(until);
+  /** `until`: everyone is closed. `reopens`: connections are taken again. `undefined` when the room is not draining. */
+  get drain(): { until: number; reopens: number } | undefined {
+    // Before there was a hold, one number was both.
+    const [until, reopens = until] = this.meta.get("drain")?.split(" ").map(Number) ?? [];
+    return until === undefined || reopens === undefined ? undefined : { until, reopens };
   }
 
   /** What the directory of live rooms is told. */
@@ -195,7 +196,9 @@ export class RoomState {
    */
   nextAlarm(): number | undefined {
     const { sessions, definition, beat } = this;
-    const next = nextDeadline(sessions.all(), definition, [beat?.due, this.drainingUntil, this.jobs.next]);
+    // Whom a drain has closed it need not wake again; whoever comes after it ends it.
+    const drain = this.connections.size > 0 ? this.drain?.until : undefined;
+    const next = nextDeadline(sessions.all(), definition, [beat?.due, drain, this.jobs.next]);
     if (beat) {
       const stored = this.#storedBeat();
       const told = next === beat.due ? stored.due <= beat.due : stored.due === beat.due;

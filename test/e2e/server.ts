@@ -50,8 +50,9 @@ export class Server {
     rmSync(this.#storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
-  async token(sub: string): Promise<string> {
-    const response = await fetch(`${this.url}/dev/token`, { method: "POST", body: JSON.stringify({ sub }) });
+  /** @param rooms what it allows where; default: an ordinary member everywhere */
+  async token(sub: string, rooms?: Record<string, string[]>): Promise<string> {
+    const response = await fetch(`${this.url}/dev/token`, { method: "POST", body: JSON.stringify({ sub, rooms }) });
     if (!response.ok) throw new Error(`no token: ${response.status} ${await response.text()}`);
     const body = await response.json<{ token: string }>();
     return body.token;

@@ -49,6 +49,7 @@ export class ChatRoom extends TestRoom {
     },
     onLeave(room, member) {
       note(room.sql, `leave ${member.id}`);
+      if (member.id === "clumsy") throw new Error("leave broke");
     },
     onPublish(room, me, data) {
       note(room.sql, `publish ${me.id}`);

@@ -150,7 +150,7 @@ describe("draining a room", () => {
       method: "POST",
       body: JSON.stringify({ within: 20_000 }),
     });
-    expect(await response.json()).toMatchObject({ connections: 2, until: expect.any(Number) });
+    expect(await response.json()).toEqual({ connections: 2, until: expect.any(Number), reopens: expect.any(Number) });
     for (const client of [ann, bob]) expect(await client.next("goaway")).toMatchObject({ within: 20_000 });
 
     const late = new Client((await upgrade(room.path, { user: "eve" })).webSocket as WebSocket);
@@ -170,6 +170,28 @@ describe("draining a room", () => {
     const { session, epoch } = welcome;
     const back = await Client.join(room.path, { user: "ann", session, epoch, offset: 1 });
     expect(back.welcome).toMatchObject({ resumed: true, offset: 2 });
+  });
+
+  it("holds after the deadline for as long as it is told, says so, and needs no alarm for that", async () => {
+    const room = new TestedRoom();
+    room.stopClock();
+    const { client: ann, welcome } = await Client.join(room.path, { user: "ann" });
+    const { session, epoch } = welcome;
+    expect(await room.stub.drain("10s", "60s")).toMatchObject({ connections: 1 });
+    await room.pass(10_000);
+    expect(await ann.next("bye")).toMatchObject({ reason: "restarting", retryAfter: 60_000 });
+    const refused = async () => {
+      const socket = (await upgrade(room.path, { user: "ann", session, epoch, offset: 0 })).webSocket;
+      return new Client(socket as WebSocket).next("bye");
+    };
+    expect(await refused()).toMatchObject({ reason: "draining", retryAfter: 60_000 });
+    await room.evict();
+    room.stopClock(Date.now() + 69_000);
+    expect(await refused()).toMatchObject({ reason: "draining", retryAfter: expect.any(Number) });
+    room.stopClock(Date.now() + 71_000);
+    const back = await Client.join(room.path, { user: "ann", session, epoch, offset: 0 });
+    expect(back.welcome.resumed).toBe(true);
+    expect(await room.sql("SELECT key FROM edgerooms_meta WHERE key = 'drain'")).toEqual([]);
   });
 
   it("does every event of the tick it falls into wholly, and none after the deadline", async () => {
@@ -199,7 +221,15 @@ describe("draining a room", () => {
     const room = new TestedRoom();
     const { client } = await Client.join(room.path);
     const token = await admin();
-    for (const body of ["{", "[]x", "null", '{"within":-1}', '{"within":"1s"}', '{"within":3600001}']) {
+    for (const body of [
+      "{",
+      "[]x",
+      "null",
+      '{"within":-1}',
+      '{"within":"1s"}',
+      '{"within":3600001}',
+      '{"hold":null}',
+    ]) {
       const response = await ask(`/rooms/${room.path}/drain`, token, { method: "POST", body });
       expect(response.status, body).toBe(400);
       await response.body?.cancel();

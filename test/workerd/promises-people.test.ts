@@ -80,6 +80,32 @@ it("promise 7: a timer that throws cannot silence the room: it comes again, and 
   expect(await room.alarm()).not.toBeNull();
 });
 
+it("promise 7: an onLeave that throws in the alarm costs its own doing alone: all are told, all that is due is done", async () => {
+  const room = new TestedRoom("chat");
+  room.stopClock();
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  for (const user of ["clumsy", "dora"]) {
+    const { client, welcome } = await Client.join(room.path, { user });
+    await client.close();
+    await room.dropped(welcome.session);
+  }
+  ann.send({ type: "call", ref: 1, method: "remind", data: { name: "tea", after: 10_000 } });
+  await ann.next("reply");
+  await room.pass(10_000);
+  await ann.until(() => ann.of("presence").flatMap(({ leave }) => leave ?? []).length === 2);
+  await ann.until(() => ann.items.some(({ data }) => JSON.stringify(data).includes("tea")));
+  ann.send({ type: "call", ref: 2, method: "notes" });
+  await ann.until(() => ann.of("reply").length === 2);
+  const notes = ann.of("reply").at(-1)?.data as string[];
+  expect(notes).toContain("leave dora");
+  expect(notes).toContain("timer tea");
+  expect(notes).not.toContain("leave clumsy");
+  expect(room.reports).toEqual(["onLeave: Error: leave broke"]);
+  expect(await room.alarm()).not.toBeNull();
+  await room.pass(1);
+  expect(ann.of("presence").flatMap(({ leave }) => leave ?? [])).toHaveLength(2);
+});
+
 it("promise 7: an alarm that storage refuses is set again", async () => {
   const room = new TestedRoom();
   room.stopClock();
