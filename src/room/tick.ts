@@ -9,6 +9,11 @@ import type { RoomState } from "./state.ts";
 
 /** Bytes of publications after which a tick ends and the next begins; an event is never cut in two. */
 const TICK_BYTES = 1_048_576;
+/**
+ * UTF-16 units that a tick has for single connections, after which it ends too. Replays, snapshots and lists of members
+ * are up to 2 MiB each and in memory until the tick has committed: a few hundred at once would be more than an object has.
+ */
+const TICK_SENDS = 8_388_608;
 
 /** What a tick came to. */
 export interface Tick {
@@ -25,12 +30,14 @@ export interface Tick {
  * @param tick is filled in; its `alarm` is the one that is set now
  */
 export function applyTick(state: RoomState, batch: readonly Waiting[], now: number, tick: Tick): void {
-  while (tick.done < batch.length && state.log.stagedBytes < TICK_BYTES) {
+  let sends = 0;
+  while (tick.done < batch.length && state.log.stagedBytes < TICK_BYTES && sends < TICK_SENDS) {
     const waiting = batch[tick.done++];
     if (!waiting) continue;
     for (const effect of step(state, waiting.event, now)) {
       if (effect.type === "result") waiting.result = effect.result;
       else tick.effects.push(effect);
+      if (effect.type === "send") sends += effect.text.length;
     }
   }
   if (state.log.staged.length > 0) state.continueEpoch();

@@ -121,3 +121,22 @@ it("a flood that fills many ticks holds the others up no longer than it takes to
   expect(offset).toBe(1);
   expect(await flood.next("bye")).toMatchObject({ reason: "rate_limited" });
 });
+
+it("promise 10: a tick that has composed eight megabytes of replays ends, and the rest has the next", async () => {
+  const room = new TestedRoom("fast");
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  const { client: bob } = await Client.join(room.path, { user: "bob" });
+  const text = "x".repeat(60_000);
+  for (let ref = 1; ref <= 30; ref++) await ann.publish(ref, text);
+  const before = await room.sql("SELECT count(*) AS n FROM edgerooms_log");
+  // Each sync is answered with 1.8 MB. All of it arrives in one message, so without a bound it would be one tick.
+  const sync = { type: "sync", offset: 0 } as const;
+  bob.send({ type: "publish", ref: 1, data: "first" }, ...Array.from({ length: 9 }, () => sync), {
+    type: "publish",
+    ref: 2,
+    data: "last",
+  });
+  await bob.until(() => bob.of("ack").length === 2);
+  const after = await room.sql("SELECT count(*) AS n FROM edgerooms_log");
+  expect(Number(after[0]?.["n"]) - Number(before[0]?.["n"])).toBe(2);
+});
