@@ -72,6 +72,7 @@ const guards = [
     'if (this.epochs.current === "") this.epochs.begin',
     "recovery",
   ],
+  ["a tick's bound on what it composes", "src/room/tick.ts", " && sends < TICK_SENDS", "", "limits"],
   [
     "tables again after storage was wiped",
     "src/room/object.ts",
