@@ -55,6 +55,19 @@ it("forgives two, and any frame is no answer", async () => {
   await client.next("bye");
 });
 
+it("asks again soon when somebody in a quiet room has missed a beat", async () => {
+  const room = new TestedRoom("beat");
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  const { client: bob } = await Client.join(room.path, { user: "bob" });
+  await ann.until(() => ann.of("heartbeat").at(-1)?.next === 400);
+  bob.silent = true;
+  await bob.next("bye");
+  // The beat that found nothing yet, the doubt, and one more: only the first two came after the long interval.
+  const spans = bob.of("heartbeat").map(({ next }) => next);
+  expect(spans.slice(0, 3)).toEqual([200, 400, 400].slice(0, 3));
+  expect(spans.slice(-2)).toEqual([100, 100]);
+});
+
 it("rings for heartbeats only while someone is connected", async () => {
   const room = new TestedRoom("beat");
   const { client, welcome } = await Client.join(room.path);

@@ -46,7 +46,16 @@ describe("prototypes", () => {
   it("hold no method that can be called, no type that can be sent and nobody who can be addressed", async () => {
     const room = new TestedRoom("chat");
     const { client } = await Client.join(room.path);
-    const names = ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf", "get", "size", "__defineGetter__"];
+    const names = [
+      "constructor",
+      "__proto__",
+      "toString",
+      "hasOwnProperty",
+      "valueOf",
+      "get",
+      "size",
+      "__defineGetter__",
+    ];
     for (const [i, method] of names.entries()) {
       client.send({ type: "call", ref: i + 1, method, data: null });
       const { error } = await client.next("reply");
@@ -91,9 +100,9 @@ describe("the log", () => {
     const lines = await logged(async () =>
       runInDurableObject(room.stub, (object) => {
         // The real one: the rooms of the tests keep their reports instead of printing them.
-        const { report } = Room.prototype as unknown as { report(where: string, error: unknown): void };
-        report.call(object, "onPublish", new Error(TRICKS));
-        report.call(object, "methods.add", TRICKS);
+        const real = Room.prototype as unknown as { report: (where: string, error: unknown) => void };
+        real.report.call(object, "onPublish", new Error(TRICKS));
+        real.report.call(object, "methods.add", TRICKS);
       }),
     );
     expect(lines).toHaveLength(2);
@@ -111,7 +120,12 @@ describe("the log", () => {
     };
     const headers = { "user-agent": "\u001b[31mevil", "x-request-id": 'a"}%0a', cookie: "secret-cookie" };
     const lines = await logged(async () =>
-      expectRefused(door({ authorize }), "/rooms/chat/secret-room?session=secretsession", { token, headers }, "internal"),
+      expectRefused(
+        door({ authorize }),
+        "/rooms/chat/secret-room?session=secretsession",
+        { token, headers },
+        "internal",
+      ),
     );
     expect(lines).toHaveLength(2);
     for (const line of lines) {
@@ -156,7 +170,8 @@ describe("the log", () => {
     const { client: fresh } = await Client.join(room.path, { user: "eve" });
     await back.until(() => back.of("pub").length === 1);
     const seen = [eve, back, fresh].flatMap((client) => client.messages).join("\n");
-    for (const hidden of [secret, token, welcome.session, "secret-of", "hook broke"]) expect(seen).not.toContain(hidden);
+    for (const hidden of [secret, token, welcome.session, "secret-of", "hook broke"])
+      expect(seen).not.toContain(hidden);
     const said = [...ann.messages, ...bob.messages, ...room.reports].join("\n");
     expect(said).not.toContain(token);
     expect(room.reports.join("\n")).not.toContain(secret);

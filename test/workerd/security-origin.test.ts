@@ -65,7 +65,12 @@ it("a page whose own name leads here by DNS passes for ours, and gets nothing wi
   const headers = { origin: "http://evil.test", cookie: `token=${await sign("ann")}` };
   const before = await census();
   const room = new TestedRoom();
-  const problem = await expectRefused(worker, `http://evil.test/rooms/${room.path}`, { token: null, headers }, "unauthorized");
+  const problem = await expectRefused(
+    worker,
+    `http://evil.test/rooms/${room.path}`,
+    { token: null, headers },
+    "unauthorized",
+  );
   expect(problem.detail).toBe("There is no token.");
   expect(await census()).toBe(before);
 });
