@@ -73,6 +73,7 @@ const guards = [
     "recovery",
   ],
   ["a tick's bound on what it composes", "src/room/tick.ts", " && sends < TICK_SENDS", "", "limits"],
+  ["a quiet room's doubts", "src/room/alarm.ts", "doubts || isBusy", "isBusy", "heartbeat"],
   [
     "tables again after storage was wiped",
     "src/room/object.ts",

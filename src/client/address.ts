@@ -16,7 +16,7 @@ export interface Address {
 export function addressOf(base: string | URL, room: string): Address {
   const { location } = globalThis as { location?: { href: string } };
   const { origin, pathname } = new URL(base, location?.href);
-  if (!/^(http|ws)/.test(origin)) throw new TypeError(`no web address: ${String(base)}`);
+  if (!/^(http|ws)/.test(origin)) throw new TypeError(`no address: ${String(base)}`);
   const path = room.split("/").map(encodeURIComponent).join("/");
   // From the `s` of https and wss on, where there is one.
   const rest = `${origin.replace(/^(http|ws)/, "")}${pathname.replace(/\/$/, "")}/rooms/${path}`;

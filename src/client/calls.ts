@@ -27,7 +27,7 @@ export class Calls {
   /** The connection is lost. */
   lose(): void {
     for (const ref of this.#waiting.keys()) {
-      this.answer(ref, new RoomError("outcome_unknown", "The connection was lost before.", true));
+      this.answer(ref, new RoomError("outcome_unknown", "The connection was lost.", true));
     }
   }
 }

@@ -57,7 +57,6 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   readonly #place: Place;
   readonly #renewal: Renewal;
   readonly #members = new Map<string, Person<T>>();
-  readonly #now: () => number;
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #state: State = { name: "idle" };
   #wire: Wire | undefined;
@@ -73,12 +72,11 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   constructor(url: string | URL, options: ConnectOptions) {
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
-    if (!Class) throw new TypeError("no WebSocket here: pass one as an option");
+    if (!Class) throw new TypeError("pass a WebSocket");
     this.#Class = Class;
     const { count = 1_000, bytes = 1_000_000 } = options.outbox ?? {};
     this.#address = addressOf(url, options.room);
     this.#options = options;
-    this.#now = options.now ?? Date.now;
     this.#outbox = new Outbox({ count, bytes });
     this.#place = new Place(options.storage ?? defaultStore(), this.#address.socket);
     this.#renewal = new Renewal(options, this.#address.session);
@@ -117,7 +115,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   connect(): void {
     this.#unwatch ??= watchPage(() => {
       if (this.#state.name === "open") this.#wire?.probe();
-      else if (this.#now() >= this.#notBefore) this.#input({ type: "wake" });
+      else if (performance.now() >= this.#notBefore) this.#input({ type: "wake" });
     });
     this.#input({ type: "connect" });
   }
@@ -137,7 +135,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   /** Sends to whoever is here now. Lost when there is no connection. */
   signal(data: Of<T, "signal">, options: { to?: readonly string[] } = {}): void {
     // Too many of them would end the connection: past the room's rate they are lost here.
-    if (this.#pace?.allowance(this.#now()) === 0) return;
+    if (this.#pace?.allowance(performance.now()) === 0) return;
     this.#tell(encode({ type: "signal", data: data as Json, ...options }));
   }
 
@@ -218,26 +216,20 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
       for (const [key, value] of Object.entries({ credit: 1, ...this.#place.resume })) {
         url.searchParams.set(key, String(value));
       }
-      this.#wire = new Wire(
-        this.#Class,
-        url.href,
-        token,
-        {
-          frames: (frames, length) => this.#hear(frames, length),
-          lost: (next, reason, retryAfter) => {
-            let step = next;
-            if (reason.startsWith("replaced")) {
-              // Another holder of this session, a duplicated tab for instance: it keeps it, we take a new one.
-              this.#place.forget(false);
-              step = "reconnect";
-            } else if (next === "renew" && this.#renewal.isFixed) step = "stop";
-            this.#notBefore = this.#now() + (retryAfter ?? 0);
-            this.#input({ type: "lost", next: step, reason, ...(retryAfter !== undefined && { retryAfter }) });
-          },
-          latency: (ms) => this.#emitter.emit("latency", ms),
+      this.#wire = new Wire(this.#Class, url.href, token, {
+        frames: (frames, length) => this.#hear(frames, length),
+        lost: (next, reason, retryAfter) => {
+          let step = next;
+          if (reason.startsWith("replaced")) {
+            // Another holder of this session, a duplicated tab for instance: it keeps it, we take a new one.
+            this.#place.forget(false);
+            step = "reconnect";
+          } else if (next === "renew" && this.#renewal.isFixed) step = "stop";
+          this.#notBefore = performance.now() + (retryAfter ?? 0);
+          this.#input({ type: "lost", next: step, reason, ...(retryAfter !== undefined && { retryAfter }) });
         },
-        this.#now,
-      );
+        latency: (ms) => this.#emitter.emit("latency", ms),
+      });
     } catch (error) {
       if (dial === this.#dials) fail(error);
     }
@@ -307,8 +299,8 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     }
     this.#outbox.knows(frame.ref);
     this.#member = frame.member;
-    this.#pace = new Pace(frame.limits, this.#now());
-    this.#renewal.keep(frame.session, frame.expires, this.#now, (error) =>
+    this.#pace = new Pace(frame.limits, performance.now());
+    this.#renewal.keep(frame.session, frame.expires, this.#options.now ?? Date.now, (error) =>
       this.#emitter.emit("error", new RoomError("token_expired", String(error), true)),
     );
     this.#input({ type: "welcome" });
@@ -349,7 +341,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   #flush(): void {
     const limits = this.#wire?.limits;
     if (this.#state.name !== "open" || !limits || !this.#pace || this.#outbox.size === 0) return;
-    const allowance = this.#pace.allowance(this.#now());
+    const allowance = this.#pace.allowance(performance.now());
     // No more in flight than the room takes at once: should a slow line deliver them together, it takes them all.
     const flying = Math.min(limits.refs, limits.burst);
     for (const frame of this.#outbox.take(flying, limits.message, allowance)) this.#send(frame);

@@ -30,8 +30,8 @@ export class RoomError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** As it came in a frame. */
+  /** As it came in a frame. A ref that the room has forgotten is one whose outcome nobody knows. */
   static from({ code, message, retryable, retryAfter }: FrameError): RoomError {
-    return new RoomError(code, message, retryable, retryAfter);
+    return new RoomError(code === "stale_ref" ? "outcome_unknown" : code, message, retryable, retryAfter);
   }
 }

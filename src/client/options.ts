@@ -17,7 +17,7 @@ export interface ConnectOptions {
   WebSocket?: SocketClass;
   /** What sends a new token to the room; called with the address and what `fetch` takes. Default: the platform's. */
   fetch?: Fetch;
-  /** The clock, in ms. Default: Date.now. */
+  /** The wall clock, in ms, that says when a token ends. Default: Date.now. */
   now?: () => number;
   /** From 0 to 1. Default: Math.random. */
   random?: () => number;

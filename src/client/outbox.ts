@@ -38,6 +38,8 @@ export class Outbox {
   #waiting: Entry[] = [];
   #bytes = 0;
   #nextRef = 1;
+  /** A session found in the store may have another holder, a copied tab: our refs are far from those it has in flight. */
+  #jump = Math.floor(Math.random() * 1e9);
   #added = 0;
 
   constructor(limits: OutboxLimits) {
@@ -58,7 +60,7 @@ export class Outbox {
       if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
         // What does not even fit into an empty one never will.
         const canFit = bytes <= this.#limits.bytes;
-        reject(new RoomError("outbox_full", "Too many publishes wait.", canFit));
+        reject(new RoomError("outbox_full", "The outbox is full.", canFit));
         return;
       }
       this.#bytes += bytes;
@@ -108,13 +110,15 @@ export class Outbox {
    * it. What was never sent goes on, under the new session's refs.
    */
   begin(): void {
-    this.#abandon(({ ref }) => ref > 0, "The session ended before the ack.");
+    this.#abandon(({ ref }) => ref > 0, "The session is over.");
     this.#nextRef = 1;
+    this.#jump = 0;
   }
 
   /** The server knows refs up to here; ours continue above. */
   knows(ref: number): void {
-    this.#nextRef = Math.max(this.#nextRef, ref + 1);
+    this.#nextRef = Math.max(this.#nextRef, ref + 1 + this.#jump);
+    this.#jump = 0;
   }
 
   ack(ref: number, ack: Ack): void {

@@ -1,6 +1,6 @@
 /**
  * One WebSocket from dial to end: frames in and out, several frames of one turn in one message, the watchdog that
- * notices a dead line. Knows nothing of sessions, and never comes back: every try is a new Wire.
+ * notices a dead line, by a clock that nobody sets. Knows nothing of sessions, and never comes back: every try is a new Wire.
  */
 import { decodeServer, join } from "../protocol/codec.ts";
 import { nextStep, type NextStep } from "../protocol/codes.ts";
@@ -38,7 +38,6 @@ const OPEN = 1;
 export class Wire {
   readonly #socket: Socket;
   readonly #events: WireEvents;
-  readonly #now: () => number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #deadline = 0;
   /** When the next heartbeat is due; before the first, when the welcome is. */
@@ -48,10 +47,9 @@ export class Wire {
   #over = false;
   limits: Limits | undefined;
 
-  constructor(Class: SocketClass, url: string, token: string, events: WireEvents, now: () => number) {
+  constructor(Class: SocketClass, url: string, token: string, events: WireEvents) {
     this.#events = events;
-    this.#now = now;
-    this.#due = now() + OPENING - LATE;
+    this.#due = performance.now() + OPENING - LATE;
     this.#socket = new Class(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
     this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
     this.#socket.addEventListener("close", ({ code = 1006, reason }) => {
@@ -75,7 +73,7 @@ export class Wire {
   probe(): void {
     if (this.#over || this.#socket.readyState !== OPEN) return;
     this.#ping();
-    this.#deadline = Math.min(this.#deadline, this.#now() + PROBE);
+    this.#deadline = Math.min(this.#deadline, performance.now() + PROBE);
     this.#arm();
   }
 
@@ -114,7 +112,7 @@ export class Wire {
     if (this.#over || typeof data !== "string") return;
     this.#watch();
     if (data === PONG) {
-      if (this.#pinged !== undefined) this.#events.latency(this.#now() - this.#pinged);
+      if (this.#pinged !== undefined) this.#events.latency(performance.now() - this.#pinged);
       this.#pinged = undefined;
       return;
     }
@@ -133,12 +131,12 @@ export class Wire {
 
   #ping(): void {
     if (this.#socket.readyState !== OPEN) return;
-    this.#pinged = this.#now();
+    this.#pinged = performance.now();
     this.#socket.send(PING);
   }
 
   #beat({ next }: { readonly next: number }): void {
-    this.#due = this.#now() + next;
+    this.#due = performance.now() + next;
     this.#watch();
     // The deadline may be nearer than it was.
     this.#arm();
@@ -147,7 +145,7 @@ export class Wire {
 
   /** Something was heard: from here the line may be silent until the next heartbeat is late. */
   #watch(): void {
-    this.#deadline = Math.max(this.#now(), this.#due) + LATE;
+    this.#deadline = Math.max(performance.now(), this.#due) + LATE;
   }
 
   /** A timer that looks at the deadline when it rings, instead of one per message. */
@@ -155,10 +153,10 @@ export class Wire {
     clearTimeout(this.#timer as never);
     this.#timer = setTimeout(
       () => {
-        if (this.#now() < this.#deadline) this.#arm();
+        if (performance.now() < this.#deadline) this.#arm();
         else this.#end("reconnect", "the line is dead");
       },
-      Math.max(0, this.#deadline - this.#now()),
+      Math.max(0, this.#deadline - performance.now()),
     );
   }
 

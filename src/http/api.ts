@@ -3,7 +3,6 @@ import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { listRooms, type Directory } from "../ops/directory.ts";
 import type { Gate } from "./gate.ts";
-import { grantsIn } from "./grants.ts";
 import { problem, type Refusal } from "./problem.ts";
 
 /** How long a drain may take, in ms: an hour is longer than any deploy waits. */
@@ -27,13 +26,13 @@ export function operatorRoutes<Env extends object>(
 async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const caller = await gate.caller(c);
   if ("code" in caller) return problem(c, caller);
-  const isAdmin = (kind: string, room: string) => grantsIn(caller.claims["rooms"], kind, room).includes("admin");
-  if (!hasAdmin(caller.claims["rooms"])) return problem(c, { code: "forbidden" });
+  if (!mayAdmin(caller.claims["rooms"])) return problem(c, { code: "forbidden" });
   const { EDGEROOMS_DIRECTORY: directory } = c.env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
   if (!directory) return problem(c, NO_DIRECTORY);
   const page = await listRooms(directory, c.req.query("cursor"));
   if (!page) return problem(c, { code: "not_found", message: "There is no such page of the list." });
-  return c.json({ ...page, rooms: page.rooms.filter(({ kind, room }) => isAdmin(kind, room)) });
+  const seen = await Promise.all(page.rooms.map(async (listed) => gate.isAdmin(c, caller, listed)));
+  return c.json({ ...page, rooms: page.rooms.filter((_, i) => seen[i]) });
 }
 
 const NO_DIRECTORY: Refusal = {
@@ -72,8 +71,8 @@ function time(value: unknown): number | undefined {
   return typeof value === "number" && value >= 0 && value <= LONGEST_DRAIN ? Math.round(value) : undefined;
 }
 
-/** Whether a token is an operator's anywhere. */
-function hasAdmin(claim: unknown): boolean {
+/** Whether a token is an operator's anywhere: whoever's is not has no business here, whatever `authorize` would say. */
+function mayAdmin(claim: unknown): boolean {
   const patterns = typeof claim === "object" && claim !== null ? Object.values(claim) : [];
   return patterns.some((grants) => Array.isArray(grants) && grants.includes("admin"));
 }

@@ -64,7 +64,9 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
 async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const { raw } = c.req;
   if (!isUpgrade(raw)) return problem(c, { code: "wrong_protocol" });
-  const query = new URL(c.req.url).searchParams;
+  const query = URL.parse(c.req.url)?.searchParams;
+  // A Host that is none makes an address that is none.
+  if (!query) return refuseUpgrade(c, { code: "not_found" });
   const resume = readResume(query);
   if (resume === null) return refuseUpgrade(c, { code: "bad_resume" });
   const passed = await gate.pass(c, "join");

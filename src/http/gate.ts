@@ -79,6 +79,11 @@ export class Gate<Env extends object> {
     return { address, credentials, stub: namespace.getByName(address.room) };
   }
 
+  /** Whether a caller is an operator of a room. */
+  async isAdmin(c: Context<{ Bindings: Env }>, caller: Verified, address: RoomAddress): Promise<boolean> {
+    return (await this.#authorize(c, caller, address))?.grants.includes("admin") ?? false;
+  }
+
   #address(c: Context): RoomAddress | Refusal {
     const { rooms } = this.#options;
     const { kind = Object.keys(rooms)[0] ?? "", room = "" } = c.req.param() as Partial<RoomAddress>;

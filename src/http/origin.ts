@@ -12,7 +12,7 @@ export function isAllowedOrigin(origin: string | null, requestUrl: string, allow
   // Not an origin is also "null", which sandboxed frames and files send: it names nobody.
   const url = URL.parse(origin);
   if (url?.origin !== origin.toLowerCase()) return false;
-  if (url.origin === new URL(requestUrl).origin) return true;
+  if (url.origin === URL.parse(requestUrl)?.origin) return true;
   return allowed.some((entry) => {
     if (!entry.startsWith("*.")) return URL.parse(entry)?.origin === url.origin;
     const domain = URL.parse(`https://${entry.slice(2)}`)?.hostname;

@@ -74,6 +74,7 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
   const { beat: current, definition } = state;
   if (!current || current.due > now) return;
   const previous = current.due - current.interval;
+  let doubts = false;
   for (const connection of state.connections.values()) {
     const count = missed(connection.missed, connection.since, answeredAt(connection), previous);
     if (count !== connection.missed) {
@@ -81,9 +82,11 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
       connection.dirty = true;
     }
     if (count >= definition.heartbeat.misses) disconnect(state, connection, "heartbeat_lost", now, effects);
+    else if (count > 0) doubts = true;
   }
   if (state.connections.size === 0) return;
-  const next = nextBeat(current.interval, isBusy(state, previous), definition.heartbeat, now);
+  // Who has missed one in a quiet room is asked again soon: a ghost must not live for several of the longest intervals.
+  const next = nextBeat(current.interval, doubts || isBusy(state, previous), definition.heartbeat, now);
   state.beat = next;
   if (isListedAgain(previous, now)) effects.push({ type: "list" });
   state.active = false;

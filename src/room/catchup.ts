@@ -55,7 +55,7 @@ export function feed(state: RoomState, connection: Connection, effects: Effect[]
     connection.presenceStale = false;
     connection.dirty = true;
     const text = encode({ type: "presence", members: members(state.sessions) });
-    effects.push({ type: "send", to: connection, text });
+    effects.push({ type: "send", to: connection, text }, { type: "told", connection });
   }
 }
 

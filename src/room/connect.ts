@@ -88,8 +88,13 @@ function whyRefused(
   if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
   if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };
   const replaces = known !== undefined && state.connections.has(known.id);
-  if (!replaces && state.connections.size >= state.definition.maxConnections) {
-    return { ok: false, code: "room_full", retryAfter: 30_000 };
+  if (replaces) return undefined;
+  const { maxConnections, maxConnectionsPerUser } = state.definition;
+  if (state.connections.size >= maxConnections) return { ok: false, code: "room_full", retryAfter: 30_000 };
+  const mine = state.sessions.of(credentials.user).filter((session) => session.droppedAt === null);
+  if (mine.length >= maxConnectionsPerUser) {
+    const message = "This user has as many connections as it may.";
+    return { ok: false, code: "room_full", message, retryAfter: 30_000 };
   }
   return undefined;
 }

@@ -96,6 +96,8 @@ export interface Definition {
   heartbeat?: { every?: Duration; idle?: Duration; misses?: number };
   /** Connections at once. Default 10,000, at most 32,000 (the platform takes 32,768). */
   maxConnections?: number;
+  /** Connections of one user at once, such as tabs. Default 100, at most 32,000. */
+  maxConnectionsPerUser?: number;
   /** Largest message in bytes. Default 65,536, at most 1,048,576. */
   maxMessage?: number;
   /** Frames a connection may send: per second and at once. Default 50 and 100. */
@@ -121,6 +123,7 @@ export interface RoomDefinition {
   readonly retain: number;
   readonly heartbeat: { readonly every: number; readonly idle: number; readonly misses: number };
   readonly maxConnections: number;
+  readonly maxConnectionsPerUser: number;
   readonly maxMessage: number;
   readonly rate: { readonly perSecond: number; readonly burst: number };
   readonly hooks: Pick<Definition, "onJoin" | "onPublish" | "onLeave" | "onTimer" | "snapshot">;
@@ -151,6 +154,7 @@ export function defineRoom(definition: Definition): RoomDefinition {
     retain: integer(definition.retain ?? 1_000, "retain", 0, 100_000),
     heartbeat: { every, idle, misses: integer(heartbeat.misses ?? 3, "heartbeat.misses", 1, 100) },
     maxConnections: integer(definition.maxConnections ?? 10_000, "maxConnections", 1, 32_000),
+    maxConnectionsPerUser: integer(definition.maxConnectionsPerUser ?? 100, "maxConnectionsPerUser", 1, 32_000),
     maxMessage: integer(definition.maxMessage ?? 65_536, "maxMessage", 1_024, MAX_MESSAGE_BYTES),
     rate: {
       perSecond: positive(rate.perSecond ?? 50, "rate.perSecond"),

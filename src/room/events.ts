@@ -65,6 +65,8 @@ export type Effect =
   | { readonly type: "result"; readonly result: Result }
   /** This connection exists from here on: broadcasts before are not for it. */
   | { readonly type: "accept"; readonly connection: Connection }
+  /** It is told who is here, all of them: changes before this are no news to it. */
+  | { readonly type: "told"; readonly connection: Connection }
   /** To one connection. */
   | { readonly type: "send"; readonly to: Connection; readonly text: string }
   /** To every connection, whatever its credit. */

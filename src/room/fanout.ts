@@ -26,7 +26,7 @@ const PUB_LENGTH = 262_144;
 
 /** Everything the tick has to say, for the connections that are still there and for those that are told good-bye. */
 export function* compose(state: RoomState, effects: readonly Effect[]): Generator<Delivery> {
-  const { own, shared, since, leaving } = sort(effects);
+  const { own, shared, since, told, leaving } = sort(effects);
   const { log } = state;
   const plain = shared.every((effect) => effect.type !== "signal") && log.staged.every((i) => !i.publication.to);
   const common = plain ? joinOnce(sharedFrames(shared), log) : undefined;
@@ -41,7 +41,10 @@ export function* compose(state: RoomState, effects: readonly Effect[]): Generato
       } else yield* messages(connection, [...mine, ...common.frames]);
       continue;
     }
-    yield* messages(connection, [...mine, ...framesFor(state, connection, shared.slice(since.get(connection) ?? 0))]);
+    const from = since.get(connection) ?? 0;
+    const news = told.get(connection) ?? 0;
+    const its = shared.filter((effect, i) => i >= from && (i >= news || effect.type !== "presence"));
+    yield* messages(connection, [...mine, ...framesFor(state, connection, its)]);
   }
   for (const [connection, bye] of leaving) {
     yield { connection, text: join([...(own.get(connection) ?? []), bye]), last: true };
@@ -69,6 +72,8 @@ function sort(effects: readonly Effect[]) {
   const shared: Shared[] = [];
   /** For a connection that this tick accepted: how many of the shared effects came before it. */
   const since = new Map<Connection, number>();
+  /** For one that was told who is here: how many of the shared effects came before that. */
+  const told = new Map<Connection, number>();
   const leaving = new Map<Connection, string>();
   for (const effect of effects) {
     if (effect.type === "send") {
@@ -76,10 +81,11 @@ function sort(effects: readonly Effect[]) {
       if (list) list.push(effect.text);
       else own.set(effect.to, [effect.text]);
     } else if (effect.type === "accept") since.set(effect.connection, shared.length);
+    else if (effect.type === "told") told.set(effect.connection, shared.length);
     else if (effect.type === "close") leaving.set(effect.connection, encodeBye(effect));
     else if (effect.type === "all" || effect.type === "signal" || effect.type === "presence") shared.push(effect);
   }
-  return { own, shared, since, leaving };
+  return { own, shared, since, told, leaving };
 }
 
 /** The frames everyone gets, publications last, as one text. */

@@ -51,6 +51,12 @@ export function hasCredit(items: number, bytes: number): boolean {
 
 /** Bytes that may wait for a peer, beyond what any honest reader leaves unread; about, where text is not ASCII. */
 export const BACKLOG_BYTES = 4 * 1_048_576;
+/** And at least, however many others are behind: less would be met by one message. */
+const LEAST_BACKLOG_BYTES = 131_072;
+/** Milliseconds after which who is still behind has a share instead of the whole: a burst reaches everyone at once. */
+const PATIENCE = 10_000;
+/** Bytes sent after which a runtime that tells what it holds is asked. */
+const ASK_AFTER = 65_536;
 
 /** What a socket can say of itself. */
 export interface SocketReading {
@@ -68,19 +74,34 @@ export interface SocketReading {
 export class Backlog {
   #bytes = 0;
   #probe: { at: number; bytes: number } | undefined;
+  #behindSince: number | undefined;
+
+  /** Whether the runtime was found to hold more than a message or two. */
+  get isBehind(): boolean {
+    return this.#behindSince !== undefined;
+  }
 
   sent(bytes: number): void {
     this.#bytes += bytes;
   }
 
-  /** More is about to be sent: go on, ask for a sign of life first, or give the peer up. */
-  judge(reading: () => SocketReading, now: number): "ok" | "probe" | "slow" {
-    if (this.#bytes < BACKLOG_BYTES / 2) return "ok";
+  /**
+   * More is about to be sent: go on, ask for a sign of life first, or give the peer up.
+   *
+   * @param share what this peer may leave unread for long of what all may, in bytes
+   */
+  judge(reading: () => SocketReading, now: number, share: number): "ok" | "probe" | "slow" {
+    if (this.#bytes < ASK_AFTER) return "ok";
     const { buffered, answeredAt } = reading();
     if (buffered !== undefined) {
       this.#bytes = buffered;
-      return this.#bytes > BACKLOG_BYTES ? "slow" : "ok";
+      this.#behindSince = buffered > ASK_AFTER ? (this.#behindSince ?? now) : undefined;
+      const isLasting = this.#behindSince !== undefined && now - this.#behindSince >= PATIENCE;
+      const bound = isLasting ? Math.min(BACKLOG_BYTES, Math.max(LEAST_BACKLOG_BYTES, share)) : BACKLOG_BYTES;
+      return buffered > bound ? "slow" : "ok";
     }
+    // Without knowing what is read, the share of a room in which much is sent would be everyone's end.
+    if (this.#bytes < BACKLOG_BYTES / 2) return "ok";
     if (this.#probe && answeredAt > this.#probe.at) {
       this.#bytes -= this.#probe.bytes;
       this.#probe = undefined;

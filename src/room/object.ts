@@ -25,6 +25,16 @@ const LATEST_ALARM = 6_900_000_000_000;
 /** When to try again after an alarm that failed as a whole. */
 const ALARM_RETRY = 30_000;
 
+/** What those are told for whom there is no place among sockets that have not ended yet. */
+const FULL = {
+  room: { code: "room_full", retryAfter: 30_000 },
+  user: {
+    code: "rate_limited",
+    message: "Too many earlier connections of this user have not ended yet.",
+    retryAfter: 30_000,
+  },
+} as const;
+
 const relay = defineRoom({});
 
 /**
@@ -120,6 +130,8 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const admission = openUpgrade(request);
     if (!admission) return answerRefused({ code: "forbidden" });
+    const full = this.#sockets.full(admission.credentials.user, this.definition.maxConnections);
+    if (full) return answerRefused(FULL[full]);
     const result = await this.#inbox.submit({ type: "connect", admission, id: mintId() });
     if (!result.ok) return answerRefused(result);
     const client = this.#sockets.takeClientEnd(result.value as Connection);

@@ -9,6 +9,16 @@ import { pointerOf, type Connection, type Pointer } from "./state.ts";
 /** How long a client that was told good-bye may take to close by itself; after that we do. */
 const BYE_GRACE = 2_000;
 
+/** Dismissed sockets of one user that may stay open; a network that dies often leaves some, an attacker thousands. */
+const MAX_DISMISSED = 64;
+/** And of those with more than {@link UNREAD_BYTES} that nobody reads. */
+const MAX_UNREAD = 4;
+const UNREAD_BYTES = 262_144;
+/** The platform takes 32,768 sockets per object. */
+const MAX_SOCKETS = 32_700;
+/** Bytes that all peers together may leave unread before each may leave less: half of what an object's memory is. */
+const ROOM_BACKLOG_BYTES = 67_108_864;
+
 /** What a socket remembers while the room is out of memory. */
 type Attachment = Pointer & { readonly bye?: { readonly code: number; readonly reason: string } };
 
@@ -21,6 +31,10 @@ export class Sockets {
   readonly #clientEnds = new Map<Connection, WebSocket>();
   /** Sockets that were told good-bye and have not closed yet. */
   readonly #leaving = new Map<WebSocket, ReturnType<typeof setTimeout>>();
+  /** Sockets that were dismissed and may still be open, with their user. */
+  readonly #dismissed = new Map<WebSocket, string>();
+  /** Connections that leave more unread than the network holds by itself. */
+  readonly #behind = new Set<Connection>();
 
   constructor(ctx: DurableObjectState) {
     this.#ctx = ctx;
@@ -60,7 +74,9 @@ export class Sockets {
     // Newer runtimes tell what a socket holds; the types always do.
     const { bufferedAmount: buffered } = socket as { bufferedAmount?: number };
     const reading = () => ({ buffered, answeredAt: this.answeredAt(connection) });
-    const verdict = connection.backlog.judge(reading, now);
+    const verdict = connection.backlog.judge(reading, now, Math.floor(ROOM_BACKLOG_BYTES / (this.#behind.size + 1)));
+    if (connection.backlog.isBehind) this.#behind.add(connection);
+    else this.#behind.delete(connection);
     if (verdict === "probe") this.send(connection, probe());
     return verdict !== "slow";
   }
@@ -94,6 +110,33 @@ export class Sockets {
       closeQuietly(socket, bye.code, bye.reason);
     };
     this.#leaving.set(socket, setTimeout(close, BYE_GRACE));
+    // Eviction forgets only those that hold nothing: an object with unread bytes stays in memory.
+    this.#dismissed.set(socket, connection.user);
+  }
+
+  /**
+   * Whether there is no place for another socket of this user: dismissed ones count, because the runtime keeps them and
+   * what they hold until TCP ends, and nothing can end that sooner.
+   *
+   * @param maxConnections of the room; as many again may be on their way out
+   */
+  full(user: string, maxConnections: number): "room" | "user" | undefined {
+    // The usual case costs nothing: few are on their way out.
+    const most = Math.min(2 * maxConnections, MAX_SOCKETS);
+    if (this.#dismissed.size < MAX_UNREAD && this.#sockets.size + this.#dismissed.size < most) return undefined;
+    // No handler tells of the end of one that we closed; the runtime just has it no more.
+    const held = new Set(this.#ctx.getWebSockets());
+    let open = 0;
+    let unread = 0;
+    for (const [socket, whose] of this.#dismissed) {
+      if (!held.has(socket)) this.#dismissed.delete(socket);
+      else if (whose === user) {
+        open++;
+        if (bufferedBy(socket) > UNREAD_BYTES) unread++;
+      }
+    }
+    if (unread >= MAX_UNREAD || open >= MAX_DISMISSED) return "user";
+    return held.size >= most ? "room" : undefined;
   }
 
   /** A socket has closed. Returns what it pointed to: a room that wakes for this very close knows it no other way. */
@@ -102,6 +145,7 @@ export class Sockets {
     const timer = this.#leaving.get(socket);
     if (timer !== undefined) clearTimeout(timer);
     this.#leaving.delete(socket);
+    this.#dismissed.delete(socket);
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);
     return (socket.deserializeAttachment() as Attachment | null) ?? undefined;
@@ -123,6 +167,7 @@ export class Sockets {
   adopt(survivors: ReadonlyMap<Pointer, WebSocket>, connectionOf: (pointer: Pointer) => Connection | undefined): void {
     this.#sockets.clear();
     this.#connections.clear();
+    this.#behind.clear();
     for (const [pointer, socket] of survivors) {
       const connection = connectionOf(pointer);
       if (connection) this.#attach(connection, socket);
@@ -136,9 +181,16 @@ export class Sockets {
   }
 
   #detach(socket: WebSocket, connection: Connection): void {
+    this.#behind.delete(connection);
     this.#sockets.delete(connection);
     this.#connections.delete(socket);
   }
+}
+
+/** Bytes that the runtime holds for a socket and that are not on the network yet; 0 where it does not tell. */
+function bufferedBy(socket: WebSocket): number {
+  const { bufferedAmount = 0 } = socket as { bufferedAmount?: number };
+  return bufferedAmount;
 }
 
 /** The client must come back and be told what is the case. */

@@ -54,7 +54,7 @@ class Member {
           method: "POST",
           body: JSON.stringify({ sub: user }),
         });
-        const { token } = (await response.json()) as { token: string };
+        const { token } = await response.json<{ token: string }>();
         return token;
       },
       WebSocket: WebSocket as unknown as NonNullable<ConnectOptions["WebSocket"]>,
@@ -73,8 +73,7 @@ class Member {
   }
 
   async open(): Promise<void> {
-    await vi.waitFor(() => expect(this.room.state.name).toBe("open"), PATIENCE);
-    await vi.waitFor(() => expect(this.resets.length).toBeGreaterThan(0), PATIENCE);
+    await vi.waitUntil(() => this.room.state.name === "open" && this.resets.length > 0, PATIENCE);
   }
 }
 

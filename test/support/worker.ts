@@ -104,7 +104,12 @@ export class ChatRoom extends TestRoom {
 
 /** Forgets soon, so that resets are near. */
 export class SmallRoom extends TestRoom {
-  override readonly definition = defineRoom({ retain: 5, maxMessage: 2_048, rate: { perSecond: 1_000, burst: 5_000 } });
+  override readonly definition = defineRoom({
+    retain: 5,
+    maxConnectionsPerUser: 5,
+    maxMessage: 2_048,
+    rate: { perSecond: 1_000, burst: 5_000 },
+  });
 }
 
 /** The default room for clients in a hurry. */

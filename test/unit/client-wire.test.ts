@@ -38,17 +38,11 @@ const limits = { message: 2_048, batch: 4, rate: 50, burst: 100, refs: 256 };
 
 function dial() {
   const log: string[] = [];
-  const wire: Wire = new Wire(
-    Line,
-    "ws://edge.test",
-    "t",
-    {
-      frames: (frames) => log.push(frames.map(({ type }) => type).join(" ")),
-      lost: (next, reason, retryAfter) => log.push(`lost ${next} ${reason}${retryAfter ? ` ${retryAfter}` : ""}`),
-      latency: (ms) => log.push(`latency ${ms}`),
-    },
-    Date.now,
-  );
+  const wire: Wire = new Wire(Line, "ws://edge.test", "t", {
+    frames: (frames) => log.push(frames.map(({ type }) => type).join(" ")),
+    lost: (next, reason, retryAfter) => log.push(`lost ${next} ${reason}${retryAfter ? ` ${retryAfter}` : ""}`),
+    latency: (ms) => log.push(`latency ${ms}`),
+  });
   return { wire, line: Line.last, log };
 }
 

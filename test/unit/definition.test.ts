@@ -8,6 +8,7 @@ it("an empty definition has every default", () => {
     retain: 1_000,
     heartbeat: { every: 30_000, idle: 240_000, misses: 3 },
     maxConnections: 10_000,
+    maxConnectionsPerUser: 100,
     maxMessage: 65_536,
     rate: { perSecond: 50, burst: 100 },
   });
@@ -33,6 +34,7 @@ it("a wrong option is named", () => {
     [{ retain: -1 }, "retain"],
     [{ retain: 1.5 }, "retain"],
     [{ maxConnections: 32_001 }, "maxConnections"],
+    [{ maxConnectionsPerUser: 0 }, "maxConnectionsPerUser"],
     [{ maxMessage: 1_048_577 }, "maxMessage"],
     [{ heartbeat: { every: 0 } }, "heartbeat.every"],
     [{ heartbeat: { every: "1m", idle: "30s" } }, "heartbeat.idle"],

@@ -1,6 +1,6 @@
 /** What a client shows and signals, on lines that break in between. */
 import { expect, it, vi } from "vitest";
-import { connect } from "../../src/client/client.ts";
+import { connect, memoryStore, type SessionStore } from "../../src/client/client.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 import { WorkerSocket } from "../support/worker-socket.ts";
@@ -73,4 +73,53 @@ it("a room that asked to be left alone is not asked again because a page becomes
   expect(WorkerSocket.all.size).toBeLessThanOrEqual(before + 1);
   client.close();
   vi.unstubAllGlobals();
+});
+
+it("a copied tab and its original, whose line is dead, never get each other's acks", async () => {
+  const room = new TestedRoom();
+  const key = `ws://edge.test/rooms/${room.path}`;
+  /** A line whose network can die without a word. */
+  class Line extends WorkerSocket {
+    static readonly lines: Line[] = [];
+    isDead = false;
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      Line.lines.push(this);
+    }
+    override send(data: string): void {
+      if (!this.isDead) super.send(data);
+    }
+    override addEventListener(type: string, listener: (event: { data?: unknown }) => void): void {
+      super.addEventListener(type, (event) => (this.isDead && type === "message") || listener(event));
+    }
+  }
+  const open = (storage: SessionStore) =>
+    connect("http://edge.test", {
+      room: room.path,
+      token: () => sign("ann"),
+      WebSocket: Line,
+      storage,
+      random: () => 0.01,
+    });
+  const [mine, copied] = [memoryStore(), memoryStore()];
+  const original = open(mine);
+  await original.publish("seen by both");
+  const [line] = Line.lines;
+  if (line) line.isDead = true;
+  const unsure = Array.from({ length: 5 }, (_, i) =>
+    original.publish(`of the original ${i}`).then(() => "acked", String),
+  );
+  copied.set(key, mine.get(key) ?? "");
+  const copy = open(copied);
+  const acks = await Promise.all(Array.from({ length: 5 }, (_, i) => copy.publish(`of the copy ${i}`)));
+  expect(acks.map(({ offset }) => offset)).toEqual([2, 3, 4, 5, 6]);
+  line?.cut();
+  // The original takes its session back; what it repeats the room cannot know. It must not take the copy's acks for its own.
+  expect(new Set(await Promise.all(unsure))).toEqual(
+    new Set(["RoomError: This ref is not above the session's last, and the room does not remember what came of it."]),
+  );
+  expect(await original.publish("goes on")).toMatchObject({ offset: 7 });
+  expect(await copy.publish("so does the copy")).toMatchObject({ offset: 8 });
+  original.close();
+  copy.close();
 });

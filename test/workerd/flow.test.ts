@@ -89,6 +89,44 @@ it("refuses connections past the room's limit, but not one that takes over its o
   expect(await room.stub.members()).toHaveLength(4);
 });
 
+it("refuses a user more connections than it may have, but nobody else, and not one that takes over", async () => {
+  const room = new TestedRoom("small");
+  const joined = [];
+  for (let i = 0; i < 5; i++) joined.push(await Client.join(room.path, { user: "ann" }));
+  const refused = new Client((await upgrade(room.path, { user: "ann" })).webSocket as WebSocket);
+  expect(await refused.next("bye")).toMatchObject({ code: 4101, reason: "room_full", retryAfter: 30_000 });
+  const { session = "" } = joined[0]?.welcome ?? {};
+  expect((await Client.join(room.path, { user: "ann", session })).welcome.session).toBe(session);
+  await Client.join(room.path, { user: "bob" });
+  await joined[1]?.client.close();
+  await room.dropped(joined[1]?.welcome.session ?? "");
+  await Client.join(room.path, { user: "ann" });
+});
+
+it("holds no more sockets than twice its limit, whatever takes over whom and never closes", async () => {
+  const room = new TestedRoom("chat");
+  const { client: first, welcome } = await Client.join(room.path, { user: "ann" });
+  const { session } = welcome;
+  const codes = [];
+  // None of them ever answers a close: the raw sockets of upgrades that nobody listens to.
+  for (let i = 0; i < 12; i++) {
+    const response = await upgrade(room.path, { user: "ann", session });
+    const socket = response.webSocket as WebSocket;
+    const bye = new Promise<string>((resolve) => {
+      socket.addEventListener("message", ({ data }) => {
+        const text = data as string;
+        if (text.includes('"welcome"')) resolve("in");
+        else if (text.includes('"bye"')) resolve(/"reason":"(\w+)"/.exec(text)?.[1] ?? "");
+      });
+    });
+    socket.accept();
+    codes.push(await bye);
+  }
+  expect(codes.slice(0, 7)).toEqual(Array(7).fill("in"));
+  expect(codes.slice(8)).toEqual(Array(4).fill("room_full"));
+  await first.next("bye");
+});
+
 it("a closed connection gives its place back at once, and nothing is sent to it any more", async () => {
   const room = new TestedRoom("chat");
   const { client: ann } = await Client.join(room.path, { user: "ann" });

@@ -125,6 +125,24 @@ describe("the list of live rooms", () => {
     await anonymous.body?.cancel();
   });
 
+  it("asks authorize about every room, as the drain does", async () => {
+    const [mine, other] = [new TestedRoom(), new TestedRoom()];
+    await Client.join(mine.path);
+    await Client.join(other.path);
+    await vi.waitFor(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
+    const at = door({ authorize: (_c, caller, { room }) => (room === mine.name ? caller : false) });
+    const found: string[] = [];
+    for (let next: string | undefined = "0"; next !== undefined;) {
+      const headers = { authorization: `Bearer ${await admin()}` };
+      const page: { rooms: Listed[]; next?: string } = await (
+        await at(new Request(`http://edge.test/rooms?cursor=${next}`, { headers }))
+      ).json();
+      found.push(...page.rooms.map(({ room }) => room));
+      ({ next } = page);
+    }
+    expect(found).toEqual([mine.name]);
+  });
+
   it.each(["16", "-1", "x", "0:", "0:relay", "99:a/b", "3:a/b\n"])("knows no page %j", async (cursor) => {
     const response = await ask(`/rooms?cursor=${encodeURIComponent(cursor)}`, await admin());
     expect(response.status).toBe(404);

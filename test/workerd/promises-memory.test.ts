@@ -74,6 +74,24 @@ it("promise 10: presence that credit held back comes whole, even when nothing el
   expect((await slow.next("presence")).join?.map((m) => m.id)).toEqual(["dan"]);
 });
 
+it("promise 8: who is told the whole list is not told again what changed before it in the same tick", async () => {
+  const room = new TestedRoom("fast");
+  const { client: ann } = await Client.join(room.path, { user: "ann" });
+  const { client: slow } = await Client.join(room.path, { user: "slow", credit: true });
+  for (let first = 0; first < 1_024; first += 64) {
+    ann.send(...Array.from({ length: 64 }, (_, i) => ({ type: "publish", ref: first + i + 1, data: 1 }) as const));
+  }
+  await slow.until(() => slow.items.length === 1_024);
+  await Client.join(room.path, { user: "cat" });
+  await ann.until(() => ann.of("presence").at(-1)?.join?.[0]?.id === "cat");
+  slow.send({ type: "presence", data: "before" }, { type: "ack", offset: 1_024 }, { type: "presence", data: "after" });
+  await slow.until(() => slow.of("presence").some(({ update }) => update?.[0]?.data === "after"));
+  expect(slow.of("presence")).toEqual([
+    { type: "presence", members: [{ id: "ann" }, { id: "cat" }, { id: "slow", data: "before" }] },
+    { type: "presence", update: [{ id: "slow", data: "after" }] },
+  ]);
+});
+
 it("promise 10: who stays away beyond the log while lacking credit is told reset", async () => {
   const room = new TestedRoom("fast");
   const { client: ann } = await Client.join(room.path, { user: "ann" });

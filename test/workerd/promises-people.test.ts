@@ -94,7 +94,7 @@ it("promise 7: an onLeave that throws in the alarm costs its own doing alone: al
   await room.pass(10_000);
   await ann.until(() => ann.of("presence").flatMap(({ leave }) => leave ?? []).length === 2);
   await ann.until(() => ann.items.some(({ data }) => JSON.stringify(data).includes("tea")));
-  ann.send({ type: "call", ref: 2, method: "notes" });
+  ann.send({ type: "call", ref: 2, method: "notes", data: null });
   await ann.until(() => ann.of("reply").length === 2);
   const notes = ann.of("reply").at(-1)?.data as string[];
   expect(notes).toContain("leave dora");
