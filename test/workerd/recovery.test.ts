@@ -119,7 +119,7 @@ it("remembers no more epochs than positions can be continued from, and never mor
   const room = new TestedRoom("small");
   const remembered = async () => {
     const [row] = await room.sql("SELECT value FROM edgerooms_meta WHERE key = 'epochs'");
-    return (row?.["value"] as string).split(" ").length / 2;
+    return ((row?.["value"] ?? "") as string).split(" ").length / 2;
   };
   for (let start = 0; start < 105; start++) {
     await room.stub.members();
