@@ -21,7 +21,10 @@ export interface Ran {
 const SPACING_PER_SOCKET = 0.06;
 /** And at most: what a person does not notice. */
 const MAX_SPACING = 50;
-/** After this many milliseconds without a tick the room is quiet, and an event has its tick at once. */
+/**
+ * After this many milliseconds without a tick, beyond what its fan-out costs, the room is quiet, and an event has its
+ * tick at once. Beyond: the runtime is busy with the sockets until then, and what arrived meanwhile must not tick alone.
+ */
 const BUSY_FOR = 10;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
@@ -34,7 +37,7 @@ export class Inbox {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lastTick = 0;
   /** Milliseconds that the last tick's fan-out asks for before the next. */
-  #spacing = 0;
+  #cost = 0;
   /** The last tick left events over: then there is no time for pauses. */
   #behind = false;
   #running = false;
@@ -71,12 +74,12 @@ export class Inbox {
     if (this.#running || this.#timer !== undefined || this.#waiting.length === 0) return;
     const elapsed = this.#now() - this.#lastTick;
     // A clock that was set back says nothing about the last tick.
-    if (elapsed > BUSY_FOR || elapsed < 0) {
+    if (elapsed > BUSY_FOR + this.#cost || elapsed < 0) {
       this.#tick();
       return;
     }
     // Even a wait of 0 lets in what has arrived meanwhile: the room is busy, so something has.
-    const wait = this.#behind ? 0 : Math.max(0, this.#spacing - elapsed);
+    const wait = this.#behind ? 0 : Math.max(0, Math.min(MAX_SPACING, this.#cost) - elapsed);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#tick();
@@ -90,7 +93,7 @@ export class Inbox {
       const { done, sockets } = this.#run(batch);
       this.#waiting.unshift(...batch.slice(done));
       // The clock stands still during an event in production, so the cost is estimated by count.
-      this.#spacing = Math.min(MAX_SPACING, Math.floor(sockets * SPACING_PER_SOCKET));
+      this.#cost = Math.floor(sockets * SPACING_PER_SOCKET);
     } finally {
       this.#lastTick = this.#now();
       this.#behind = this.#waiting.length > 0;

@@ -1,0 +1,107 @@
+/**
+ * Counts, inside a Worker, what Cloudflare bills of a Durable Object: calls, rows, alarms, the time in which something
+ * runs. Counts survive hibernation, because the isolate does. Used by the Workers of the cost bench only.
+ */
+
+/** What one object has used since it was last asked. */
+export interface Use {
+  /** fetch and RPC calls from outside. */
+  requests: number;
+  /** WebSocket messages that reached the object; those that the runtime answers by itself do not. */
+  messages: number;
+  alarms: number;
+  rowsRead: number;
+  /** Rows of SQL, and one for every alarm that is set or deleted. */
+  rowsWritten: number;
+  /** Milliseconds in which at least one event was being handled. */
+  active: number;
+  /** Times it was built in memory. */
+  built: number;
+}
+
+const uses = new Map<string, Use>();
+/** Cursors whose counts may still grow. */
+const cursors = new Map<SqlStorageCursor<Record<string, SqlStorageValue>>, Use>();
+const running = new WeakMap<object, { depth: number; since: number }>();
+
+function useOf(ctx: DurableObjectState): Use {
+  const name = ctx.id.name ?? ctx.id.toString();
+  let use = uses.get(name);
+  if (!use) {
+    use = { requests: 0, messages: 0, alarms: 0, rowsRead: 0, rowsWritten: 0, active: 0, built: 0 };
+    uses.set(name, use);
+  }
+  return use;
+}
+
+/** The counts of every object so far. */
+export function readMeter(): Record<string, Use> {
+  settle();
+  return Object.fromEntries(uses);
+}
+
+function settle(): void {
+  for (const [cursor, use] of cursors) {
+    use.rowsRead += cursor.rowsRead;
+    use.rowsWritten += cursor.rowsWritten;
+  }
+  cursors.clear();
+}
+
+/** Watches an object's storage. To be called before its own constructor runs, which reads already. */
+export function watchStorage(ctx: DurableObjectState): void {
+  const use = useOf(ctx);
+  use.built++;
+  const { storage } = ctx;
+  const { sql } = storage;
+  const exec = sql.exec.bind(sql);
+  const counted = (query: string, ...bindings: unknown[]) => {
+    // A cursor knows what it has read once it has been read to the end, which is before the next statement.
+    if (cursors.size > 100) settle();
+    const cursor = exec(query, ...bindings);
+    cursors.set(cursor, use);
+    return cursor;
+  };
+  Object.defineProperty(sql, "exec", { value: counted });
+  for (const name of ["setAlarm", "deleteAlarm"] as const) {
+    const call = storage[name].bind(storage) as (...args: unknown[]) => Promise<void>;
+    const alarm = (...args: unknown[]) => {
+      use.rowsWritten++;
+      return call(...args);
+    };
+    Object.defineProperty(storage, name, { value: alarm });
+  }
+}
+
+/** What of a class the platform calls, and what each call counts as. */
+const HANDLERS = {
+  fetch: "requests",
+  webSocketMessage: "messages",
+  webSocketClose: undefined,
+  webSocketError: undefined,
+  alarm: "alarms",
+} as const;
+
+/** Watches the handlers of a class. */
+export function watchHandlers(
+  cls: { readonly prototype: object },
+  ctxOf: (object: object) => DurableObjectState,
+): void {
+  for (const [name, counts] of Object.entries(HANDLERS)) {
+    const handler = (cls.prototype as Record<string, unknown>)[name];
+    if (typeof handler !== "function") continue;
+    const watched = async function (this: object, ...args: unknown[]): Promise<unknown> {
+      const use = useOf(ctxOf(this));
+      if (counts) use[counts]++;
+      const run = running.get(this) ?? { depth: 0, since: 0 };
+      running.set(this, run);
+      if (run.depth++ === 0) run.since = Date.now();
+      try {
+        return await (Reflect.apply(handler, this, args) as unknown);
+      } finally {
+        if (--run.depth === 0) use.active += Date.now() - run.since;
+      }
+    };
+    Object.defineProperty(cls.prototype, name, { value: watched, configurable: true });
+  }
+}

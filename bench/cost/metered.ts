@@ -1,0 +1,60 @@
+/** The two metered Workers from outside: starts them, reads their meters. */
+import { dirname, join } from "node:path";
+import { Workerd } from "../../test/serve/workerd.ts";
+import { adopt, adoptFolder, release } from "../children.ts";
+import type { Target } from "../load/jobs.ts";
+import { SECRET } from "../load/token.ts";
+import type { Use } from "./meter.ts";
+
+/** Which way the rooms are written. */
+export type Way = "ours" | "obvious";
+
+/** A metered Worker. */
+export interface Metered {
+  /** Where a room with a fast beat, or a usual one, is. */
+  target(kind: "room" | "beat"): Target;
+  /** What the room has used so far. */
+  use(kind: "room" | "beat", room: string): Promise<Use>;
+  stop(): Promise<void>;
+}
+
+/** Starts one. */
+export async function startMetered(way: Way): Promise<Metered> {
+  const workerd = new Workerd({
+    entry: join(import.meta.dirname, `${way}.ts`),
+    objects: way === "ours" ? { ROOM: "Metered", BEAT: "Beating" } : { ROOM: "Obvious" },
+    vars: { SECRET, AUTH_SECRET: SECRET },
+  });
+  await workerd.start();
+  const { pid, port } = workerd;
+  adopt(pid);
+  adoptFolder(dirname(workerd.storage));
+  const pathOf = (kind: string) => (way === "ours" ? `/rooms/${kind}/{room}` : `/rooms/${kind}-{room}`);
+  return {
+    target: (kind) => ({ dialect: way === "ours" ? "edgerooms" : "obvious", port, path: pathOf(kind), pid }),
+    async use(kind, room) {
+      const all = await (await fetch(workerd.url)).json<Record<string, Use>>();
+      const found = all[way === "ours" ? room : pathOf(kind).replace("{room}", room)];
+      if (!found) throw new Error(`nothing is known of ${room}: ${Object.keys(all).join(", ")}`);
+      return found;
+    },
+    async stop() {
+      await workerd.stop();
+      release(pid);
+    },
+  };
+}
+
+/** What was used between two readings. */
+export function between(before: Use, after: Use): Use {
+  const difference = (name: keyof Use) => after[name] - before[name];
+  return {
+    requests: difference("requests"),
+    messages: difference("messages"),
+    alarms: difference("alarms"),
+    rowsRead: difference("rowsRead"),
+    rowsWritten: difference("rowsWritten"),
+    active: difference("active"),
+    built: difference("built"),
+  };
+}

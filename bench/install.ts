@@ -1,0 +1,21 @@
+/** What bench/ needs beyond the root's packages, installed when it is missing or older than the lock file. */
+import { spawnSync } from "node:child_process";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+
+const at = (path: string) => join(import.meta.dirname, path);
+
+/** Installs if there is a reason to. Ends the process when that fails. */
+export function install(): void {
+  if (timeOf("node_modules/.package-lock.json") >= timeOf("package-lock.json")) return;
+  console.log("Installing what only the bench needs (npm ci in bench/)");
+  const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: import.meta.dirname,
+    stdio: "inherit",
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function timeOf(path: string): number {
+  return statSync(at(path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}

@@ -1,0 +1,32 @@
+/**
+ * edgerooms as it is, through the real createApp. Its limits are raised, for no rival has any: the rate, and how much
+ * is kept for who comes back.
+ */
+import { createApp } from "../../src/http/app.ts";
+import { jwt } from "../../src/http/auth.ts";
+import { defineRoom } from "../../src/room/definition.ts";
+import { Room } from "../../src/room/object.ts";
+
+interface Env {
+  readonly ROOM: DurableObjectNamespace<FastRoom>;
+  readonly SECRET: string;
+  readonly AUTH_SECRET: string;
+}
+
+const fast = defineRoom({ retain: 2_000, rate: { perSecond: 1_000_000, burst: 1_000_000 } });
+let built = 0;
+
+/** The room. */
+export class FastRoom extends Room<Env> {
+  override readonly definition = fast;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    built++;
+  }
+}
+
+const app = createApp<Env>({ rooms: { room: "ROOM" }, auth: jwt() });
+app.get("/", (c) => c.json({ built }));
+
+export default app;

@@ -1,0 +1,65 @@
+/** What one run of one rival came to, as plain numbers, and what all of them together are stored as. */
+import type { Reading } from "./load/jobs.ts";
+
+/** Numbers by name; {@link COLUMNS} of a scenario say which of them a table shows. */
+export type Sample = Readonly<Record<string, number>>;
+
+/** All runs of one scenario. */
+export interface ScenarioResult {
+  readonly id: string;
+  readonly title: string;
+  /** The number whose ratio to {@link ScenarioResult.base} is the point. */
+  readonly key: string;
+  readonly base: string;
+  readonly columns: readonly string[];
+  /** By rival, one sample a round. */
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
+}
+
+/** Where, when and with what it was measured. */
+export interface Circumstances {
+  readonly date: string;
+  readonly commit: string;
+  readonly command: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memory: string;
+  readonly kernel: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly seconds: number;
+}
+
+/** A result file. */
+export interface Results {
+  readonly circumstances: Circumstances;
+  readonly rounds: number;
+  readonly skipped: readonly string[];
+  readonly scenarios: readonly ScenarioResult[];
+  /** Facts that are not a comparison: rows written, bytes of the client. */
+  readonly facts: Sample;
+}
+
+/** The numbers that every publishing run has. */
+export function publishing(reading: Reading): Sample {
+  const { ms, cpu, deliveries, messages, publications, latency, everyone, generator } = reading;
+  return {
+    cost: (cpu * 1_000) / deliveries,
+    rate: (deliveries / ms) * 1_000,
+    perMessage: deliveries / messages,
+    cores: cpu / ms,
+    publications,
+    deliveries,
+    ...(latency && { p50: latency.p50, p95: latency.p95, p99: latency.p99 }),
+    ...(everyone && { allP50: everyone.p50, allP99: everyone.p99 }),
+    ...generatorOf(reading),
+    ...(generator.cpu > BUSY && { generatorBound: 1 }),
+  };
+}
+
+/** The generator's own state in a run. */
+export function generatorOf({ generator }: Reading): Sample {
+  return { generator: generator.cpu, late: generator.late };
+}
+
+/** A generator that needs more of a core than this may have been what was measured. */
+export const BUSY = 0.85;

@@ -1,0 +1,91 @@
+/** Numbers as people read them, in tables that Markdown and a terminal both show. */
+import { median, spread } from "./measure/stats.ts";
+import { rivals } from "./rivals.ts";
+import type { Sample, ScenarioResult } from "./sample.ts";
+
+/** What the numbers of samples are called and how they are written. */
+const NAMES: Readonly<Record<string, readonly [string, (value: number) => string]>> = {
+  cost: ["CPU, us", digits],
+  each: ["CPU each, ms", digits],
+  cpu: ["CPU, ms", digits],
+  rate: ["a second", whole],
+  perMessage: ["per message", digits],
+  p50: ["p50, ms", digits],
+  p99: ["p99, ms", digits],
+  slowP50: ["slow p50, ms", digits],
+  slowP99: ["slow p99, ms", digits],
+  allP50: ["last socket p50, ms", digits],
+  allP99: ["last socket p99, ms", digits],
+  first: ["first, ms", digits],
+  last: ["last, ms", digits],
+  done: ["all done, ms", digits],
+  messages: ["messages each", digits],
+  memory: ["kB a socket", (value) => digits(value / 1_000)],
+  memoryAfter: ["kB a socket at the end", (value) => digits(value / 1_000)],
+  wakes: ["wake-ups a minute", whole],
+  generator: ["generator, cores", (value) => value.toFixed(2)],
+  late: ["generator late p99, ms", digits],
+};
+
+/** Three digits that count. */
+export function digits(value: number): string {
+  if (!Number.isFinite(value)) return "-";
+  const size = Math.abs(value);
+  if (size >= 100) return whole(value);
+  return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
+}
+
+/** No digits after the point. */
+export function whole(value: number): string {
+  return Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : "-";
+}
+
+/** Rows as a Markdown table, first column to the left, the others to the right. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, i) => Math.max(3, cell.length, ...rows.map((row) => (row[i] ?? "").length)));
+  const pad = (cell: string, i: number) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0));
+  const line = (cells: readonly string[]) => `| ${cells.map(pad).join(" | ")} |`;
+  const rule = widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)].join("\n");
+}
+
+/** A rival's ratio to another in every round. */
+export function ratios(result: ScenarioResult, id: string, base: string, key = result.key): number[] {
+  const mine = result.samples[id] ?? [];
+  const theirs = result.samples[base] ?? [];
+  return mine.map((sample, round) => number(sample, key) / number(theirs[round], key)).filter(Number.isFinite);
+}
+
+/** A scenario as a table: medians, the key's spread, and the ratio of each round to the base, as a median and a spread. */
+export function scenarioTable(result: ScenarioResult): string {
+  const { key, base, columns, samples } = result;
+  const head = columns.flatMap((name) => [label(name), ...(name === key ? ["min..max", `x ${base}`] : [])]);
+  const rows = rivals
+    .filter(({ id }) => samples[id])
+    .map(({ id, title }) => {
+      const mine = samples[id] ?? [];
+      const cells = columns.flatMap((name) => {
+        const values = mine.map((sample) => number(sample, name));
+        const [, write = digits] = NAMES[name] ?? [];
+        const mark = name === "generator" && mine.some((sample) => sample["generatorBound"]) ? " (!)" : "";
+        const cell = write(median(values)) + mark;
+        if (name !== key) return [cell];
+        const { min, max } = spread(values);
+        const all = ratios(result, id, base);
+        const ratio =
+          all.length === 0 ? "-" : `${digits(median(all))} (${digits(Math.min(...all))}..${digits(Math.max(...all))})`;
+        return [cell, `${write(min)}..${write(max)}`, ratio];
+      });
+      return [title, ...cells];
+    });
+  return table(["", ...head], rows);
+}
+
+/** What a number of samples is called in tables and plots. */
+export function label(name: string): string {
+  return NAMES[name]?.[0] ?? name;
+}
+
+function number(sample: Sample | undefined, name: string): number {
+  return sample?.[name] ?? NaN;
+}

@@ -1,0 +1,69 @@
+/** When a tick happens: at once in a quiet room, together with what arrives meanwhile in a busy one. */
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Inbox } from "../../src/room/inbox.ts";
+import type { RoomEvent } from "../../src/room/events.ts";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const event = { type: "command", command: { type: "members" } } as const satisfies RoomEvent;
+
+/** An inbox whose ticks write to so many sockets, and the sizes of those ticks. */
+function inbox(sockets: number) {
+  const ticks: number[] = [];
+  const box = new Inbox(
+    (batch) => {
+      ticks.push(batch.length);
+      for (const { resolve } of batch) resolve?.({ ok: true });
+      return { done: batch.length, sockets };
+    },
+    () => Date.now(),
+  );
+  return { ticks, say: () => void box.submit(event) };
+}
+
+it("ticks at once when the room is quiet", () => {
+  const { ticks, say } = inbox(10);
+  for (let i = 0; i < 3; i++) {
+    say();
+    vi.advanceTimersByTime(20);
+  }
+  expect(ticks).toEqual([1, 1, 1]);
+});
+
+it("lets in what arrives while the room is busy, and never waits longer than the spacing", () => {
+  const { ticks, say } = inbox(100);
+  say();
+  say();
+  say();
+  expect(ticks).toEqual([1]);
+  vi.advanceTimersByTime(5);
+  say();
+  vi.advanceTimersByTime(1);
+  expect(ticks).toEqual([1, 3]);
+});
+
+it("a large room is busy for as long as its fan-out takes: what arrives then does not tick alone", () => {
+  const { ticks, say } = inbox(1_000);
+  say();
+  // The runtime has been writing to a thousand sockets; only now the next frames are delivered, one by one.
+  vi.advanceTimersByTime(40);
+  say();
+  say();
+  expect(ticks).toEqual([1]);
+  vi.advanceTimersByTime(10);
+  expect(ticks).toEqual([1, 2]);
+  vi.advanceTimersByTime(71);
+  say();
+  expect(ticks).toEqual([1, 2, 1]);
+});
+
+it("waits 50 ms at most, however many sockets there are", () => {
+  const { ticks, say } = inbox(30_000);
+  say();
+  vi.advanceTimersByTime(49);
+  say();
+  expect(ticks).toEqual([1]);
+  vi.advanceTimersByTime(1);
+  expect(ticks).toEqual([1, 1]);
+});
