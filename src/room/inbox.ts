@@ -26,6 +26,10 @@ const MAX_SPACING = 50;
  * tick at once. Beyond: the runtime is busy with the sockets until then, and what arrived meanwhile must not tick alone.
  */
 const BUSY_FOR = 10;
+/** After so many waits in a row that nobody else came into, events of a busy room have their tick at once too... */
+const IN_VAIN = 3;
+/** ...but for every so manieth, which waits to find out whether that has changed. */
+const PROBE = 4;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
 
@@ -38,6 +42,11 @@ export class Inbox {
   #lastTick = 0;
   /** Milliseconds that the last tick's fan-out asks for before the next. */
   #cost = 0;
+  /** Submissions since the last tick. */
+  #arrived = 0;
+  /** Waits in a row that only one submission came into. */
+  #inVain = 0;
+  #unwaited = 0;
   /** The last tick left events over: then there is no time for pauses. */
   #behind = false;
   #running = false;
@@ -55,6 +64,7 @@ export class Inbox {
   submit(event: RoomEvent): Promise<Result> {
     return new Promise((resolve) => {
       this.#waiting.push({ event, resolve });
+      this.#arrived++;
       this.#schedule();
     });
   }
@@ -65,6 +75,7 @@ export class Inbox {
       for (const [i, event] of events.entries()) {
         this.#waiting.push(i === events.length - 1 ? { event, resolve } : { event });
       }
+      this.#arrived++;
       this.#schedule();
     });
   }
@@ -74,7 +85,11 @@ export class Inbox {
     if (this.#running || this.#timer !== undefined || this.#waiting.length === 0) return;
     const elapsed = this.#now() - this.#lastTick;
     // A clock that was set back says nothing about the last tick.
-    if (elapsed > BUSY_FOR + this.#cost || elapsed < 0) {
+    const isQuiet = elapsed > BUSY_FOR + this.#cost || elapsed < 0;
+    // Who speaks when it has heard the answer to the last must not wait for others who do not speak. Whoever comes before
+    // that answer can have been written to everyone is another.
+    const isAlone = this.#inVain >= IN_VAIN && elapsed * 2 >= this.#cost && ++this.#unwaited % PROBE !== 0;
+    if (isQuiet || (isAlone && !this.#behind)) {
       this.#tick();
       return;
     }
@@ -82,12 +97,14 @@ export class Inbox {
     const wait = this.#behind ? 0 : Math.max(0, Math.min(MAX_SPACING, this.#cost) - elapsed);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      this.#inVain = this.#arrived > 1 ? 0 : this.#inVain + 1;
       this.#tick();
     }, wait);
   }
 
   #tick(): void {
     const batch = this.#waiting.splice(0, MAX_EVENTS);
+    this.#arrived = 0;
     this.#running = true;
     try {
       const { done, sockets } = this.#run(batch);

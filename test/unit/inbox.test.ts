@@ -67,3 +67,23 @@ it("waits 50 ms at most, however many sockets there are", () => {
   vi.advanceTimersByTime(1);
   expect(ticks).toEqual([1, 1]);
 });
+
+it("does not let one wait for others who never come, and notices when they do", () => {
+  const { ticks, say } = inbox(100);
+  const waits: boolean[] = [];
+  for (let i = 0; i < 12; i++) {
+    say();
+    waits.push(ticks.length === i);
+    vi.advanceTimersByTime(7);
+  }
+  // The first finds a quiet room; three wait in vain; from then on every fourth one waits to find out.
+  expect(waits.map(Number).join("")).toBe("011100010001");
+  expect(ticks).toEqual(Array(12).fill(1));
+  // Now somebody else speaks too: the next that waits is not alone, and so all wait again.
+  for (let i = 0; i < 8; i++) {
+    say();
+    say();
+    vi.advanceTimersByTime(7);
+  }
+  expect(ticks.slice(-4)).toEqual([2, 2, 2, 2]);
+});
