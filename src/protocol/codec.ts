@@ -22,6 +22,8 @@ export interface Malformed {
   readonly call?: true;
 }
 
+type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
+
 const encoder = new TextEncoder();
 
 /** Bytes of a text in UTF-8. */
@@ -37,6 +39,11 @@ export function exceeds(text: string, limit: number): boolean {
 /** One frame as text. */
 export function encode(frame: ServerFrame | ClientFrame): string {
   return JSON.stringify(frame);
+}
+
+/** A frame that carries the list of members, which is already text. */
+export function encodeWith(members: string, frame: Omit<Frame<"welcome">, "members"> | Frame<"presence">): string {
+  return `${JSON.stringify(frame).slice(0, -1)},"members":${members}}`;
 }
 
 /** A value as JSON has it: what JSON would leave out (undefined, a function) is null. */

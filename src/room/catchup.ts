@@ -2,13 +2,13 @@
  * Brings a connection from where it is to the log's head: on resume, on `sync`, and when credit returns. All of it in
  * the turn that decided it, so that nothing can be published in between.
  */
-import { encode, encodePub, orNull } from "../protocol/codec.ts";
+import { encode, encodePub, encodeWith, orNull } from "../protocol/codec.ts";
 import type { Json, ResetReason } from "../protocol/frames.ts";
 import { applyAll } from "./commands.ts";
 import type { Effect } from "./events.ts";
 import { BACKLOG_BYTES } from "./flow.ts";
 import { runHook } from "./hooks.ts";
-import { member, members } from "./presence.ts";
+import { member } from "./presence.ts";
 import { toMe } from "./sessions.ts";
 import type { Connection, RoomState } from "./state.ts";
 
@@ -54,7 +54,7 @@ export function feed(state: RoomState, connection: Connection, effects: Effect[]
   if (connection.presenceStale && connection.fed === state.log.head && state.mayFeed(connection)) {
     connection.presenceStale = false;
     connection.dirty = true;
-    const text = encode({ type: "presence", members: members(state.sessions) });
+    const text = encodeWith(state.roster.text, { type: "presence" });
     effects.push({ type: "send", to: connection, text }, { type: "told", connection });
   }
 }

@@ -2,7 +2,7 @@
  * The meeting of an admission and the room: new session, resume, takeover or refusal, and the welcome that tells the
  * client which of them it was.
  */
-import { encode } from "../protocol/codec.ts";
+import { encodeWith } from "../protocol/codec.ts";
 import { MAX_BATCH, REMEMBERED_REFS, type Limits, type ResetReason } from "../protocol/frames.ts";
 import type { Admission } from "./admission.ts";
 import { replay, reset, whyReset } from "./catchup.ts";
@@ -11,7 +11,7 @@ import { announceChange } from "./departure.ts";
 import type { RoomDefinition } from "./definition.ts";
 import type { Command, Effect, Refused, Result } from "./events.ts";
 import { runHook } from "./hooks.ts";
-import { isPresent, member, members, memberOf } from "./presence.ts";
+import { isPresent, member, memberOf } from "./presence.ts";
 import type { Session } from "./sessions.ts";
 import type { RoomState } from "./state.ts";
 
@@ -54,7 +54,7 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   effects.push({
     type: "send",
     to: connection,
-    text: encode({
+    text: encodeWith(state.roster.text, {
       type: "welcome",
       session: session.id,
       member: session.user,
@@ -66,7 +66,6 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
       heartbeat: { next: Math.max(0, (state.beat?.due ?? now) - now) },
       limits: limitsOf(state.definition),
       expires: session.expires,
-      members: members(state.sessions),
     }),
   });
   if (reason !== undefined) reset(state, connection, reason, now, effects);

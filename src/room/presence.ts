@@ -36,3 +36,66 @@ export function member(sessions: Sessions, user: string): Member {
 export function members(sessions: Sessions): Member[] {
   return [...sessions.presentUsers()].toSorted().map((user) => member(sessions, user));
 }
+
+/**
+ * The list of members as text, kept up to date: every welcome carries it, and writing it anew for each of thousands who
+ * come at once would cost more than all the rest.
+ */
+export class Roster {
+  readonly #sessions: Sessions;
+  readonly #texts = new Map<string, string>();
+  /** Users of `#texts`, in order. */
+  readonly #users: string[] = [];
+  #text: string | undefined;
+
+  constructor(sessions: Sessions) {
+    this.#sessions = sessions;
+    for (const user of sessions.presentUsers()) this.#users.push(user);
+    this.#users.sort();
+    for (const user of this.#users) this.#texts.set(user, JSON.stringify(member(sessions, user)));
+    sessions.takeChanged();
+  }
+
+  /** What {@link members} would give, as JSON. */
+  get text(): string {
+    this.#catchUp();
+    return (this.#text ??= `[${this.#users.map((user) => this.#texts.get(user)).join(",")}]`);
+  }
+
+  /** How many members there are. */
+  get size(): number {
+    this.#catchUp();
+    return this.#users.length;
+  }
+
+  #catchUp(): void {
+    for (const user of this.#sessions.takeChanged()) this.#update(user);
+  }
+
+  #update(user: string): void {
+    const before = this.#texts.get(user);
+    const after = isPresent(this.#sessions, user) ? JSON.stringify(member(this.#sessions, user)) : undefined;
+    if (before === after) return;
+    this.#text = undefined;
+    const place = placeOf(this.#users, user);
+    if (after === undefined) {
+      this.#users.splice(place, 1);
+      this.#texts.delete(user);
+      return;
+    }
+    if (before === undefined) this.#users.splice(place, 0, user);
+    this.#texts.set(user, after);
+  }
+}
+
+/** Where a text stands, or would stand, in a list in order. */
+function placeOf(list: readonly string[], text: string): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((list[middle] ?? "") < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -87,9 +87,25 @@ export class RefMemory {
         if ((list[i] ?? 0) >= oldestKept) kept.push(...list.slice(i, i + WIDTH));
       }
       if (kept.length > 0) carried[session] = kept;
-      if (kept.length < list.length) this.#lists.set(session, dropUpTo(mine, list, oldestKept));
+      if (kept.length < list.length) this.#drop(session, mine, list, oldestKept);
     }
     return carried;
+  }
+
+  /** Forgets of a session's refs those of `gone` that lie below `oldestKept`. */
+  #drop(session: string, mine: number[], gone: readonly number[], oldestKept: number): void {
+    const refs = new Set<number>();
+    for (let i = 0; i < gone.length; i += WIDTH) if ((gone[i] ?? 0) < oldestKept) refs.add(gone[i] ?? 0);
+    // Almost always they are the oldest ones.
+    let oldest = 0;
+    while (refs.delete(mine[oldest] ?? 0)) oldest += WIDTH;
+    mine.splice(0, oldest);
+    if (refs.size === 0) return;
+    const rest: number[] = [];
+    for (let i = 0; i < mine.length; i += WIDTH) {
+      if (!refs.has(mine[i] ?? 0)) rest.push(...mine.slice(i, i + WIDTH));
+    }
+    this.#lists.set(session, rest);
   }
 
   #at(list: readonly number[], i: number): Taken {
@@ -120,16 +136,4 @@ export function newestRefs(list: readonly number[], keep: number): number[] {
     .toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0))
     .slice(-keep)
     .flat();
-}
-
-/** `mine` without the refs of `gone` that lie below `oldestKept`. */
-function dropUpTo(mine: readonly number[], gone: readonly number[], oldestKept: number): number[] {
-  const refs = new Set<number>();
-  for (let i = 0; i < gone.length; i += WIDTH) refs.add(gone[i] ?? 0);
-  const rest: number[] = [];
-  for (let i = 0; i < mine.length; i += WIDTH) {
-    const ref = mine[i] ?? 0;
-    if (ref >= oldestKept || !refs.has(ref)) rest.push(...mine.slice(i, i + WIDTH));
-  }
-  return rest;
 }

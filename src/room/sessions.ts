@@ -36,6 +36,8 @@ export class Sessions {
   readonly #byId = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<string>>();
   #dataBytes = 0;
+  /** Users of whom anything has changed since somebody asked. */
+  #changed = new Set<string>();
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -57,7 +59,10 @@ export class Sessions {
 
   /** The sessions of a user, by id: an order that waking from storage cannot change. */
   of(user: string): Session[] {
-    return [...(this.#byUser.get(user) ?? [])].toSorted().flatMap((id) => this.#byId.get(id) ?? []);
+    const ids = this.#byUser.get(user);
+    if (!ids) return [];
+    const ordered = ids.size === 1 ? ids : [...ids].toSorted();
+    return [...ordered].flatMap((id) => this.#byId.get(id) ?? []);
   }
 
   /** The session `id` if it is this user's; another user's id is worth nothing. */
@@ -105,6 +110,7 @@ export class Sessions {
     this.#sql.exec("DELETE FROM edgerooms_sessions WHERE id = ?", session.id);
     this.#dataBytes -= lengthOf(this.#byId.get(session.id));
     this.#byId.delete(session.id);
+    this.#changed.add(session.user);
     const mine = this.#byUser.get(session.user);
     mine?.delete(session.id);
     if (mine?.size === 0) this.#byUser.delete(session.user);
@@ -113,6 +119,13 @@ export class Sessions {
   /** Users present, each once. */
   *presentUsers(): Generator<string> {
     for (const user of this.#byUser.keys()) if (this.of(user).some((s) => s.present)) yield user;
+  }
+
+  /** Users of whom anything has changed since the last time this was asked. */
+  takeChanged(): Iterable<string> {
+    const changed = this.#changed;
+    if (changed.size > 0) this.#changed = new Set();
+    return changed;
   }
 
   #write(session: Session): Session {
@@ -139,6 +152,7 @@ export class Sessions {
   #remember(session: Session): void {
     this.#dataBytes += lengthOf(session) - lengthOf(this.#byId.get(session.id));
     this.#byId.set(session.id, session);
+    this.#changed.add(session.user);
     const mine = this.#byUser.get(session.user);
     if (mine) mine.add(session.id);
     else this.#byUser.set(session.user, new Set([session.id]));

@@ -11,6 +11,7 @@ import { Backlog, fullBucket, hasCredit, type Bucket } from "./flow.ts";
 import { Jobs } from "./jobs.ts";
 import { listedFor, type Listing } from "./listing.ts";
 import { Log } from "./log.ts";
+import { Roster } from "./presence.ts";
 import { Revocations } from "./revocations.ts";
 import { Meta } from "./schema.ts";
 import { Sessions, type Session } from "./sessions.ts";
@@ -69,6 +70,7 @@ export class RoomState {
   readonly atomic: <T>(run: () => T) => T;
   readonly meta: Meta;
   readonly sessions: Sessions;
+  readonly roster: Roster;
   readonly log: Log;
   readonly jobs: Jobs;
   readonly revocations: Revocations;
@@ -93,6 +95,7 @@ export class RoomState {
     this.atomic = atomic;
     this.meta = new Meta(sql);
     this.sessions = new Sessions(sql);
+    this.roster = new Roster(this.sessions);
     this.log = new Log(sql, definition.retain);
     this.jobs = new Jobs(sql);
     this.revocations = new Revocations(sql);
@@ -128,7 +131,7 @@ export class RoomState {
       kind,
       room: name,
       connections: this.connections.size,
-      members: [...this.sessions.presentUsers()].length,
+      members: this.roster.size,
       offset: this.log.committed,
       ttl: listedFor(this.definition.heartbeat.idle),
     };
