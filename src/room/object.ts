@@ -259,15 +259,15 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     let sockets = 0;
     let to: Connection | undefined;
     let reads = true;
-    const next = () => Math.max(0, (state.beat?.due ?? 0) - this.now());
+    const now = this.now();
+    const next = Math.max(0, (state.beat?.due ?? 0) - now);
+    const probe = ({ fed }: Connection) => encode({ type: "heartbeat", offset: fed, next });
     for (const { connection, text, last } of compose(state, effects)) {
       // Judged once, before the first of a tick's messages: what is sent now cannot have been read yet.
       if (connection !== to) {
         sockets++;
         to = connection;
-        reads = this.#sockets.reads(connection, this.now(), () =>
-          encode({ type: "heartbeat", offset: connection.fed, next: next() }),
-        );
+        reads = this.#sockets.reads(connection, now, probe);
         const { session, generation } = connection;
         if (!reads) void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
       }

@@ -68,26 +68,23 @@ export class Sockets {
   }
 
   /** Whether the peer reads what it is sent; asks it for a sign of life (`probe`) where only that can tell. */
-  reads(connection: Connection, now: number, probe: () => string): boolean {
-    const socket = this.#sockets.get(connection);
-    if (!socket) return true;
-    // Newer runtimes tell what a socket holds; the types always do.
-    const { bufferedAmount: buffered } = socket as { bufferedAmount?: number };
-    const reading = () => ({ buffered, answeredAt: this.answeredAt(connection) });
-    const verdict = connection.backlog.judge(reading, now, Math.floor(ROOM_BACKLOG_BYTES / (this.#behind.size + 1)));
+  reads(connection: Connection, now: number, probe: (connection: Connection) => string): boolean {
+    const reading = () => {
+      const socket = this.#sockets.get(connection);
+      return { buffered: socket && bufferedBy(socket), answeredAt: this.answeredAt(connection) };
+    };
+    const verdict = connection.backlog.judge(reading, now, ROOM_BACKLOG_BYTES / (this.#behind.size + 1));
     if (connection.backlog.isBehind) this.#behind.add(connection);
     else this.#behind.delete(connection);
-    if (verdict === "probe") this.send(connection, probe());
+    if (verdict === "probe") this.send(connection, probe(connection));
     return verdict !== "slow";
   }
 
   /** Sends, unless the socket is closing. */
   send(connection: Connection, text: string): void {
-    const socket = this.#sockets.get(connection);
-    if (socket?.readyState !== WebSocket.OPEN) return;
     connection.backlog.sent(text.length);
     try {
-      socket.send(text);
+      this.#sockets.get(connection)?.send(text);
     } catch {
       // Closed this very moment. One socket must never stop the others; its own handler follows.
     }
@@ -132,7 +129,7 @@ export class Sockets {
       if (!held.has(socket)) this.#dismissed.delete(socket);
       else if (whose === user) {
         open++;
-        if (bufferedBy(socket) > UNREAD_BYTES) unread++;
+        if ((bufferedBy(socket) ?? 0) > UNREAD_BYTES) unread++;
       }
     }
     if (unread >= MAX_UNREAD || open >= MAX_DISMISSED) return "user";
@@ -187,10 +184,9 @@ export class Sockets {
   }
 }
 
-/** Bytes that the runtime holds for a socket and that are not on the network yet; 0 where it does not tell. */
-function bufferedBy(socket: WebSocket): number {
-  const { bufferedAmount = 0 } = socket as { bufferedAmount?: number };
-  return bufferedAmount;
+/** Bytes that the runtime holds for a socket and that are not on the network yet; older runtimes do not tell. */
+function bufferedBy(socket: WebSocket): number | undefined {
+  return (socket as { bufferedAmount?: number }).bufferedAmount;
 }
 
 /** The client must come back and be told what is the case. */
