@@ -96,13 +96,19 @@ async function tellAll() {
   return all;
 }
 
-/** Waits until no room that was told is live. Returns those that still are when patience is over. */
+/**
+ * Waits until every room that was told was seen empty: not on the list, or on it again since its deadline. Returns those
+ * that were not when patience is over.
+ */
 async function untilEmpty() {
-  const deadline = Math.max(...[...told.values()].map(({ until }) => until)) + PATIENCE_MS;
+  const deadline = Date.now() + within + PATIENCE_MS;
+  const waiting = new Map([...told].filter(([, { until }]) => until > 0));
+  const all = waiting.size;
   for (;;) {
-    const left = (await liveRooms()).filter((room) => told.has(nameOf(room)) && told.get(nameOf(room)).until > 0);
-    show(told.size - left.length, told.size, "rooms empty");
-    if (left.length === 0 || Date.now() > deadline) return left;
+    const live = new Map((await liveRooms()).map((room) => [nameOf(room), room]));
+    for (const [name, { until }] of waiting) if (!live.has(name) || live.get(name).at > until) waiting.delete(name);
+    show(all - waiting.size, all, "rooms empty");
+    if (waiting.size === 0 || Date.now() > deadline) return [...waiting.keys()].map((name) => live.get(name));
     await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
   }
 }
@@ -113,7 +119,7 @@ try {
 } catch (error) {
   fail(error.message);
 }
-const reopens = () => Math.min(...[...told.values()].map((room) => room.reopens ?? Infinity));
+const reopens = () => [...told.values()].reduce((first, room) => Math.min(first, room.reopens ?? first), Infinity);
 const connections = [...told.values()].reduce((sum, room) => sum + room.connections, 0);
 if (told.size === 0) {
   console.log("No room is live: there is nothing to drain.");
@@ -122,6 +128,7 @@ if (told.size === 0) {
   for (const message of failed) console.error(`Not told: ${message}`);
   for (const room of left) console.error(`Still live: ${nameOf(room)}, ${room.connections} connections`);
   console.log(`Drained ${told.size - failed.length - left.length} of ${told.size} rooms, ${connections} connections.`);
-  if (hold > 0) console.log(`Rooms take new connections again in ${Math.ceil((reopens() - Date.now()) / 1_000)} s.`);
+  if (hold > 0 && failed.length < told.size)
+    console.log(`Rooms take new connections again in ${Math.ceil((reopens() - Date.now()) / 1_000)} s.`);
   process.exitCode = failed.length + left.length > 0 ? 1 : 0;
 }

@@ -73,6 +73,23 @@ const guards = [
     "recovery",
   ],
   ["a tick's bound on what it composes", "src/room/tick.ts", " && sends < TICK_SENDS", "", "limits"],
+  [
+    "what this very tick has published is of a new history",
+    "src/room/connect.ts",
+    "if (state.log.staged.length > 0) state.continueEpoch();",
+    "",
+    "recovery",
+  ],
+  [
+    "a tick that cannot begin",
+    "src/room/object.ts",
+    "const done = Math.max(1, tick.done);",
+    "const done = tick.done;",
+    "schema",
+  ],
+  ["a stub that failed", "src/room/object.ts", "this.#directory = undefined;", "", "operator"],
+  ["presence told whole", "src/room/fanout.ts", '(i >= news || effect.type !== "presence")', "true", "promises-memory"],
+  ["sockets that will not go", "src/room/sockets.ts", "open >= MAX_DISMISSED", "false", "flow"],
   ["a quiet room's doubts", "src/room/alarm.ts", "doubts || isBusy", "isBusy", "heartbeat"],
   [
     "tables again after storage was wiped",

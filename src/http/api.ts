@@ -26,7 +26,7 @@ export function operatorRoutes<Env extends object>(
 async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const caller = await gate.caller(c);
   if ("code" in caller) return problem(c, caller);
-  if (!mayAdmin(caller.claims["rooms"])) return problem(c, { code: "forbidden" });
+  if (!gate.mayBeAdmin(caller)) return problem(c, { code: "forbidden" });
   const { EDGEROOMS_DIRECTORY: directory } = c.env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
   if (!directory) return problem(c, NO_DIRECTORY);
   const page = await listRooms(directory, c.req.query("cursor"));
@@ -69,10 +69,4 @@ function timesIn(body: unknown): { within?: number | undefined; hold?: number | 
 
 function time(value: unknown): number | undefined {
   return typeof value === "number" && value >= 0 && value <= LONGEST_DRAIN ? Math.round(value) : undefined;
-}
-
-/** Whether a token is an operator's anywhere: whoever's is not has no business here, whatever `authorize` would say. */
-function mayAdmin(claim: unknown): boolean {
-  const patterns = typeof claim === "object" && claim !== null ? Object.values(claim) : [];
-  return patterns.some((grants) => Array.isArray(grants) && grants.includes("admin"));
 }

@@ -7,7 +7,7 @@ import type { Credentials } from "../room/admission.ts";
 import type { Grant } from "../room/definition.ts";
 import type { Room } from "../room/object.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
-import { grantsIn } from "./grants.ts";
+import { grantsAnywhere, grantsIn } from "./grants.ts";
 import { isAllowedOrigin } from "./origin.ts";
 import { bearerToken, type Refusal } from "./problem.ts";
 
@@ -77,6 +77,11 @@ export class Gate<Env extends object> {
     const namespace = c.env[binding] as DurableObjectNamespace<Room> | undefined;
     if (!namespace) throw new Error(`there is no Durable Object binding ${binding}`);
     return { address, credentials, stub: namespace.getByName(address.room) };
+  }
+
+  /** Whether a caller could be an operator of any room. `authorize` can make one of anybody, room by room. */
+  mayBeAdmin(caller: Verified): boolean {
+    return this.#options.authorize !== undefined || grantsAnywhere(caller.claims["rooms"], "admin");
   }
 
   /** Whether a caller is an operator of a room. */

@@ -22,6 +22,12 @@ export function grantsIn(claim: unknown, kind: string, room: string): readonly G
   return ALL.filter((grant) => granted.has(grant));
 }
 
+/** Whether a `rooms` claim gives a grant for any pattern of rooms. */
+export function grantsAnywhere(claim: unknown, grant: Grant): boolean {
+  const patterns: unknown[] = typeof claim === "object" && claim !== null ? Object.values(claim) : [];
+  return patterns.some((grants) => Array.isArray(grants) && grants.includes(grant));
+}
+
 /**
  * Whether a text matches a pattern in which `*` stands for any run of characters. Greedy with one step back: linear in
  * practice and never worse than pattern times text, whatever is in a token.

@@ -32,6 +32,8 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   const joined = joins ? askToJoin(state, admission, known?.id ?? id, now, effects) : NOTHING_ASKED;
   if (!joined.ok) return joined;
 
+  // What this very tick has published is of the new history: no position from before may reach into it.
+  if (state.log.staged.length > 0) state.continueEpoch();
   const reason = whyNotResumed(state, admission, known);
   state.meta.delete("drain");
   state.beginEpoch();

@@ -96,7 +96,7 @@ export interface Definition {
   heartbeat?: { every?: Duration; idle?: Duration; misses?: number };
   /** Connections at once. Default 10,000, at most 32,000 (the platform takes 32,768). */
   maxConnections?: number;
-  /** Connections of one user at once, such as tabs. Default 100, at most 32,000. */
+  /** Connections of one user at once, such as tabs, and dropped sessions besides. Default 100, at most 32,000. */
   maxConnectionsPerUser?: number;
   /** Largest message in bytes. Default 65,536, at most 1,048,576. */
   maxMessage?: number;

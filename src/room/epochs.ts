@@ -7,8 +7,8 @@
 import { mintId } from "./ids.ts";
 import type { Meta } from "./schema.ts";
 
-/** Epochs remembered beyond those that the log's retention has made useless; each takes about 30 bytes of one row. */
-const REMEMBERED_EPOCHS = 100;
+/** Epochs remembered of those that the log reaches back to; each takes about 30 bytes of one row. */
+const REMEMBERED_EPOCHS = 1_000;
 
 interface Epoch {
   readonly id: string;

@@ -130,7 +130,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const admission = openUpgrade(request);
     if (!admission) return answerRefused({ code: "forbidden" });
-    const full = this.#sockets.full(admission.credentials.user, this.definition.maxConnections);
+    const full = this.#sockets.full(admission.credentials.user);
     if (full) return answerRefused(FULL[full]);
     const result = await this.#inbox.submit({ type: "connect", admission, id: mintId() });
     if (!result.ok) return answerRefused(result);
@@ -199,7 +199,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       tick.alarm = this.#armed;
       this.ctx.storage.transactionSync(() => applyTick(state, batch, this.now(), tick));
     } catch (error) {
-      return { done: tick.done, sockets: this.#failed(batch.slice(0, Math.max(1, tick.done)), error) };
+      // Also a tick that could not even begin has dealt with its first event: it was answered.
+      const done = Math.max(1, tick.done);
+      return { done, sockets: this.#failed(batch.slice(0, done), error) };
     }
     this.#arm(tick.alarm);
     let sockets = 0;
@@ -217,8 +219,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   /** Drops that no handler told of come first, in a tick of their own: what they cannot do is not the others' fault. */
   #reconcile(): undefined {
     try {
-      const lost = this.#load().takeLost();
-      if (lost.length > 0) this.#run(lost.map((event) => ({ event })));
+      for (let lost = this.#load().takeLost(); lost.length > 0;) {
+        lost = lost.slice(this.#run(lost.map((event) => ({ event }))).done);
+      }
     } catch {
       // The state cannot be built: the tick that follows says so.
     }
@@ -288,9 +291,18 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     const { listing } = state;
     const { EDGEROOMS_DIRECTORY: directory } = this.env as { EDGEROOMS_DIRECTORY?: DirectoryBinding };
     if (!directory) return;
-    // One stub: its calls arrive in their order.
-    this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
-    this.#directory.update(listing).catch((error: unknown) => this.report("directory", error));
+    const failed = (error: unknown) => {
+      // After one failure a stub is good for nothing.
+      this.#directory = undefined;
+      this.report("directory", error);
+    };
+    try {
+      // One stub: its calls arrive in their order.
+      this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
+      this.#directory.update(listing).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   async #gone(socket: WebSocket): Promise<void> {

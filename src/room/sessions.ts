@@ -6,9 +6,6 @@ import type { Json, Member } from "../protocol/frames.ts";
 import type { Admission, Credentials } from "./admission.ts";
 import type { Grant, Me } from "./definition.ts";
 
-/** Dropped sessions a user may keep: a tenth tab that went away ends the oldest. Bounds the rows one user can cause. */
-const DROPPED_PER_USER = 10;
-
 /** A durable session. Changed only by {@link Sessions}. */
 export interface Session {
   readonly id: string;
@@ -33,14 +30,17 @@ type Change = { -readonly [K in keyof Omit<Session, "id" | "user">]?: Session[K]
 /** The sessions of one room. */
 export class Sessions {
   readonly #sql: SqlStorage;
+  readonly #keep: number;
   readonly #byId = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<string>>();
   #dataBytes = 0;
   /** Users of whom anything has changed since somebody asked. */
   #changed = new Set<string>();
 
-  constructor(sql: SqlStorage) {
+  /** @param keep dropped sessions of a user, at most: bounds the rows that one user can cause */
+  constructor(sql: SqlStorage, keep: number) {
     this.#sql = sql;
+    this.#keep = keep;
     for (const row of sql.exec("SELECT * FROM edgerooms_sessions")) this.#remember(fromRow(row));
   }
 
@@ -92,7 +92,7 @@ export class Sessions {
   drop(session: Session, now: number): Session | undefined {
     this.change(session, { droppedAt: now });
     const dropped = this.of(session.user).filter((s) => s.droppedAt !== null);
-    if (dropped.length <= DROPPED_PER_USER) return undefined;
+    if (dropped.length <= this.#keep) return undefined;
     return dropped.reduce((a, b) => ((b.droppedAt ?? 0) < (a.droppedAt ?? 0) ? b : a));
   }
 

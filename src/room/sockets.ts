@@ -10,7 +10,7 @@ import { pointerOf, type Connection, type Pointer } from "./state.ts";
 const BYE_GRACE = 2_000;
 
 /** Dismissed sockets of one user that may stay open; a network that dies often leaves some, an attacker thousands. */
-const MAX_DISMISSED = 64;
+const MAX_DISMISSED = 16;
 /** And of those with more than {@link UNREAD_BYTES} that nobody reads. */
 const MAX_UNREAD = 4;
 const UNREAD_BYTES = 262_144;
@@ -113,14 +113,14 @@ export class Sockets {
 
   /**
    * Whether there is no place for another socket of this user: dismissed ones count, because the runtime keeps them and
-   * what they hold until TCP ends, and nothing can end that sooner.
-   *
-   * @param maxConnections of the room; as many again may be on their way out
+   * what they hold until TCP ends, and nothing can end that sooner. They count against their own user; against everyone
+   * only where the platform's number ends.
    */
-  full(user: string, maxConnections: number): "room" | "user" | undefined {
-    // The usual case costs nothing: few are on their way out.
-    const most = Math.min(2 * maxConnections, MAX_SOCKETS);
-    if (this.#dismissed.size < MAX_UNREAD && this.#sockets.size + this.#dismissed.size < most) return undefined;
+  full(user: string): "room" | "user" | undefined {
+    let mine = 0;
+    for (const whose of this.#dismissed.values()) if (whose === user) mine++;
+    const total = this.#sockets.size + this.#dismissed.size;
+    if (mine < MAX_UNREAD && total < MAX_SOCKETS) return undefined;
     // No handler tells of the end of one that we closed; the runtime just has it no more.
     const held = new Set(this.#ctx.getWebSockets());
     let open = 0;
@@ -133,7 +133,7 @@ export class Sockets {
       }
     }
     if (unread >= MAX_UNREAD || open >= MAX_DISMISSED) return "user";
-    return held.size >= most ? "room" : undefined;
+    return held.size >= MAX_SOCKETS ? "room" : undefined;
   }
 
   /** A socket has closed. Returns what it pointed to: a room that wakes for this very close knows it no other way. */

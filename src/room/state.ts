@@ -94,7 +94,7 @@ export class RoomState {
     this.sql = sql;
     this.atomic = atomic;
     this.meta = new Meta(sql);
-    this.sessions = new Sessions(sql);
+    this.sessions = new Sessions(sql, definition.maxConnectionsPerUser);
     this.roster = new Roster(this.sessions);
     this.log = new Log(sql, definition.retain);
     this.jobs = new Jobs(sql);

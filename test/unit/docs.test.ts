@@ -138,7 +138,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.heartbeat.misses": definition.heartbeat.misses,
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
-  DROPPED_PER_USER: inSource("src/room/sessions.ts", "DROPPED_PER_USER"),
+  "definition.maxConnectionsPerUser": definition.maxConnectionsPerUser,
   BYE_GRACE: inSource("src/room/sockets.ts", "BYE_GRACE"),
   MAX_REASON_BYTES: inSource("src/room/close.ts", "MAX_REASON_BYTES"),
 };
@@ -381,7 +381,7 @@ describe("limits", () => {
     `with ${["no", "one", "two", "three"][heartbeat.misses]} misses in a row`,
     `when ${grace / 1_000} s (the deployer's grace) have passed`,
     `can be resumed for ${resumeWindow === 3_600_000 ? "an hour" : "another time"}`,
-    `has ${limits["DROPPED_PER_USER"] === 10 ? "ten" : "other"} newer dropped sessions`,
+    `has ${limits["definition.maxConnectionsPerUser"] === 100 ? "a hundred" : "other"} newer dropped sessions`,
     `${commas(CREDIT_ITEMS)} offsets or ${CREDIT_BYTES / 1_048_576} MiB of \`pub\` frames`,
     `(about ${BACKLOG_BYTES / 1_048_576} MiB) is ended with \`slow\``,
     `(about ${BACKLOG_BYTES / 2 / 1_048_576} MiB). Only without credit.`,

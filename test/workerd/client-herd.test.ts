@@ -25,7 +25,7 @@ it("500 clients that are cut at the same instant come back spread over the first
     }
   }
   const tested = new TestedRoom("fast");
-  // Of one user, the room would keep no more than ten dropped sessions.
+  // Of one user, the room would keep no more than a hundred dropped sessions.
   const tokens = await Promise.all(Array.from({ length: CLIENTS }, (_, i) => sign(`user ${i}`)));
   const areOpen = (isBack: () => boolean) =>
     vi.waitFor(

@@ -1,4 +1,5 @@
 /** What an operator does over HTTP: list the live rooms, drain one; and what the directory of rooms is told. */
+import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { Listed } from "../../src/ops/directory.ts";
@@ -48,6 +49,30 @@ describe("the list of live rooms", () => {
     await room.abort();
     await room.stub.members();
     await vi.waitFor(async () => expect(await entry(room)).toBeUndefined());
+  });
+
+  it("hears of a room again after a part of the directory has crashed", async () => {
+    const room = new TestedRoom();
+    const { client } = await Client.join(room.path);
+    await vi.waitFor(async () => expect(await entry(room)).toBeDefined());
+    const shard = env.EDGEROOMS_DIRECTORY.getByName(String(shardOf("relay", room.name)));
+    const crash = "Instance dispose: killed by a test";
+    await runInDurableObject(shard, (_directory, state) => state.abort(crash)).catch(() => undefined);
+    // The first report after the crash is lost, and says so; the next is not.
+    await client.close();
+    await vi.waitFor(() => expect(room.reports).toHaveLength(1));
+    await Client.join(room.path);
+    await vi.waitFor(async () => expect(await entry(room)).toMatchObject({ connections: 1 }));
+  });
+
+  it("is left out where something else is bound, and nobody notices", async () => {
+    const room = new TestedRoom();
+    await runInDurableObject(room.stub, (object) => {
+      (object as unknown as { env: object }).env = { EDGEROOMS_DIRECTORY: "https://example.com" };
+    });
+    const { welcome } = await Client.join(room.path);
+    expect(welcome.members).toEqual([{ id: "ann" }]);
+    expect(room.reports).toEqual([expect.stringContaining("directory: TypeError")]);
   });
 
   it("hears of a room again as heartbeats pass ten minutes, and of none in between", async () => {
@@ -130,10 +155,13 @@ describe("the list of live rooms", () => {
     await Client.join(mine.path);
     await Client.join(other.path);
     await vi.waitFor(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
-    const at = door({ authorize: (_c, caller, { room }) => (room === mine.name ? caller : false) });
+    // A token that says nothing of rooms: authorize alone makes it an operator's.
+    const at = door({
+      authorize: (_c, caller, { room }) => room === mine.name && { ...caller, grants: ["admin"] },
+    });
     const found: string[] = [];
     for (let next: string | undefined = "0"; next !== undefined;) {
-      const headers = { authorization: `Bearer ${await admin()}` };
+      const headers = { authorization: `Bearer ${await sign("op")}` };
       const page: { rooms: Listed[]; next?: string } = await (
         await at(new Request(`http://edge.test/rooms?cursor=${next}`, { headers }))
       ).json();

@@ -72,4 +72,13 @@ it("a room that cannot read its storage refuses upgrades with internal, and says
   const response = await upgrade(room.path);
   const client = new Client(response.webSocket as WebSocket);
   expect(await client.next("bye")).toEqual({ type: "bye", code: 1011, reason: "internal" });
+  // Refused is refused: it is not tried again and again, keeps nobody else waiting, and does not happen later.
+  const answer = await runInDurableObject(room.stub, async (object) =>
+    object.publish("refused too").then(String, String),
+  );
+  expect(answer).toContain("The room failed to handle this.");
+  expect(room.reports).toHaveLength(2);
+  await room.sql("UPDATE edgerooms_meta SET value = ? WHERE key = 'schema'", String(SCHEMA_VERSION));
+  expect(await room.stub.members()).toEqual([]);
+  expect(await room.sql("SELECT items FROM edgerooms_log")).toEqual([]);
 });
