@@ -4,6 +4,7 @@
  * here. (test/model/oracle.ts judges the same without a truth; with one, a loss shows at the first frame that hides it.)
  */
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
+import { defineRoom } from "../../src/room/definition.ts";
 import type { Event } from "./record.ts";
 import { addressees, lengthOf } from "./saying.ts";
 import { settingsOf } from "./rooms.ts";
@@ -16,7 +17,7 @@ type Dial = Extract<Event, { what: "dial" }>;
 /** The log holds 16 MiB at most, whatever it should retain; a little less counts as that much. */
 const LOG_BYTES = 15 * 1_048_576;
 /** Dropped sessions that a user can have; one more ends the oldest. */
-const DROPPED_PER_USER = 10;
+const DROPPED_PER_USER = defineRoom({}).maxConnectionsPerUser;
 
 /** What one connection has been told. */
 interface Connection {

@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Proxy } from "../serve/proxy.ts";
@@ -60,18 +60,11 @@ const workerd = new Workerd({
 });
 const fleet = new Fleet();
 const routes = new Map<string, Route>();
-let server: number | undefined;
 
 // Nothing survives this process, however it ends; but a whole history does that nobody has read yet.
 let finished = false;
 process.on("exit", () => {
   fleet.kill();
-  try {
-    if (server !== undefined) process.kill(server, "SIGKILL");
-  } catch {
-    // It is gone already.
-  }
-  rmSync(dirname(workerd.storage), { recursive: true, force: true });
   if (!finished) rmSync(folder, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
@@ -79,7 +72,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 async function main(): Promise<boolean> {
   const recorder = new Recorder(join(folder, "nemesis.jsonl"));
   await workerd.start();
-  server = workerd.pid;
   for (const client of draft(seed, count)) {
     const weather = { delay: 0, throttle: undefined, out: false };
     const proxy = new Proxy(
@@ -92,8 +84,7 @@ async function main(): Promise<boolean> {
   const plans = [...routes.values()].map(({ plan }) => plan);
   await fleet.start(plans, processes, folder, secret);
   const guard = () => {
-    server = workerd.pid;
-    fleet.all({ order: "guard", pid: server });
+    fleet.all({ order: "guard", pid: workerd.pid });
   };
   guard();
   const nemesis = new Nemesis(workerd, routes, fleet, recorder, guard);

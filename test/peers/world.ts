@@ -11,12 +11,8 @@ import { Member, type Resume } from "./member.ts";
 import type { Seen } from "./rhythms.ts";
 
 const SECRET = "a secret of this test that is long enough";
-const running = new Set<World>();
 
-// The processes are ours: they end with us, whatever ends us.
-process.on("exit", () => {
-  for (const world of running) world.killNow();
-});
+// What workerd.ts removes when the process ends, it removes then too.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(1));
 
 /** How a member connects. */
@@ -43,7 +39,6 @@ export class World {
 
   static async open(): Promise<World> {
     const world = new World(await freePort());
-    running.add(world);
     await world.workerd.start();
     return world;
   }
@@ -137,15 +132,6 @@ export class World {
     for (const member of this.#members) member.vanish();
     await Promise.all(this.#proxies.map((proxy) => proxy.stop()));
     await this.workerd.stop();
-    running.delete(this);
-  }
-
-  killNow(): void {
-    try {
-      process.kill(this.workerd.pid, "SIGKILL");
-    } catch {
-      // It does not run.
-    }
   }
 }
 

@@ -31,6 +31,12 @@ const { default: program } = createRequire(import.meta.url)("workerd") as { defa
 const COMPATIBILITY_DATE = "2026-11-17";
 const PATIENCE = 20_000;
 
+/** What has to be ended and removed when this process ends, however it does. */
+const leftovers = new Set<() => void>();
+process.on("exit", () => {
+  for (const remove of leftovers) remove();
+});
+
 /** One workerd process after another on the same storage and the same port. */
 export class Workerd {
   readonly #config: WorkerConfig;
@@ -40,8 +46,14 @@ export class Workerd {
   /** What the process printed since it was started. */
   output = "";
 
+  readonly #remove = () => {
+    this.#process?.kill("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  };
+
   constructor(config: WorkerConfig) {
     this.#config = config;
+    leftovers.add(this.#remove);
   }
 
   /** Where it listens, once started: `http://127.0.0.1:port`. */
@@ -105,7 +117,8 @@ export class Workerd {
   /** Ends it and removes its storage. */
   async stop(): Promise<void> {
     await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    this.#remove();
+    leftovers.delete(this.#remove);
   }
 
   async #bundle(): Promise<void> {
