@@ -3,7 +3,7 @@ import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { listRooms, type Directory } from "../ops/directory.ts";
 import type { Gate } from "./gate.ts";
-import { problem, type Refusal } from "./problem.ts";
+import { isUpgrade, problem, refuseUpgrade, type Refusal } from "./problem.ts";
 
 /** How long a drain may take, in ms: an hour is longer than any deploy waits. */
 const LONGEST_DRAIN = 3_600_000;
@@ -15,7 +15,7 @@ export function operatorRoutes<Env extends object>(
   gate: Gate<Env>,
   paths: readonly string[],
 ): void {
-  app.get("/rooms", (c) => list(c, gate));
+  app.get("/rooms", (c) => (isUpgrade(c.req.raw) ? refuseUpgrade(c, { code: "not_found" }) : list(c, gate)));
   for (const path of paths) {
     app.use(`${path}/drain`, bodyLimit({ maxSize: 4_096, onError: (c) => problem(c, { code: "too_large" }) }));
     app.post(`${path}/drain`, (c) => drain(c, gate));

@@ -111,7 +111,7 @@ describe("under a path of a bigger app", () => {
 it("a wrong path inside a mounted app is told to our clients in a way that they can see", async () => {
   const bigger = new Hono<{ Bindings: Env }>();
   bigger.route("/rt", createApp<Env>({ rooms }));
-  for (const path of ["/rt/room", "/rt/rooms/relay/x/extra", "/rt/rooms/relay/x/session", "/rt/rooms/"]) {
+  for (const path of ["/rt/rooms", "/rt/rooms/relay/x/extra", "/rt/rooms/relay/x/session", "/rt/rooms/"]) {
     await expectRefused(at(bigger), path, {}, "not_found");
   }
 });
