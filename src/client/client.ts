@@ -72,7 +72,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   constructor(url: string | URL, options: ConnectOptions) {
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
-    if (!Class) throw new TypeError("pass a WebSocket");
+    if (!Class) throw new TypeError("no WebSocket");
     this.#Class = Class;
     const { count = 1_000, bytes = 1_000_000 } = options.outbox ?? {};
     this.#address = addressOf(url, options.room);

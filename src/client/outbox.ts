@@ -38,8 +38,8 @@ export class Outbox {
   #waiting: Entry[] = [];
   #bytes = 0;
   #nextRef = 1;
-  /** A session found in the store may have another holder, a copied tab: our refs are far from those it has in flight. */
-  #jump = Math.floor(Math.random() * 1e9);
+  /** Nothing is known yet of the session: it may come from the store. */
+  #fresh = true;
   #added = 0;
 
   constructor(limits: OutboxLimits) {
@@ -112,13 +112,18 @@ export class Outbox {
   begin(): void {
     this.#abandon(({ ref }) => ref > 0, "The session is over.");
     this.#nextRef = 1;
-    this.#jump = 0;
+    this.#fresh = false;
   }
 
-  /** The server knows refs up to here; ours continue above. */
+  /**
+   * The server knows refs up to here; ours continue above. Far above when somebody else has or may have held the session,
+   * as a copied tab does: it may have publishes in flight, and must not get the acks of ours.
+   */
   knows(ref: number): void {
-    this.#nextRef = Math.max(this.#nextRef, ref + 1 + this.#jump);
-    this.#jump = 0;
+    if (this.#fresh || ref >= this.#nextRef) {
+      this.#nextRef = Math.max(this.#nextRef, ref + 1) + Math.floor(Math.random() * 1e9);
+    }
+    this.#fresh = false;
   }
 
   ack(ref: number, ack: Ack): void {

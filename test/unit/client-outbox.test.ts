@@ -206,13 +206,45 @@ describe("settling", () => {
     expect(frames(outbox)).toEqual([[1, "c"]]);
   });
 
-  it("counts on above what the server knows, also after a reload", () => {
+  it("counts on above its own refs while the server knows no others", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 });
     outbox.begin();
-    outbox.knows(41);
-    outbox.knows(3);
+    outbox.knows(0);
+    add(outbox, [], "a", "b");
+    expect(frames(outbox)).toEqual([
+      [1, "a"],
+      [2, "b"],
+    ]);
+    outbox.knows(1);
+    add(outbox, [], "c");
+    expect(frames(outbox)).toEqual([[3, "c"]]);
+  });
+
+  it.each([
+    ["a session from the store", 0],
+    ["a session from the store, used before", 41],
+  ])("counts on far above what the server knows in %s", (_, known) => {
+    const first = Array.from({ length: 20 }, () => {
+      const outbox = new Outbox({ count: 10, bytes: 1_000 });
+      outbox.knows(known);
+      add(outbox, [], "a");
+      return Number(frames(outbox)[0]?.[0]);
+    });
+    expect(Math.min(...first)).toBeGreaterThan(known);
+    expect(Math.max(...first)).toBeGreaterThan(1_000_000);
+    expect(new Set(first).size).toBe(20);
+  });
+
+  it("counts on far above refs that somebody else has used in its session", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    outbox.begin();
+    outbox.knows(0);
     add(outbox, [], "a");
-    expect(frames(outbox)).toEqual([[42, "a"]]);
+    expect(frames(outbox)).toEqual([[1, "a"]]);
+    outbox.knows(2);
+    add(outbox, [], "b");
+    // Once in a million runs it is near by chance.
+    expect(Number(frames(outbox)[0]?.[0])).toBeGreaterThan(1_000);
   });
 
   it("tells apart what may have taken effect and what cannot, when it is closed", async () => {
