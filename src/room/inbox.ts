@@ -28,7 +28,7 @@ const MAX_SPACING = 50;
 const BUSY_FOR = 10;
 /** After so many waits in a row that nobody else came into, events of a busy room have their tick at once too... */
 const IN_VAIN = 3;
-/** ...but for every so manieth, which waits to find out whether that has changed. */
+/** ...but for every so manieth, which waits to find out whether that has changed; by turns one more, so that no rhythm fits. */
 const PROBE = 4;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
@@ -46,7 +46,8 @@ export class Inbox {
   #arrived = 0;
   /** Waits in a row that only one submission came into. */
   #inVain = 0;
-  #unwaited = 0;
+  #untilProbe = PROBE;
+  #byTurns = 0;
   /** The last tick left events over: then there is no time for pauses. */
   #behind = false;
   #running = false;
@@ -88,16 +89,18 @@ export class Inbox {
     const isQuiet = elapsed > BUSY_FOR + this.#cost || elapsed < 0;
     // Who speaks when it has heard the answer to the last must not wait for others who do not speak. Whoever comes before
     // that answer can have been written to everyone is another.
-    const isAlone = this.#inVain >= IN_VAIN && elapsed * 2 >= this.#cost && ++this.#unwaited % PROBE !== 0;
-    if (isQuiet || (isAlone && !this.#behind)) {
+    const isAlone = this.#inVain >= IN_VAIN && elapsed * 2 >= this.#cost && !this.#behind;
+    if (isQuiet || (isAlone && --this.#untilProbe > 0)) {
       this.#tick();
       return;
     }
+    if (isAlone) this.#untilProbe = PROBE + (this.#byTurns ^= 1);
     // Even a wait of 0 lets in what has arrived meanwhile: the room is busy, so something has.
     const wait = this.#behind ? 0 : Math.max(0, Math.min(MAX_SPACING, this.#cost) - elapsed);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#inVain = this.#arrived > 1 ? 0 : this.#inVain + 1;
+      // Who had to wait for what the last tick left over did not wait for nothing.
+      this.#inVain = this.#behind || this.#arrived > 1 ? 0 : this.#inVain + 1;
       this.#tick();
     }, wait);
   }

@@ -71,14 +71,14 @@ it("waits 50 ms at most, however many sockets there are", () => {
 it("does not let one wait for others who never come, and notices when they do", () => {
   const { ticks, say } = inbox(100);
   const waits: boolean[] = [];
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 17; i++) {
     say();
     waits.push(ticks.length === i);
     vi.advanceTimersByTime(7);
   }
-  // The first finds a quiet room; three wait in vain; from then on every fourth one waits to find out.
-  expect(waits.map(Number).join("")).toBe("011100010001");
-  expect(ticks).toEqual(Array(12).fill(1));
+  // The first finds a quiet room; three wait in vain; from then on every fourth or fifth waits to find out.
+  expect(waits.map(Number).join("")).toBe("01110001000010001");
+  expect(ticks).toEqual(Array(17).fill(1));
   // Now somebody else speaks too: the next that waits is not alone, and so all wait again.
   for (let i = 0; i < 8; i++) {
     say();
@@ -86,4 +86,34 @@ it("does not let one wait for others who never come, and notices when they do", 
     vi.advanceTimersByTime(7);
   }
   expect(ticks.slice(-4)).toEqual([2, 2, 2, 2]);
+});
+
+it.each([2, 3, 4, 5, 8, 9, 16])(
+  "groups %i who speak in step, although one alone had taught it not to wait",
+  (players) => {
+    const { ticks, say } = inbox(4);
+    for (let i = 0; i < 6; i++) {
+      say();
+      vi.advanceTimersByTime(5);
+    }
+    vi.advanceTimersByTime(50);
+    for (let burst = 0; burst < 40; burst++) {
+      for (let i = 0; i < players; i++) say();
+      vi.advanceTimersByTime(50);
+    }
+    // One for who comes first, one for the rest.
+    expect(ticks.slice(-10)).toEqual(Array.from({ length: 5 }, () => [1, players - 1]).flat());
+  },
+);
+
+it("does not take a wait for what was left over as one in vain", () => {
+  const { ticks, say } = inbox(100);
+  for (let i = 0; i < 2_500; i++) say();
+  while (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer();
+  expect(ticks).toEqual([1, 512, 512, 512, 512, 451]);
+  vi.advanceTimersByTime(4);
+  say();
+  expect(ticks).toHaveLength(6);
+  vi.advanceTimersByTime(2);
+  expect(ticks).toHaveLength(7);
 });
