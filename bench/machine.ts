@@ -22,7 +22,7 @@ export function circumstances(): Omit<Circumstances, "seconds"> {
     versions: {
       node: process.versions.node,
       workerd: versionOf("../node_modules/workerd"),
-      ws: versionOf("../node_modules/ws"),
+      ws: versionOf("node_modules/ws"),
       partyserver: versionOf("node_modules/partyserver"),
       "socket.io": versionOf("node_modules/socket.io"),
       go: output("go", ["version"]).split(" ")[2]?.slice(2) ?? "",

@@ -52,7 +52,7 @@ export function publishing(reading: Reading): Sample {
     ...(latency && { p50: latency.p50, p95: latency.p95, p99: latency.p99 }),
     ...(everyone && { allP50: everyone.p50, allP99: everyone.p99 }),
     ...generatorOf(reading),
-    ...(generator.cpu > BUSY && { generatorBound: 1 }),
+    ...((generator.cpu > BUSY || generator.late > LATE) && { generatorBound: 1 }),
   };
 }
 
@@ -63,3 +63,5 @@ export function generatorOf({ generator }: Reading): Sample {
 
 /** A generator that needs more of a core than this may have been what was measured. */
 export const BUSY = 0.85;
+/** So may one whose event loop is later than this, in ms: on shared cores it may have waited for its turn. */
+export const LATE = 50;

@@ -65,7 +65,7 @@ export function scenarioTable(result: ScenarioResult): string {
     .map(({ id, title }) => {
       const mine = samples[id] ?? [];
       const cells = columns.flatMap((name) => {
-        const values = mine.map((sample) => number(sample, name));
+        const values = mine.map((sample) => number(sample, name)).filter(Number.isFinite);
         const [, write = digits] = NAMES[name] ?? [];
         const mark = name === "generator" && mine.some((sample) => sample["generatorBound"]) ? " (!)" : "";
         const cell = write(median(values)) + mark;

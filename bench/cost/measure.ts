@@ -11,6 +11,8 @@ import { manyRooms, workloads, type Workload } from "./workloads.ts";
 export interface Counted {
   /** One connection, by workload. */
   readonly join: Readonly<Record<string, Use>>;
+  /** One connection lost for good, while others stay: told after the grace, forgotten after the resume window. */
+  readonly leave: Use;
   /** One beat or ping of a room that sleeps in between, by its number of members. */
   readonly beat: Readonly<Record<number, Use>>;
   /** One publication or signal, by workload; and `saturated`. */
@@ -21,6 +23,9 @@ export interface Counted {
 
 /** Three beats of 12 s each, and a moment. */
 const BEATS_MS = 37_500;
+/** Grace and resume window of the room for it are one and two seconds. */
+const LEAVE_MS = 3_500;
+const LEAVES = 4;
 const per = (use: Use, times: number) => sum([[1 / times, use]]);
 
 /** Counts one way of writing rooms. */
@@ -28,7 +33,12 @@ export async function count(way: Way, tell: (what: string) => void): Promise<Cou
   const server = await startMetered(way);
   try {
     const sizes = [...new Set([...workloads.map(({ members }) => members), manyRooms.members])];
-    const beats = Promise.all(sizes.map(async (members) => [members, await countBeat(server, members)] as const));
+    // Before the workloads: all objects share a thread, and a handler that waits is billed for it.
+    tell(`${way}: beats and leaves`);
+    const [leave, ...beats] = await Promise.all([
+      countLeave(server),
+      ...sizes.map(async (members) => [members, await countBeat(server, members)] as const),
+    ]);
     const join: Record<string, Use> = {};
     const one: Record<string, Use> = {};
     const runs: Record<string, number> = {};
@@ -43,8 +53,7 @@ export async function count(way: Way, tell: (what: string) => void): Promise<Cou
     const saturated = await countSaturated(server);
     one["saturated"] = saturated.one;
     runs["saturated"] = saturated.times;
-    tell(`${way}: waits for beats`);
-    return { join, beat: Object.fromEntries(await beats), one, runs };
+    return { join, leave, beat: Object.fromEntries(beats), one, runs };
   } finally {
     await server.stop();
   }
@@ -62,6 +71,28 @@ async function countBeat(server: Metered, members: number): Promise<Use> {
     return per(used, used.alarms);
   } finally {
     await load.stop();
+  }
+}
+
+/** One after another, as in life: leaves at the same moment would share their alarms. */
+async function countLeave(server: Metered): Promise<Use> {
+  const stays = new Load();
+  const room = "leave";
+  const target = server.target("leave");
+  try {
+    await stays.run({ type: "open", target, crowd: oneRoom(room, 1) });
+    const uses: Use[] = [];
+    for (let i = 0; i < LEAVES; i++) {
+      const goes = new Load();
+      await goes.run({ type: "open", target, crowd: { ...oneRoom(room, 1), first: i + 1 } });
+      const before = await server.use("leave", room);
+      await goes.stop();
+      await stays.run({ type: "idle", ms: LEAVE_MS });
+      uses.push(between(before, await server.use("leave", room)));
+    }
+    return per(sum(uses.map((use) => [1, use] as const)), LEAVES);
+  } finally {
+    await stays.stop();
   }
 }
 

@@ -9,12 +9,15 @@ import type { Use } from "./meter.ts";
 /** Which way the rooms are written. */
 export type Way = "ours" | "obvious";
 
+/** Rooms as they come; with a fast beat; with short windows. */
+export type Kind = "room" | "beat" | "leave";
+
 /** A metered Worker. */
 export interface Metered {
-  /** Where a room with a fast beat, or a usual one, is. */
-  target(kind: "room" | "beat"): Target;
+  /** Where a room of a kind is. */
+  target(kind: Kind): Target;
   /** What the room has used so far. */
-  use(kind: "room" | "beat", room: string): Promise<Use>;
+  use(kind: Kind, room: string): Promise<Use>;
   stop(): Promise<void>;
 }
 
@@ -22,7 +25,7 @@ export interface Metered {
 export async function startMetered(way: Way): Promise<Metered> {
   const workerd = new Workerd({
     entry: join(import.meta.dirname, `${way}.ts`),
-    objects: way === "ours" ? { ROOM: "Metered", BEAT: "Beating" } : { ROOM: "Obvious" },
+    objects: way === "ours" ? { ROOM: "Metered", BEAT: "Beating", LEAVE: "Leaving" } : { ROOM: "Obvious" },
     vars: { SECRET, AUTH_SECRET: SECRET },
   });
   await workerd.start();

@@ -8,6 +8,7 @@ import { readMeter, watchHandlers, watchStorage } from "./meter.ts";
 interface Env {
   readonly ROOM: DurableObjectNamespace<Metered>;
   readonly BEAT: DurableObjectNamespace<Beating>;
+  readonly LEAVE: DurableObjectNamespace<Leaving>;
   readonly AUTH_SECRET: string;
 }
 
@@ -32,9 +33,14 @@ export class Beating extends Metered {
   override readonly definition = defineRoom({ rate, heartbeat: { every: "12s", idle: "12s" } });
 }
 
+/** The same with windows that are soon over. */
+export class Leaving extends Metered {
+  override readonly definition = defineRoom({ rate, grace: "1s", resumeWindow: "2s" });
+}
+
 watchHandlers(Metered, (object) => Metered.ctxOf(object as Metered));
 
-const app = createApp<Env>({ rooms: { room: "ROOM", beat: "BEAT" }, auth: jwt() });
+const app = createApp<Env>({ rooms: { room: "ROOM", beat: "BEAT", leave: "LEAVE" }, auth: jwt() });
 app.get("/", (c) => c.json(readMeter()));
 
 export default app;

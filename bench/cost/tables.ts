@@ -30,7 +30,7 @@ function compare(results: CostResults, title: string, useOf: (way: Way, counted:
 function hourOf(way: Way, counted: Counted, { id, members, perHour, joins, busy }: Workload): Use {
   const [join, beat, one] = [counted.join[id], counted.beat[members], counted.one[id]];
   return sum([
-    ...(join ? [[joins, join] as const] : []),
+    ...(join ? [[joins, join] as const, [joins, counted.leave] as const] : []),
     ...(beat ? [[beats(way, busy), beat] as const] : []),
     ...(one ? [[perHour, one] as const] : []),
   ]);
@@ -90,7 +90,7 @@ function comparisonTable(what: string, compared: readonly Compared[]): string {
 /** What was counted, before anything is multiplied. */
 function unitTable(results: CostResults): string {
   const lines = WAYS.flatMap((way) => {
-    const { join, beat, one, runs } = results[way];
+    const { join, leave, beat, one, runs } = results[way];
     const line = (what: string, use: Use | undefined) =>
       use
         ? [[what, NAMES[way], ...[use.messages, use.alarms, use.rowsWritten, use.rowsRead, use.active].map(count)]]
@@ -98,6 +98,7 @@ function unitTable(results: CostResults): string {
     return [
       ...line("a join, of 10", join["chat"]),
       ...line("a join, of 1,000", join["webinar"]),
+      ...line("a leave, one at a time", leave),
       ...Object.entries(beat).flatMap(([members, use]) => line(`a beat, ${whole(Number(members))} members`, use)),
       ...Object.entries(one).flatMap(([id, use]) => line(`one of ${id} (${whole(runs[id] ?? 0)} were run)`, use)),
     ];

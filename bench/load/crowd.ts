@@ -18,11 +18,11 @@ export class Clients {
   }
 
   /** Connects; returns how long each took, in ms. Tokens are signed before. */
-  async open({ room, rooms, members, concurrency }: Crowd): Promise<number[]> {
+  async open({ room, rooms, members, concurrency, first = 0 }: Crowd): Promise<number[]> {
     for (let r = 0; r < rooms; r++) {
       const name = rooms === 1 ? room : `${room}-${r}`;
       this.rooms.push(
-        Array.from({ length: members }, (_, m) => new Member(dialects[this.target.dialect], name, `u${m}`)),
+        Array.from({ length: members }, (_, m) => new Member(dialects[this.target.dialect], name, `u${first + m}`)),
       );
     }
     this.all.push(...this.rooms.flat());

@@ -59,10 +59,9 @@ function frame(member: Member, view: Buffer, at: number): number {
     const from = number(view, at + PUB.length);
     const upto = number(view, at + PUB.length + String(from).length + UPTO.length);
     const { place } = member;
-    if (from > Number(place.offset) + 1) member.fail(`a gap: from ${from} after ${place.offset}`);
-    const fresh = upto - Math.max(Number(place.offset), from - 1);
+    if (from !== Number(place.offset) + 1) member.fail(`from ${from} after ${place.offset}: a gap, or told twice`);
     place.offset = upto;
-    member.got(fresh);
+    member.got(upto - from + 1);
   } else if (is(view, at, ACK)) return 1;
   else if (is(view, at, WELCOME)) welcome(member, view.subarray(at, at + 400).toString("latin1"));
   else if (is(view, at, HEARTBEAT)) member.say(PING);

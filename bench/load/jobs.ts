@@ -40,6 +40,8 @@ export interface Crowd {
   readonly rooms: number;
   readonly members: number;
   readonly concurrency: number;
+  /** Users are numbered from here; 0 when absent. */
+  readonly first?: number;
 }
 
 /** What a job came to. */

@@ -10,8 +10,8 @@ export async function reportBench(): Promise<void> {
   const growth = readResults("growth");
   const nothing = "Not measured yet: `npm run bench`.";
   await fill("benchmarks.md", {
-    circumstances: full ? told(full.circumstances) : nothing,
-    budgets: full ? budgetTable(judge(full)) : nothing,
+    circumstances: full ? [told(full.circumstances), ...full.skipped].join("\n\n") : nothing,
+    budgets: full ? budgetTable(judge(full, "full")) : nothing,
     scenarios: full
       ? full.scenarios.map((each) => `### ${each.title}\n\n${scenarioTable(each)}`).join("\n\n")
       : nothing,

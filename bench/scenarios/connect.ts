@@ -14,13 +14,13 @@ const storm: Scenario = {
   base: "durable",
   columns: ["cost", "rate", "p50", "p99", "memory", "generator", "late"],
   modes: ["full"],
-  run: (running, room) =>
+  run: (running, room, { first }) =>
     withCrowd(running, { room, rooms: 1, members: STORM, concurrency: 200 }, async (_load, opened) => ({
       cost: (opened.cpu * 1_000) / STORM,
       rate: (STORM / opened.ms) * 1_000,
       p50: opened.latency?.p50 ?? NaN,
       p99: opened.latency?.p99 ?? NaN,
-      memory: memoryPerSocket(opened.rss, STORM),
+      ...(first && { memory: memoryPerSocket(opened.rss, STORM) }),
       ...generatorOf(opened),
     })),
 };

@@ -53,7 +53,7 @@ function saturated(publishers: number, sockets: number, modes: readonly Mode[]):
           window: windowOf(publishers),
           ms: timing.measure,
         });
-        return { ...publishing(reading), memory: memoryPerSocket(opened.rss, sockets) };
+        return { ...publishing(reading), ...(timing.first && { memory: memoryPerSocket(opened.rss, sockets) }) };
       }),
   };
 }
