@@ -7,7 +7,7 @@ import { oneRoom, withCrowd, type Mode, type Scenario } from "./scenario.ts";
  * a bare room of 1,000 sockets would need a quarter of a minute for what is on its way at any moment.
  */
 export const windowOf = (publishers: number) => (publishers === 1 ? 64 : 16);
-/** A pause after which every room is quiet again. */
+/** A pause after which a room of a hundred is quiet again. */
 const PAUSE = 25;
 
 const COLUMNS = ["cost", "rate", "perMessage", "p50", "p99", "generator", "late"];
