@@ -32,19 +32,19 @@ export function* compose(state: RoomState, effects: readonly Effect[]): Generato
   const common = plain ? joinOnce(sharedFrames(shared), log) : undefined;
 
   for (const connection of state.connections.values()) {
-    const mine = own.get(connection) ?? [];
-    const late = since.has(connection) || connection.fed !== log.committed || connection.acked !== undefined;
-    if (common && !late) {
+    const mine = own.get(connection);
+    const isLate = connection.acked !== undefined || connection.fed !== log.committed || since.has(connection);
+    if (common && !isLate) {
       connection.fed = log.head;
-      if (mine.length === 0 && common.length <= MESSAGE_LENGTH) {
-        if (common.text !== "") yield { connection, text: common.text, last: false };
-      } else yield* messages(connection, [...mine, ...common.frames]);
+      // By far the most get just what everyone gets: the very same text.
+      if (mine || common.length > MESSAGE_LENGTH) yield* messages(connection, [...(mine ?? []), ...common.frames]);
+      else if (common.text !== "") yield { connection, text: common.text, last: false };
       continue;
     }
     const from = since.get(connection) ?? 0;
     const news = told.get(connection) ?? 0;
     const its = shared.filter((effect, i) => i >= from && (i >= news || effect.type !== "presence"));
-    yield* messages(connection, [...mine, ...framesFor(state, connection, its)]);
+    yield* messages(connection, [...(mine ?? []), ...framesFor(state, connection, its)]);
   }
   for (const [connection, bye] of leaving) {
     yield { connection, text: join([...(own.get(connection) ?? []), bye]), last: true };

@@ -76,6 +76,11 @@ export class Backlog {
   #probe: { at: number; bytes: number } | undefined;
   #behindSince: number | undefined;
 
+  /** So little was sent since the peer was last found to read that there is nothing to judge. */
+  get isLight(): boolean {
+    return this.#bytes < ASK_AFTER;
+  }
+
   /** Whether the runtime was found to hold more than a message or two. */
   get isBehind(): boolean {
     return this.#behindSince !== undefined;
@@ -91,7 +96,7 @@ export class Backlog {
    * @param share what this peer may leave unread for long of what all may, in bytes
    */
   judge(reading: () => SocketReading, now: number, share: number): "ok" | "probe" | "slow" {
-    if (this.#bytes < ASK_AFTER) return "ok";
+    if (this.isLight) return "ok";
     const { buffered, answeredAt } = reading();
     if (buffered !== undefined) {
       this.#bytes = buffered;

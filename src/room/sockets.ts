@@ -69,6 +69,7 @@ export class Sockets {
 
   /** Whether the peer reads what it is sent; asks it for a sign of life (`probe`) where only that can tell. */
   reads(connection: Connection, now: number, probe: (connection: Connection) => string): boolean {
+    if (connection.backlog.isLight) return true;
     const reading = () => {
       const socket = this.#sockets.get(connection);
       return { buffered: socket && bufferedBy(socket), answeredAt: this.answeredAt(connection) };
