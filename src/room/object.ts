@@ -288,9 +288,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   /** Nobody waits for it: what got lost is told again with a later beat. */
   #list(state: RoomState): void {
-    const { listing } = state;
     const { EDGEROOMS_DIRECTORY: directory } = this.env as { EDGEROOMS_DIRECTORY?: DirectoryBinding };
     if (!directory) return;
+    const { listing } = state;
     const failed = (error: unknown) => {
       // After one failure a stub is good for nothing.
       this.#directory = undefined;

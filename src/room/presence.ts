@@ -50,10 +50,6 @@ export class Roster {
 
   constructor(sessions: Sessions) {
     this.#sessions = sessions;
-    for (const user of sessions.presentUsers()) this.#users.push(user);
-    this.#users.sort();
-    for (const user of this.#users) this.#texts.set(user, JSON.stringify(member(sessions, user)));
-    sessions.takeChanged();
   }
 
   /** What {@link members} would give, as JSON. */
@@ -68,8 +64,17 @@ export class Roster {
     return this.#users.length;
   }
 
+  /** Not before somebody asks: most wakes are for a beat, which has nothing to do with it. */
   #catchUp(): void {
-    for (const user of this.#sessions.takeChanged()) this.#update(user);
+    const changed = this.#sessions.takeChanged();
+    if (this.#users.length > 0) {
+      for (const user of changed) this.#update(user);
+      return;
+    }
+    // From nothing: sorting all at once is cheaper than finding each its place.
+    this.#users.push(...[...this.#sessions.presentUsers()].toSorted());
+    for (const user of this.#users) this.#texts.set(user, JSON.stringify(member(this.#sessions, user)));
+    this.#text = undefined;
   }
 
   #update(user: string): void {
