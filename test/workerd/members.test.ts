@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { sealUpgrade } from "../../src/room/admission.ts";
 import { Client } from "../support/client.ts";
+import { randomFrom } from "../support/random.ts";
 import { TestedRoom } from "../support/room.ts";
 
 it("presence data is the member's, set by any tab, and falls back when that tab ends", async () => {
@@ -69,5 +70,29 @@ it("two tabs of the same moment with two names look the same after an eviction",
     const before = await room.stub.members();
     await room.evict();
     expect(await room.stub.members()).toEqual(before);
+  }
+});
+
+it("the list in every welcome is who is here, whatever came before and whether or not the room slept", async () => {
+  const random = randomFrom(20_261_123);
+  const room = new TestedRoom("fast");
+  const here: Client[] = [];
+  for (let i = 0; i < 60; i++) {
+    const user = ["ann", "bob", "\u00e9mile", "zo\u00eb", "\u{1f600}"][Math.floor(random() * 5)] ?? "";
+    const claims = random() < 0.3 ? { name: `name ${i}` } : {};
+    const { client, welcome } = await Client.join(room.path, { user, claims });
+    expect(welcome.members).toEqual(await room.stub.members());
+    here.push(client);
+    const [other] = here.splice(Math.floor(random() * here.length), 1);
+    const chance = random();
+    if (other && chance < 0.3) {
+      other.send({ type: "leave" });
+      await other.next("bye");
+    } else if (other) {
+      other.send({ type: "presence", data: i }, { type: "call", ref: i, method: "none", data: null });
+      await other.next("reply");
+      here.push(other);
+    }
+    if (random() < 0.2) await room.evict();
   }
 });

@@ -33,7 +33,8 @@ async function restore(room: TestedRoom, tables: Tables): Promise<void> {
   await room.abort();
 }
 
-it("promise 2: a position in a history that a restore undid is refused, also when the room has passed it again", async () => {
+/** A room put back to its first publication, and the place of bob, who has seen a second. */
+async function undone() {
   const room = new TestedRoom();
   const { client: ann } = await Client.join(room.path, { user: "ann" });
   const { client: bob, welcome } = await Client.join(room.path, { user: "bob" });
@@ -43,6 +44,11 @@ it("promise 2: a position in a history that a restore undid is refused, also whe
   await ann.publish(2, "undone");
   await bob.until(() => bob.items.length === 2);
   await restore(room, backup);
+  return { room, session, epoch };
+}
+
+it("promise 2: a position in a history that a restore undid is refused, also when the room has passed it again", async () => {
+  const { room, session, epoch } = await undone();
 
   const { client: eve } = await Client.join(room.path, { user: "eve" });
   for (let ref = 1; ref <= 3; ref++) await eve.publish(ref, `other ${ref}`);
@@ -59,15 +65,7 @@ it("promise 2: a position in a history that a restore undid is refused, also whe
 });
 
 it("promise 2: nor when the room is passing it in the very tick of the resume", async () => {
-  const room = new TestedRoom();
-  const { client: ann } = await Client.join(room.path, { user: "ann" });
-  const { client: bob, welcome } = await Client.join(room.path, { user: "bob" });
-  const { session, epoch } = welcome;
-  await ann.publish(1, "kept");
-  const backup = await backUp(room);
-  await ann.publish(2, "undone");
-  await bob.until(() => bob.items.length === 2);
-  await restore(room, backup);
+  const { room, session, epoch } = await undone();
   const admission = sealUpgrade({
     kind: room.kind,
     room: room.name,
