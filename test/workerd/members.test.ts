@@ -89,7 +89,7 @@ it("the list in every welcome is who is here, whatever came before and whether o
       other.send({ type: "leave" });
       await other.next("bye");
     } else if (other) {
-      other.send({ type: "presence", data: i }, { type: "call", ref: i, method: "none", data: null });
+      other.send({ type: "presence", data: i }, { type: "call", ref: i + 1, method: "none", data: null });
       await other.next("reply");
       here.push(other);
     }
