@@ -3,7 +3,10 @@ export { createApp } from "./http/app.ts";
 export type { AppOptions, Caller, RoomAddress } from "./http/gate.ts";
 export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/auth.ts";
 export { Directory, type Listed } from "./ops/directory.ts";
-export { codes, type Code, type CodeName, type NextStep } from "./protocol/codes.ts";
+export type { Alert } from "./ops/failures.ts";
+export { queue } from "./ops/queue.ts";
+export { webhook, type WebhookOptions } from "./ops/webhook.ts";
+export { codes, type Code, type CodeName, type NextStep, type Severity } from "./protocol/codes.ts";
 export type { ClientFrame, FrameError, Json, Limits, Member, Publication, ServerFrame } from "./protocol/frames.ts";
 export type { Credentials } from "./room/admission.ts";
 export {
@@ -19,4 +22,6 @@ export {
   type RoomContext,
   type RoomDefinition,
 } from "./room/definition.ts";
-export { Room, type Present } from "./room/object.ts";
+export { OutletRefused, type Batch, type OutEvent, type OutEventType, type Outlet } from "./room/outlet.ts";
+export { Room } from "./ops/room.ts";
+export type { Present } from "./room/presence.ts";

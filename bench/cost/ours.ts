@@ -2,7 +2,7 @@
 import { createApp } from "../../src/http/app.ts";
 import { jwt } from "../../src/http/auth.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/room/object.ts";
+import { Room } from "../../src/ops/room.ts";
 import { readMeter, watchHandlers, watchStorage } from "./meter.ts";
 
 interface Env {

@@ -5,7 +5,7 @@
 import { createApp } from "../../src/http/app.ts";
 import { jwt } from "../../src/http/auth.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/room/object.ts";
+import { Room } from "../../src/ops/room.ts";
 
 interface Env {
   readonly ROOM: DurableObjectNamespace<FastRoom>;

@@ -6,18 +6,24 @@ import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { requestId } from "hono/request-id";
+import { alertWebhook } from "../ops/webhook.ts";
 import { SUBPROTOCOL } from "../protocol/frames.ts";
 import { readResume, sealUpgrade } from "../room/admission.ts";
 import { operatorRoutes } from "./api.ts";
 import { Gate, type AppOptions } from "./gate.ts";
 import { checkOrigins } from "./origin.ts";
 import { accepted, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
+import { inTime } from "./room-call.ts";
+import { scrapeRoutes } from "./scrape.ts";
+import { seenOf } from "./seen.ts";
+import { spanned, thrown, watch } from "./watch.ts";
 
 /**
  * An app that serves rooms alone or under any path of a bigger one: `app.route("/rt", createApp({...}))`.
  *
- * Routes: `GET /rooms/:kind/:room` (upgrade), `POST /rooms/:kind/:room/session` (next token), the operator's
- * (`GET /rooms`, `POST /rooms/:kind/:room/drain`) and `GET /healthz`; without `:kind/` when there is one kind.
+ * Routes: `GET /rooms/:kind/:room` (upgrade), `POST /rooms/:kind/:room/session` (next token), the operator's (api.ts,
+ * `GET /openapi.json` describes them all), `GET /metrics`, `GET /failures` and `GET /healthz`; without `:kind/` when there
+ * is one kind.
  *
  * @throws TypeError when no kind of room is given, two share a binding, or an origin is none
  */
@@ -33,14 +39,13 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
 
   const app = new Hono<{ Bindings: Env }>();
   app.use(requestId());
-  app.onError((error, c) => {
-    // The message stays in the log: it may tell a stranger about the inside.
-    const where = `${c.req.method} ${c.req.routePath}`;
-    console.error(JSON.stringify({ level: "error", where, requestId: c.get("requestId"), message: error.message }));
-    return refuseUpgrade(c, { code: "internal" });
-  });
+  const { onAlert } = options;
+  app.use(watch<Env>((env) => (onAlert ? (alert) => onAlert(alert, env) : alertWebhook(env))));
+  app.onError(thrown);
   app.notFound((c) => refuseUpgrade(c, { code: "not_found" }));
   app.get("/healthz", (c) => c.json({ ok: true, protocol: SUBPROTOCOL }));
+  scrapeRoutes(app, gate);
+  operatorRoutes(app, gate, paths);
   for (const path of paths) {
     app.get(path, (c) => upgrade(c, gate));
     app.use(
@@ -55,7 +60,6 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
     );
     app.post(`${path}/session`, (c) => refresh(c, gate));
   }
-  operatorRoutes(app, gate, paths);
   // Also where a bigger app has another idea of what is not found: our clients must be told in a way they can see.
   app.all("/rooms/*", (c) => refuseUpgrade(c, { code: "not_found" }));
   return app;
@@ -74,17 +78,18 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   // Last: who looks with curl is told what is wrong with the token before what is wrong with curl.
   if (!speaksOurs(raw)) return problem(c, { code: "wrong_protocol" });
   const { stub, address, credentials } = passed;
-  const response = await stub.fetch(
-    sealUpgrade({
-      ...address,
-      credentials,
-      requestId: c.get("requestId"),
-      receivedAt: Date.now(),
-      ...(resume && { resume }),
-      credit: query.get("credit") === "1",
-    }),
-  );
-  if (response.webSocket) return accepted(response.webSocket);
+  const { traceparent } = seenOf(c);
+  const sealed = sealUpgrade({
+    ...address,
+    credentials,
+    requestId: c.get("requestId"),
+    ...(traceparent !== undefined && { traceparent }),
+    receivedAt: Date.now(),
+    ...(resume && { resume }),
+    credit: query.get("credit") === "1",
+  });
+  const response = await spanned(c, "admission", () => inTime(stub.fetch(sealed)));
+  if (response.webSocket) return accepted(c, response.webSocket);
   return refuseUpgrade(c, await response.json<Refusal>());
 }
 
@@ -95,6 +100,6 @@ async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const session = typeof body === "object" && body !== null && "session" in body ? body.session : undefined;
   if (typeof session !== "string")
     return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.' });
-  const result = await passed.stub.refresh(session, passed.credentials);
+  const result = await inTime(passed.stub.refresh(session, passed.credentials));
   return result.ok ? c.json({ expires: result.expires }) : problem(c, result);
 }

@@ -131,7 +131,7 @@ function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
 function refusalFor(error: unknown): Refusal {
   if (error instanceof errors.JWTExpired) return { code: "token_expired" };
   if (error instanceof IssuerUnreachable) {
-    return { code: "unavailable", message: "The issuer's keys are out of reach.", retryAfter: error.retryAfter };
+    return { code: error.code, message: "The issuer's keys are out of reach.", retryAfter: error.retryAfter };
   }
   // Which check failed helps the honest; jose's messages name claims, never their values or keys.
   if (error instanceof errors.JOSEError) return { code: "unauthorized", message: error.message };

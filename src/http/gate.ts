@@ -3,13 +3,16 @@
  * room object is touched, so that not one byte of a stranger reaches it.
  */
 import type { Context } from "hono";
+import type { Alert } from "../ops/failures.ts";
 import type { Credentials } from "../room/admission.ts";
 import type { Grant } from "../room/definition.ts";
-import type { Room } from "../room/object.ts";
+import type { Room } from "../ops/room.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { grantsAnywhere, grantsIn } from "./grants.ts";
 import { isAllowedOrigin } from "./origin.ts";
 import { bearerToken, type Refusal } from "./problem.ts";
+import { seenOf } from "./seen.ts";
+import { spanned } from "./watch.ts";
 
 /** A room by its kind and name. */
 export interface RoomAddress {
@@ -37,6 +40,11 @@ export interface AppOptions<Env extends object> {
     caller: Caller,
     address: RoomAddress,
   ) => Promise<boolean | Credentials> | boolean | Credentials;
+  /**
+   * Told of failures of severity `alert`, at most once a minute for each code and isolate. Rooms tell their own `onAlert`.
+   * Default: the webhook at `ALERT_WEBHOOK_URL`, if there is one.
+   */
+  onAlert?: (alert: Alert, env: Env) => Promise<void> | void;
 }
 
 /** A room name: what needs no escaping in a URL path segment, 1 to 128 characters. */
@@ -61,13 +69,24 @@ export class Gate<Env extends object> {
   /** Who asks, whatever room it is about. */
   async caller(c: Context<{ Bindings: Env }>): Promise<Verified | Refusal> {
     if (!this.allowsOrigin(c)) return { code: "forbidden", message: "This origin may not connect." };
-    return this.#auth.verify(bearerToken(c.req.raw, this.#auth.tokenInUrl), c.env);
+    const token = bearerToken(c.req.raw, this.#auth.tokenInUrl);
+    const verified = await spanned(c, "verify", () => this.#auth.verify(token, c.env));
+    if ("user" in verified) seenOf(c).user = verified.user;
+    return verified;
+  }
+
+  /** Why a caller may not see all rooms at once; the address that stands for them is any room of any kind. */
+  async overseer(c: Context<{ Bindings: Env }>): Promise<Refusal | undefined> {
+    const caller = await this.caller(c);
+    if ("code" in caller) return caller;
+    return (await this.isAdmin(c, caller, { kind: "*", room: "*" })) ? undefined : { code: "forbidden" };
   }
 
   /** Who asks for what room, if the token allows them `grant` in it. */
   async pass(c: Context<{ Bindings: Env }>, grant: Grant) {
     const address = this.#address(c);
     if ("code" in address) return address;
+    seenOf(c).address = address;
     const verified = await this.caller(c);
     if ("code" in verified) return verified;
     const credentials = await this.#authorize(c, verified, address);

@@ -4,6 +4,7 @@ import { encode } from "../protocol/codec.ts";
 import { codes, texts, type CodeName } from "../protocol/codes.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
 import { closeQuietly } from "../room/close.ts";
+import { seenOf } from "./seen.ts";
 
 /** Why a request gets nothing. */
 export interface Refusal {
@@ -15,7 +16,9 @@ export interface Refusal {
 }
 
 /** A refusal for whoever can read HTTP. */
-export function problem(c: Context, { code, message, retryAfter }: Refusal): Response {
+export function problem(c: Context, refusal: Refusal): Response {
+  seenOf(c).refusal = refusal;
+  const { code, message, retryAfter } = refusal;
   const { http } = codes[code];
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
   if (http === 401) headers["www-authenticate"] = "Bearer";
@@ -39,6 +42,7 @@ export function problem(c: Context, { code, message, retryAfter }: Refusal): Res
  */
 export function refuseUpgrade(c: Context, refusal: Refusal): Response {
   if (!isUpgrade(c.req.raw) || !speaksOurs(c.req.raw)) return problem(c, refusal);
+  seenOf(c).refusal = refusal;
   const { code, message, retryAfter } = refusal;
   const close = codes[code].close ?? codes.internal.close;
   const { 0: client, 1: server } = new WebSocketPair();
@@ -46,12 +50,14 @@ export function refuseUpgrade(c: Context, refusal: Refusal): Response {
   const more = { ...(message !== undefined && { message }), ...(retryAfter !== undefined && { retryAfter }) };
   server.send(encode({ type: "bye", code: close, reason: code, ...more }));
   closeQuietly(server, close, code);
-  return accepted(client);
+  return accepted(c, client);
 }
 
-/** The 101 with the one subprotocol we ever select. */
-export function accepted(client: WebSocket): Response {
-  return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": SUBPROTOCOL } });
+/** The 101 with the one subprotocol we ever select, and the trace that the connection belongs to. */
+export function accepted(c: Context, client: WebSocket): Response {
+  const { traceparent } = seenOf(c);
+  const headers = { "sec-websocket-protocol": SUBPROTOCOL, ...(traceparent !== undefined && { traceparent }) };
+  return new Response(null, { status: 101, webSocket: client, headers });
 }
 
 /** Whether a request asks for a WebSocket. */

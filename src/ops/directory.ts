@@ -1,55 +1,90 @@
 /**
- * Which rooms are live. Sharded Durable Objects that rooms report to: with the first connection, after the last, and
- * now and then with a heartbeat. Eventually consistent, and never in the path of an upgrade.
+ * Which rooms are live, what was counted in them, and what went wrong lately. Sharded Durable Objects that rooms report
+ * to: with the first connection, after the last, and now and then with a heartbeat; the Worker's isolates report here too.
+ * Eventually consistent, and never in the path of an upgrade.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { Note } from "../room/failure.ts";
 import { DIRECTORY_SHARDS, type Listing } from "../room/listing.ts";
+import { sum, Tally, type Counts } from "../room/tally.ts";
+import type { KindTotals } from "./metrics.ts";
 
 /** A live room and when it last said so, in ms since the epoch. */
 export interface Listed extends Omit<Listing, "ttl"> {
   readonly at: number;
 }
 
+/** What a room tells. A room of an older version tells only how it is. */
+export type Report = Omit<Listing, "sessions"> & {
+  readonly sessions?: number;
+  readonly counts?: Counts;
+  readonly notes?: readonly Note[];
+};
+
 /** Rooms of one page of a list, at most. */
 const PAGE = 500;
+/** Failures that one part remembers. */
+const MAX_NOTES = 100;
 
 /** One part of the directory. Bind it as `EDGEROOMS_DIRECTORY`; rooms and `createApp` find it by that name. */
 export class Directory<Env = unknown> extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    ctx.storage.sql.exec(`CREATE TABLE IF NOT EXISTS edgerooms_directory (
-      kind TEXT, room TEXT, connections INTEGER NOT NULL, members INTEGER NOT NULL, offset INTEGER NOT NULL,
-      at INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (kind, room)) WITHOUT ROWID`);
+    const { sql } = ctx.storage;
+    sql.exec(`
+      CREATE TABLE IF NOT EXISTS edgerooms_directory (
+        kind TEXT, room TEXT, connections INTEGER NOT NULL, members INTEGER NOT NULL, offset INTEGER NOT NULL,
+        at INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (kind, room)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS edgerooms_past (kind TEXT PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS edgerooms_notes (slot INTEGER PRIMARY KEY, nth INTEGER NOT NULL, note TEXT NOT NULL);`);
+    const [table] = sql.exec("SELECT sql FROM sqlite_master WHERE name = 'edgerooms_directory'");
+    // The first version only had what a list needs.
+    if (!String(table?.["sql"]).includes("counts")) {
+      sql.exec(`
+        ALTER TABLE edgerooms_directory ADD COLUMN sessions INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE edgerooms_directory ADD COLUMN counts TEXT NOT NULL DEFAULT '{}';`);
+    }
   }
 
-  /** A room tells how it is; one without connections is not live. Writes one row. */
-  update({ kind, room, connections, members, offset, ttl }: Listing): void {
+  /** A room tells how it is and what happened; one without connections is not live. Writes one row, the last time two. */
+  update({ kind, room, connections, members, sessions = 0, offset, ttl, counts = {}, notes = [] }: Report): void {
     const { sql } = this.ctx.storage;
-    const now = Date.now();
-    if (connections === 0) sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
-    else {
-      sql.exec(
-        `INSERT OR REPLACE INTO edgerooms_directory (kind, room, connections, members, offset, at, until)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-        kind,
-        room,
-        connections,
-        members,
-        offset,
-        now,
-        now + ttl,
-      );
+    this.#note(notes);
+    const [row] = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
+    const total = sum(JSON.parse(String(row?.["counts"] ?? "{}")) as Counts, counts);
+    if (connections === 0) {
+      sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
+      this.#keep(kind, total);
+      return;
     }
+    const now = Date.now();
+    sql.exec(
+      `INSERT OR REPLACE INTO edgerooms_directory (kind, room, connections, members, sessions, offset, at, until, counts)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      kind,
+      room,
+      connections,
+      members,
+      sessions,
+      offset,
+      now,
+      now + ttl,
+      JSON.stringify(total),
+    );
+  }
+
+  /** An isolate of the Worker tells what it counted. Writes one row, and one for each failure. */
+  count(counts: Counts, notes: readonly Note[]): void {
+    this.#note(notes);
+    this.#keep("", counts);
   }
 
   /** A page of live rooms, ordered by kind and name, after the given one. */
   list(after: { readonly kind: string; readonly room: string } | undefined): Listed[] {
-    const { sql } = this.ctx.storage;
-    // Who has been silent for that long was lost in a crash and never woke again.
-    sql.exec("DELETE FROM edgerooms_directory WHERE until < ?", Date.now());
+    this.#expire();
     const { kind = "", room = "" } = after ?? {};
-    const rows = sql.exec(
-      `SELECT kind, room, connections, members, offset, at FROM edgerooms_directory
+    const rows = this.ctx.storage.sql.exec(
+      `SELECT kind, room, connections, members, sessions, offset, at FROM edgerooms_directory
        WHERE (kind, room) > (?, ?) ORDER BY kind, room LIMIT ?`,
       kind,
       room,
@@ -57,7 +92,73 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     );
     return rows.toArray() as unknown as Listed[];
   }
+
+  /** What there is and what was counted, by kind; the Worker's own under no kind. */
+  totals(): Record<string, KindTotals> {
+    this.#expire();
+    const { sql } = this.ctx.storage;
+    const found = new Map<string, { gauges: Omit<KindTotals, "counts">; tally: Tally }>();
+    const of = (kind: string) => {
+      const known = found.get(kind) ?? { gauges: NOTHING, tally: new Tally() };
+      found.set(kind, known);
+      return known;
+    };
+    for (const row of sql.exec("SELECT kind, counts FROM edgerooms_past")) {
+      of(row["kind"] as string).tally.merge(JSON.parse(row["counts"] as string) as Counts);
+    }
+    for (const row of sql.exec("SELECT kind, connections, members, sessions, counts FROM edgerooms_directory")) {
+      const kind = of(row["kind"] as string);
+      kind.tally.merge(JSON.parse(row["counts"] as string) as Counts);
+      const { rooms, connections, members, sessions } = kind.gauges;
+      kind.gauges = {
+        rooms: rooms + 1,
+        connections: connections + (row["connections"] as number),
+        members: members + (row["members"] as number),
+        sessions: sessions + (row["sessions"] as number),
+      };
+    }
+    return Object.fromEntries(
+      [...found].map(([kind, { gauges, tally }]) => [kind, { ...gauges, counts: tally.counts }]),
+    );
+  }
+
+  /** The newest failures that were told here, newest first. */
+  failures(): Note[] {
+    const rows = this.ctx.storage.sql.exec("SELECT note FROM edgerooms_notes ORDER BY nth DESC");
+    return [...rows].map((row) => JSON.parse(row["note"] as string) as Note);
+  }
+
+  /** Who has been silent for that long was lost in a crash and never woke again; what it counted stays. */
+  #expire(): void {
+    const { sql } = this.ctx.storage;
+    const gone = sql.exec("SELECT kind, room, counts FROM edgerooms_directory WHERE until < ?", Date.now()).toArray();
+    for (const { kind, room, counts } of gone) {
+      sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
+      this.#keep(kind as string, JSON.parse(counts as string) as Counts);
+    }
+  }
+
+  #keep(kind: string, counts: Counts): void {
+    if (Object.keys(counts).length === 0) return;
+    const { sql } = this.ctx.storage;
+    const [row] = sql.exec("SELECT counts FROM edgerooms_past WHERE kind = ?", kind);
+    const total = sum(JSON.parse(String(row?.["counts"] ?? "{}")) as Counts, counts);
+    sql.exec("INSERT OR REPLACE INTO edgerooms_past (kind, counts) VALUES (?, ?)", kind, JSON.stringify(total));
+  }
+
+  #note(notes: readonly Note[]): void {
+    if (notes.length === 0) return;
+    const { sql } = this.ctx.storage;
+    const { last } = sql.exec("SELECT coalesce(max(nth), 0) AS last FROM edgerooms_notes").one() as { last: number };
+    for (const [i, note] of notes.entries()) {
+      const nth = last + 1 + i;
+      const text = JSON.stringify(note);
+      sql.exec("INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)", nth % MAX_NOTES, nth, text);
+    }
+  }
 }
+
+const NOTHING = { rooms: 0, connections: 0, members: 0, sessions: 0 } as const;
 
 /** Where a list goes on: a part of the directory, and the last room of the page before. */
 const CURSOR = /^(\d{1,2})(?::([^/]+)\/(.+))?$/;
@@ -80,4 +181,35 @@ export async function listRooms(
   const last = rooms.length === PAGE ? rooms.at(-1) : undefined;
   if (last) return { rooms, next: `${shard}:${last.kind}/${last.room}` };
   return shard + 1 < DIRECTORY_SHARDS ? { rooms, next: String(shard + 1) } : { rooms };
+}
+
+/** What every part of the directory has counted, together. */
+export async function allTotals(directory: DurableObjectNamespace<Directory>): Promise<Record<string, KindTotals>> {
+  const together: Record<string, KindTotals> = {};
+  for (const totals of await Promise.all(parts(directory).map(async (part) => part.totals()))) {
+    for (const [kind, more] of Object.entries(totals)) {
+      const { rooms, connections, members, sessions, counts } = together[kind] ?? { ...NOTHING, counts: {} };
+      together[kind] = {
+        rooms: rooms + more.rooms,
+        connections: connections + more.connections,
+        members: members + more.members,
+        sessions: sessions + more.sessions,
+        counts: sum(counts, more.counts),
+      };
+    }
+  }
+  return together;
+}
+
+/** The newest failures of all parts, newest first, at most a hundred. */
+export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<Note[]> {
+  const found = await Promise.all(parts(directory).map(async (part) => part.failures()));
+  return found
+    .flat()
+    .toSorted((a, b) => b.at - a.at)
+    .slice(0, MAX_NOTES);
+}
+
+function parts(directory: DurableObjectNamespace<Directory>): DurableObjectStub<Directory>[] {
+  return Array.from({ length: DIRECTORY_SHARDS }, (_, shard) => directory.getByName(String(shard)));
 }

@@ -11,6 +11,7 @@ import {
   type Json,
   type ServerFrame,
 } from "./frames.ts";
+import { isTraceparent } from "./trace.ts";
 
 /** Why a message or one frame of it is not usable. `ref` is set when the culprit had a readable one. */
 export interface Malformed {
@@ -108,9 +109,11 @@ function readFrame(value: unknown): ClientFrame | Malformed {
       const { ref, data } = value;
       if (!isRef(ref)) return bad("publish needs a ref: an integer from 1");
       if (data === undefined) return bad("publish needs data", ref);
+      const { traceparent } = value;
       const to = readRecipients(value["to"]);
       if (to === null) return bad(toRule(), ref);
-      return { type, ref, data: data as Json, ...(to && { to }) };
+      if (traceparent !== undefined && !isTraceparent(traceparent)) return bad("traceparent is none of W3C's", ref);
+      return { type, ref, data: data as Json, ...(to && { to }), ...(traceparent !== undefined && { traceparent }) };
     }
     case "signal": {
       if (value["data"] === undefined) return bad("signal needs data");

@@ -44,6 +44,8 @@ export interface Publication {
   readonly data: Json;
   /** User ids it was addressed to. Absent: everyone. */
   readonly to?: readonly string[];
+  /** W3C trace context that the publisher gave it. */
+  readonly traceparent?: string;
 }
 
 /** Someone who is here: a user with at least one present session. */
@@ -93,7 +95,14 @@ export interface FrameError {
 
 /** What a client may send. */
 export type ClientFrame =
-  | { readonly type: "publish"; readonly ref: number; readonly data: Json; readonly to?: readonly string[] }
+  | {
+      readonly type: "publish";
+      readonly ref: number;
+      readonly data: Json;
+      readonly to?: readonly string[];
+      /** W3C trace context: travels with the publication to everyone who gets it. */
+      readonly traceparent?: string;
+    }
   | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] }
   | { readonly type: "presence"; readonly data: Json }
   | { readonly type: "call"; readonly ref: number; readonly method: string; readonly data: Json }

@@ -39,6 +39,8 @@ export interface Admission {
   readonly room: string;
   readonly credentials: Credentials;
   readonly requestId: string;
+  /** The trace that the upgrade belongs to. Absent from a Worker of an older version. */
+  readonly traceparent?: string;
   /** When the Worker received the upgrade, in ms since the epoch. */
   readonly receivedAt: number;
   readonly resume?: ResumeRequest;

@@ -5,6 +5,7 @@
 import { encode } from "../protocol/codec.ts";
 import { applyAll } from "./commands.ts";
 import { missed, nextBeat, sessionDeadline } from "./deadlines.ts";
+import { deliver } from "./delivery.ts";
 import { disconnect, end, graceOver } from "./departure.ts";
 import type { Effect } from "./events.ts";
 import { runHook } from "./hooks.ts";
@@ -22,6 +23,7 @@ export function ring(
   endDrain(state, now, effects);
   endSessions(state, now, effects);
   runJobs(state, now, effects);
+  deliver(state, now, effects);
   beat(state, answeredAt, now, effects);
 }
 
@@ -56,7 +58,8 @@ function runJobs(state: RoomState, now: number, effects: Effect[]): void {
   for (const job of state.jobs.due(now)) {
     if (!state.jobs.isSet(job)) continue;
     if (!onTimer) {
-      effects.push({ type: "report", where: "onTimer", error: new Error(`no onTimer for the timer ${job.name}`) });
+      const error = new Error(`no onTimer for the timer ${job.name}`);
+      effects.push({ type: "failed", failure: { code: "hook_failed", where: "onTimer", error } });
       state.jobs.cancel(job.name);
       continue;
     }
@@ -77,6 +80,7 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
   let doubts = false;
   for (const connection of state.connections.values()) {
     const count = missed(connection.missed, connection.since, answeredAt(connection), previous);
+    if (count > 0) effects.push({ type: "count", series: "heartbeats_missed" });
     if (count !== connection.missed) {
       connection.missed = count;
       connection.dirty = true;
@@ -86,9 +90,10 @@ function beat(state: RoomState, answeredAt: (connection: Connection) => number, 
   }
   if (state.connections.size === 0) return;
   // Who has missed one in a quiet room is asked again soon: a ghost must not live for several of the longest intervals.
-  const next = nextBeat(current.interval, doubts || isBusy(state, previous), definition.heartbeat, now);
+  const busy = isBusy(state, previous);
+  const next = nextBeat(current.interval, doubts || busy, definition.heartbeat, now);
   state.beat = next;
-  if (isListedAgain(previous, now)) effects.push({ type: "list" });
+  if (isListedAgain(previous, now, busy)) effects.push({ type: "list" });
   state.active = false;
   // What this tick itself publishes follows in the same message: only what was before can have been missed.
   effects.push({ type: "all", text: encode({ type: "heartbeat", offset: state.log.committed, next: next.due - now }) });

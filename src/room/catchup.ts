@@ -98,10 +98,12 @@ function snapshot(state: RoomState, connection: Connection, now: number, effects
     return state.log.recent(DEFAULT_SNAPSHOT, CHUNK_BYTES, connection.user) as unknown as Json;
   }
   const me = toMe(session, member(state.sessions, session.user));
-  const result = runHook(state, now, effects, "snapshot", (room) => hook(room, me));
+  const about = { session: session.id, user: session.user, requestId: session.requestId };
+  const result = runHook(state, now, effects, "snapshot", (room) => hook(room, me), about);
   if (!result.ok) {
+    const error = new Error("a snapshot cannot be rejected");
     if (result.code === "rejected")
-      effects.push({ type: "report", where: "snapshot", error: new Error(result.message) });
+      effects.push({ type: "failed", failure: { ...about, code: "hook_failed", where: "snapshot", error } });
     return null;
   }
   applyAll(state, result.commands, now, effects);

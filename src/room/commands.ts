@@ -7,6 +7,7 @@ import { MAX_RECIPIENTS } from "../protocol/frames.ts";
 import { announceChange, end } from "./departure.ts";
 import type { Command, Effect, Result } from "./events.ts";
 import { member, members } from "./presence.ts";
+import type { Session } from "./sessions.ts";
 import type { RoomState } from "./state.ts";
 
 /** Does what a caller asks. Every command answers with one result. */
@@ -27,12 +28,14 @@ export function apply(state: RoomState, command: Command, now: number, effects: 
       effects.push({ type: "signal", text: encode({ type: "signal", by: null, data }), ...(to && { to }) });
       return { ok: true };
     }
-    case "kick":
-      return { ok: true, value: endAll(state, command.user, "kicked", now, effects) };
-    case "revoke": {
-      state.revocations.revoke(command.user, command.before);
-      return { ok: true, value: endAll(state, command.user, "revoked", now, effects) };
+    case "kick": {
+      if (command.user !== undefined) return endAll(state, state.sessions.of(command.user), "kicked", now, effects);
+      const session = state.sessions.get(command.session);
+      return session ? endAll(state, [session], "kicked", now, effects) : { ok: false, code: "unknown_session" };
     }
+    case "revoke":
+      state.revocations.revoke(command.user, command.before);
+      return endAll(state, state.sessions.of(command.user), "revoked", now, effects);
     case "drain": {
       const until = now + command.within;
       const reopens = until + command.hold;
@@ -73,12 +76,19 @@ export function apply(state: RoomState, command: Command, now: number, effects: 
 export function applyAll(state: RoomState, commands: readonly Command[], now: number, effects: Effect[]): void {
   for (const command of commands) {
     const result = apply(state, command, now, effects);
-    if (!result.ok) effects.push({ type: "report", where: `room.${command.type}`, error: new Error(result.code) });
+    if (result.ok) continue;
+    const where = `room.${command.type}`;
+    effects.push({ type: "failed", failure: { code: "hook_failed", where, error: new Error(result.code) } });
   }
 }
 
-function endAll(state: RoomState, user: string, code: "kicked" | "revoked", now: number, effects: Effect[]) {
-  const sessions = state.sessions.of(user);
+function endAll(
+  state: RoomState,
+  sessions: readonly Session[],
+  code: "kicked" | "revoked",
+  now: number,
+  effects: Effect[],
+): Result {
   for (const session of sessions) end(state, session, now, effects, code);
-  return { sessions: sessions.length };
+  return { ok: true, value: { sessions: sessions.length } };
 }

@@ -70,6 +70,8 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
       expires: session.expires,
     }),
   });
+  effects.push({ type: "count", series: "connects" });
+  if (resume) effects.push({ type: "count", series: reason ? `resumes|reset|${reason}` : "resumes|resumed|" });
   if (reason !== undefined) reset(state, connection, reason, now, effects);
   else if (position) replay(state, connection, position.offset, effects);
   applyAll(state, joined.commands, now, effects);
@@ -110,7 +112,8 @@ function askToJoin(state: RoomState, admission: Admission, session: string, now:
   const { user, name, grants } = credentials;
   const past = memberOf(user, state.sessions.of(user));
   const me = { ...past, ...(name !== undefined && { name }), session, grants, requestId, connectedAt: receivedAt };
-  const result = runHook(state, now, effects, "onJoin", (room) => onJoin(room, me));
+  const about = { session, user, requestId, traceparent: admission.traceparent };
+  const result = runHook(state, now, effects, "onJoin", (room) => onJoin(room, me), about);
   if (result.ok) return result;
   const { code, message } = result;
   const refused: Refused = {

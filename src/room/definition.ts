@@ -4,6 +4,7 @@
  */
 import type { CodeName } from "../protocol/codes.ts";
 import { MAX_MESSAGE_BYTES, type Json, type Member, type Publication } from "../protocol/frames.ts";
+import { outEventTypes, type OutEventType, type Outlet } from "./outlet.ts";
 
 /** Milliseconds, or text such as "250ms", "30s", "5m", "1h", "2d". */
 export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
@@ -102,6 +103,11 @@ export interface Definition {
   maxMessage?: number;
   /** Frames a connection may send: per second and at once. Default 50 and 100. */
   rate?: { perSecond?: number; burst?: number };
+  /**
+   * Events that go out of the room, at least once each and in their order: which (`types`, default all) and where `to`,
+   * such as `webhook({...})` or `queue("BINDING")`. One row written and one deleted for each tick that has any.
+   */
+  events?: { types?: readonly OutEventType[]; to: Outlet<never> };
 
   /** A user became present. A rejection refuses the connection for good, with `forbidden`. */
   onJoin?: (room: RoomContext, me: Me) => Rejection | void;
@@ -126,13 +132,14 @@ export interface RoomDefinition {
   readonly maxConnectionsPerUser: number;
   readonly maxMessage: number;
   readonly rate: { readonly perSecond: number; readonly burst: number };
+  readonly events: { readonly types: ReadonlySet<OutEventType>; readonly to: Outlet<never> } | undefined;
   readonly hooks: Pick<Definition, "onJoin" | "onPublish" | "onLeave" | "onTimer" | "snapshot">;
   readonly methods: ReadonlyMap<string, Method>;
 }
 
 /** How a `Rejection` and a crash of a hook look to the engine. */
 export interface HookFailure {
-  readonly code: Extract<CodeName, "rejected" | "internal">;
+  readonly code: Extract<CodeName, "rejected" | "hook_failed">;
   readonly message?: string;
   readonly retryAfter?: number;
 }
@@ -143,7 +150,7 @@ export interface HookFailure {
  * @throws RangeError or TypeError naming the option that is wrong, when the module is loaded
  */
 export function defineRoom(definition: Definition): RoomDefinition {
-  const { heartbeat = {}, rate = {}, methods = {} } = definition;
+  const { heartbeat = {}, rate = {}, methods = {}, events } = definition;
   const every = positive(toMs(heartbeat.every ?? "30s", "heartbeat.every"), "heartbeat.every");
   const idle = toMs(heartbeat.idle ?? Math.max(240_000, every), "heartbeat.idle");
   if (idle < every) throw new RangeError("heartbeat.idle must not be shorter than heartbeat.every");
@@ -160,6 +167,7 @@ export function defineRoom(definition: Definition): RoomDefinition {
       perSecond: positive(rate.perSecond ?? 50, "rate.perSecond"),
       burst: integer(rate.burst ?? 100, "rate.burst", 1, 1_000_000),
     },
+    events: events && { types: new Set(eventTypes(events.types ?? outEventTypes)), to: events.to },
     hooks: definition,
     methods: new Map(Object.entries(methods)),
   };
@@ -175,6 +183,13 @@ export function toMs(value: Duration, option: string): number {
     throw new TypeError(`${option} is a number of milliseconds or text such as "30s", not ${JSON.stringify(value)}`);
   }
   return Math.round(ms);
+}
+
+function eventTypes(types: readonly OutEventType[]): readonly OutEventType[] {
+  for (const type of types) {
+    if (!outEventTypes.includes(type)) throw new TypeError(`events.types has no ${JSON.stringify(type)}`);
+  }
+  return types;
 }
 
 function positive(value: number, option: string): number {

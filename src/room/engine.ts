@@ -14,8 +14,12 @@ import { announceChange, disconnect, drop, end } from "./departure.ts";
 import type { Effect, RoomEvent } from "./events.ts";
 import { take } from "./flow.ts";
 import type { Grant } from "./definition.ts";
+import { settle } from "./delivery.ts";
+import type { About } from "./failure.ts";
 import { runHook } from "./hooks.ts";
+import { operate } from "./operator.ts";
 import { member } from "./presence.ts";
+import { publish } from "./publish.ts";
 import { toMe, type Session } from "./sessions.ts";
 import type { Connection, RoomState } from "./state.ts";
 
@@ -47,6 +51,12 @@ export function step(state: RoomState, event: RoomEvent, now: number): Effect[] 
       break;
     case "command":
       effects.push({ type: "result", result: apply(state, event.command, now, effects) });
+      break;
+    case "operate":
+      effects.push({ type: "result", result: operate(state, event, now, effects) });
+      break;
+    case "settled":
+      settle(state, event.outcome, now, effects);
       break;
     case "deferred": {
       const result = runHook(state, now, effects, "defer", (room) => event.after(room, event.outcome));
@@ -123,36 +133,38 @@ function onFrame(turn: Turn, frame: ClientFrame | Malformed): void {
 
 function onPublish(turn: Turn, frame: Extract<ClientFrame, { type: "publish" }>): void {
   const { state, now, effects, connection, session } = turn;
-  const { ref, to } = frame;
+  const { ref } = frame;
   // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
   if (ref <= state.log.refs.last(session.id)) {
     const taken = state.log.refs.find(session.id, ref);
     if (!taken) return answer(turn, frame, failure("stale_ref"));
+    effects.push({ type: "count", series: "dedupe_hits" });
     effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, ...taken }) });
     return;
   }
   if (!allowed(turn, "publish", frame)) return;
-  let { data } = frame;
-  const { onPublish: hook } = state.definition.hooks;
-  let after: Parameters<typeof applyAll>[1] = [];
-  if (hook) {
-    const result = runHook(state, now, effects, "onPublish", (room) => hook(room, meOf(turn), data));
-    if (!result.ok) return answer(turn, frame, failure(result.code, result));
-    if (result.value !== undefined) data = result.value;
-    after = result.commands;
-  }
-  const stored = state.log.append({ by: session.user, at: now, data, ...(to && { to }) }, { session: session.id, ref });
-  if (!stored) return answer(turn, frame, failure("rejected", { message: texts.too_large }));
-  state.active = true;
-  const { offset, at } = stored;
+  const source = { session: session.id, ref };
+  const result = publish(
+    state,
+    session.user,
+    () => meOf(turn),
+    frame,
+    now,
+    effects,
+    aboutOf(turn, frame.traceparent),
+    source,
+  );
+  if (!result.ok) return answer(turn, frame, failure(result.code, result));
+  const { offset, at } = result.publication;
   effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, offset, at }) });
-  applyAll(state, after, now, effects);
+  applyAll(state, result.commands, now, effects);
 }
 
 function onSignal(turn: Turn, frame: Extract<ClientFrame, { type: "signal" }>): void {
   const { state, effects, session } = turn;
   if (!allowed(turn, "signal", frame)) return;
   state.active = true;
+  effects.push({ type: "count", series: "signals" });
   const text = encode({ type: "signal", by: session.user, data: frame.data });
   effects.push({ type: "signal", text, except: session.id, ...(frame.to && { to: frame.to }) });
 }
@@ -180,7 +192,8 @@ function onCall(turn: Turn, frame: Extract<ClientFrame, { type: "call" }>): void
   const { ref, method, data } = frame;
   const run = state.definition.methods.get(method);
   if (!run) return answer(turn, frame, failure("unknown_method"));
-  const result = runHook(state, now, effects, `methods.${method}`, (room) => run(room, meOf(turn), data) ?? null);
+  const where = `methods.${method}`;
+  const result = runHook(state, now, effects, where, (room) => run(room, meOf(turn), data) ?? null, aboutOf(turn));
   if (!result.ok) return answer(turn, frame, failure(result.code, result));
   effects.push({ type: "send", to: connection, text: encode({ type: "reply", ref, data: orNull(result.value) }) });
   applyAll(state, result.commands, now, effects);
@@ -194,7 +207,11 @@ function allowed(turn: Turn, grant: Grant, frame: ClientFrame): boolean {
 }
 
 /** Tells the sender what went wrong with its frame: a call gets its reply, everything else an error. */
-function answer({ effects, connection }: Turn, frame: ClientFrame | Malformed, error: FrameError): void {
+function answer(turn: Turn, frame: ClientFrame | Malformed, error: FrameError): void {
+  const { effects, connection } = turn;
+  const { code } = error;
+  // What a hook threw has been told of with what it threw.
+  if (code !== "hook_failed") effects.push({ type: "failed", failure: { ...aboutOf(turn), code, where: frame.type } });
   effects.push({ type: "send", to: connection, text: encodeFailure(frame, error) });
 }
 
@@ -217,6 +234,10 @@ function costOf(frame: ClientFrame | Malformed, connection: Connection): number 
   if (frame.type === "malformed" || frame.type === "sync") return COST[frame.type];
   if (frame.type !== "ack" || connection.acked === undefined || frame.offset > connection.fed) return COST.usual;
   return frame.offset - connection.acked >= FREE_ACK ? 0 : COST.usual;
+}
+
+function aboutOf({ session, connection }: Turn, traceparent = connection.traceparent): About {
+  return { session: session.id, user: session.user, requestId: session.requestId, traceparent };
 }
 
 function meOf({ state, session }: Turn) {

@@ -4,13 +4,18 @@ import type { Malformed } from "../protocol/codec.ts";
 import type { CodeName } from "../protocol/codes.ts";
 import type { Admission, Credentials } from "./admission.ts";
 import type { Outcome, RoomContext } from "./definition.ts";
+import type { Failure } from "./failure.ts";
+import type { Caller, OperatorCommand, SocketFacts } from "./operator.ts";
+import type { Delivered } from "./outbox.ts";
+import type { Batch } from "./outlet.ts";
 import type { Connection } from "./state.ts";
 
 /** Something a server-side caller or a hook asks for. */
 export type Command =
   | { readonly type: "publish"; readonly data: Json; readonly to?: readonly string[] | undefined }
   | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] | undefined }
-  | { readonly type: "kick"; readonly user: string }
+  | { readonly type: "kick"; readonly user: string; readonly session?: never }
+  | { readonly type: "kick"; readonly session: string; readonly user?: never }
   | { readonly type: "revoke"; readonly user: string; readonly before: number }
   | { readonly type: "drain"; readonly within: number; readonly hold: number }
   | { readonly type: "refresh"; readonly session: string; readonly credentials: Credentials }
@@ -39,6 +44,16 @@ export type RoomEvent =
   /** Time passed. `answeredAt`: when a connection last answered a heartbeat, 0 for never. */
   | { readonly type: "alarm"; readonly answeredAt: (connection: Connection) => number }
   | { readonly type: "command"; readonly command: Command }
+  /** Somebody asks over HTTP. `digest`: of what is published, where it carries a key. */
+  | {
+      readonly type: "operate";
+      readonly caller: Caller;
+      readonly command: OperatorCommand;
+      readonly digest: string | undefined;
+      readonly facts: SocketFacts;
+    }
+  /** What came of a delivery of events. */
+  | { readonly type: "settled"; readonly outcome: Delivered }
   | {
       readonly type: "deferred";
       readonly outcome: Outcome<unknown>;
@@ -84,5 +99,9 @@ export type Effect =
     }
   /** The directory of live rooms is to learn how this one is. */
   | { readonly type: "list" }
-  /** Something went wrong that a developer must learn of. */
-  | { readonly type: "report"; readonly where: string; readonly error: unknown };
+  /** The events of this batch are to go out. */
+  | { readonly type: "deliver"; readonly batch: Batch }
+  /** Something happened that is counted: a metric's name and the values of its labels. */
+  | { readonly type: "count"; readonly series: string; readonly n?: number }
+  /** Something went wrong that an operator may want to learn of. */
+  | { readonly type: "failed"; readonly failure: Failure };

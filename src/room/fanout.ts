@@ -15,6 +15,8 @@ type Shared = Extract<Effect, { type: "all" | "signal" | "presence" }>;
 export interface Delivery {
   readonly connection: Connection;
   readonly text: string;
+  /** Publications of this tick in it. */
+  readonly items: number;
   /** It ends with `bye`: to be sent however much waits for this peer already. */
   readonly last: boolean;
 }
@@ -37,34 +39,47 @@ export function* compose(state: RoomState, effects: readonly Effect[]): Generato
     if (common && !isLate) {
       connection.fed = log.head;
       // By far the most get just what everyone gets: the very same text.
-      if (mine || common.length > MESSAGE_LENGTH) yield* messages(connection, [...(mine ?? []), ...common.frames]);
-      else if (common.text !== "") yield { connection, text: common.text, last: false };
+      const items = log.staged.length;
+      if (mine || common.length > MESSAGE_LENGTH)
+        yield* messages(connection, [...(mine ?? []), ...common.frames], items);
+      else if (common.text !== "") yield { connection, text: common.text, items, last: false };
       continue;
     }
     const from = since.get(connection) ?? 0;
     const news = told.get(connection) ?? 0;
     const its = shared.filter((effect, i) => i >= from && (i >= news || effect.type !== "presence"));
-    yield* messages(connection, [...(mine ?? []), ...framesFor(state, connection, its)]);
+    const fed = connection.fed;
+    const frames = [...(mine ?? []), ...framesFor(state, connection, its)];
+    yield* messages(connection, frames, connection.fed - fed);
   }
   for (const [connection, bye] of leaving) {
-    yield { connection, text: join([...(own.get(connection) ?? []), bye]), last: true };
+    yield { connection, text: join([...(own.get(connection) ?? []), bye]), items: 0, last: true };
   }
 }
 
-/** Frames as messages: one, unless together they are larger than what every client can be expected to take. */
-function* messages(connection: Connection, frames: readonly string[]): Generator<Delivery> {
+/**
+ * Frames as messages: one, unless together they are larger than what every client can be expected to take. Their `items`
+ * are told with the first.
+ */
+function* messages(connection: Connection, frames: readonly string[], items: number): Generator<Delivery> {
   let together: string[] = [];
   let length = 0;
+  let untold = items;
+  const message = (): Delivery => {
+    const told = untold;
+    untold = 0;
+    return { connection, text: join(together), items: told, last: false };
+  };
   for (const frame of frames) {
     if (together.length > 0 && length + frame.length > MESSAGE_LENGTH) {
-      yield { connection, text: join(together), last: false };
+      yield message();
       together = [];
       length = 0;
     }
     together.push(frame);
     length += frame.length;
   }
-  if (together.length > 0) yield { connection, text: join(together), last: false };
+  if (together.length > 0) yield message();
 }
 
 function sort(effects: readonly Effect[]) {

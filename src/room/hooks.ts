@@ -5,6 +5,7 @@
 import type { Json, Member, Publication } from "../protocol/frames.ts";
 import { Rejection, type HookFailure, type Outcome, type RoomContext } from "./definition.ts";
 import type { Command, Effect } from "./events.ts";
+import type { About } from "./failure.ts";
 import { members } from "./presence.ts";
 import type { RoomState } from "./state.ts";
 
@@ -17,10 +18,11 @@ export type HookResult<T> =
   | ({ readonly ok: false } & HookFailure);
 
 /**
- * Runs a hook. A {@link Rejection}, returned or thrown, is a refusal with its own text; any other throw is reported
- * and tells the client nothing but that it failed.
+ * Runs a hook. A {@link Rejection}, returned or thrown, is a refusal with its own text; any other throw is a failure
+ * of which the client is told nothing but that it happened.
  *
- * @param where names the hook in reports
+ * @param where names the hook in failures
+ * @param about on whose behalf it runs, if on anybody's
  */
 export function runHook<T>(
   state: RoomState,
@@ -28,6 +30,7 @@ export function runHook<T>(
   effects: Effect[],
   where: string,
   hook: (room: RoomContext) => T,
+  about: About = {},
 ): HookResult<T> {
   const context = new HookContext(state, now);
   try {
@@ -43,8 +46,8 @@ export function runHook<T>(
       const { message, retryAfter } = error;
       return { ok: false, code: "rejected", message, ...(retryAfter !== undefined && { retryAfter }) };
     }
-    effects.push({ type: "report", where, error });
-    return { ok: false, code: "internal" };
+    effects.push({ type: "failed", failure: { ...about, code: "hook_failed", where, error } });
+    return { ok: false, code: "hook_failed" };
   } finally {
     context.end();
   }

@@ -9,6 +9,8 @@ export interface Listing {
   readonly room: string;
   readonly connections: number;
   readonly members: number;
+  /** Dropped ones included. */
+  readonly sessions: number;
   /** Offset of its newest publication. */
   readonly offset: number;
   /** Who has not told again after so many ms is not live. */
@@ -19,6 +21,8 @@ export interface Listing {
 export const DIRECTORY_SHARDS = 16;
 /** A live room tells again when a heartbeat passes a multiple of this, in ms: stateless, so sleeping changes nothing. */
 const RELIST_EVERY = 600_000;
+/** And when something happened in it, a multiple of this: what was counted should not be much older. */
+const RELIST_BUSY = 60_000;
 /** Beats come at most an idle interval apart, and reports get lost: a room counts as live for three times the longer. */
 const LISTED_TIMES = 3;
 
@@ -30,8 +34,9 @@ export function shardOf(kind: string, room: string): number {
 }
 
 /** Whether a room that lives on tells the directory so at this beat. */
-export function isListedAgain(previousBeat: number, now: number): boolean {
-  return Math.floor(previousBeat / RELIST_EVERY) !== Math.floor(now / RELIST_EVERY);
+export function isListedAgain(previousBeat: number, now: number, busy: boolean): boolean {
+  const every = busy ? RELIST_BUSY : RELIST_EVERY;
+  return Math.floor(previousBeat / every) !== Math.floor(now / every);
 }
 
 /** How long a report counts, in ms. */

@@ -124,13 +124,21 @@ export class Log {
    * written again (1e20), and a hook may return anything. It is stored, and may be seen, after {@link commit}.
    */
   append(publication: Omit<Publication, "offset">, source?: { session: string; ref: number }): Publication | undefined {
-    const { by, at, data, to } = publication;
+    const { by, at, data, to, traceparent } = publication;
     const offset = this.head + 1;
     // A hook may return what JSON leaves out, such as a function; every item has data.
     const json = JSON.stringify(data) ?? "null";
     const addressed = to ? `,"to":${JSON.stringify(to)}` : "";
-    const text = `{"offset":${offset},"by":${JSON.stringify(by)},"at":${at},"data":${json}${addressed}}`;
-    const stored: Publication = { offset, by, at, data, ...(to && { to }) };
+    const traced = traceparent === undefined ? "" : `,"traceparent":"${traceparent}"`;
+    const text = `{"offset":${offset},"by":${JSON.stringify(by)},"at":${at},"data":${json}${addressed}${traced}}`;
+    const stored: Publication = {
+      offset,
+      by,
+      at,
+      data,
+      ...(to && { to }),
+      ...(traceparent !== undefined && { traceparent }),
+    };
     const bytes = byteLength(text);
     if (bytes > MAX_ITEM_BYTES) return undefined;
     this.#staged.push({ publication: stored, text, bytes });
@@ -241,6 +249,23 @@ export class Log {
       }
     }
     return newest.toReversed();
+  }
+
+  /** Publications after an offset, whoever may see them, oldest first: at most `limit`, and about `maxBytes`. */
+  page(after: number, limit: number, maxBytes: number): Publication[] {
+    const found: Publication[] = [];
+    let bytes = 0;
+    for (const segment of this.#segments) {
+      if (segment.last <= after) continue;
+      const average = segment.bytes / (segment.last - segment.first + 1);
+      for (const publication of this.#load(segment)) {
+        if (publication.offset <= after) continue;
+        if (found.length >= limit || (found.length > 0 && bytes + average > maxBytes)) return found;
+        found.push(publication);
+        bytes += average;
+      }
+    }
+    return found;
   }
 
   /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */

@@ -5,18 +5,24 @@
 import { DurableObject } from "cloudflare:workers";
 import { decode, encode } from "../protocol/codec.ts";
 import { codes, texts, type CodeName } from "../protocol/codes.ts";
-import { PING, PONG, type Json, type Member } from "../protocol/frames.ts";
+import { PING, PONG, type Json } from "../protocol/frames.ts";
 import { answerRefused, openUpgrade, type Credentials } from "./admission.ts";
+import { Books, type Carried, type RoomReport } from "./books.ts";
 import { closeQuietly } from "./close.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "./definition.ts";
+import { handOver } from "./delivery.ts";
 import { encodeFailure, failure } from "./engine.ts";
 import type { Command, Effect, Refreshed, RoomEvent } from "./events.ts";
+import { codeOfThrown, type Failure, type Note } from "./failure.ts";
 import { compose } from "./fanout.ts";
 import { mintId } from "./ids.ts";
 import { Inbox, type Ran, type Waiting } from "./inbox.ts";
-import { shardOf, type Listing } from "./listing.ts";
+import type { Answer, Caller, OperatorCommand } from "./operator.ts";
+import type { Batch } from "./outlet.ts";
+import { digestOf } from "./posts.ts";
 import { migrate } from "./schema.ts";
-import { applyTick, type Tick } from "./tick.ts";
+import type { Present } from "./presence.ts";
+import { applyTick, traceOf, type Tick } from "./tick.ts";
 import { Sockets } from "./sockets.ts";
 import { RoomState, type Connection } from "./state.ts";
 
@@ -25,43 +31,29 @@ const LATEST_ALARM = 6_900_000_000_000;
 /** When to try again after an alarm that failed as a whole. */
 const ALARM_RETRY = 30_000;
 
-/** What those are told for whom there is no place among sockets that have not ended yet. */
-const FULL = {
-  room: { code: "room_full", retryAfter: 30_000 },
-  user: {
-    code: "rate_limited",
-    message: "Too many earlier connections of this user have not ended yet.",
-    retryAfter: 30_000,
-  },
-} as const;
-
 const relay = defineRoom({});
 
-/**
- * A {@link Member} as it crosses RPC, whose types cannot carry the endless recursion of {@link Json}.
- * `data` is JSON all the same.
- */
-export type Present = Omit<Member, "data"> & { readonly data?: object | string | number | boolean | null };
-
-/** The directory of live rooms, as far as a room knows it. */
-interface DirectoryBinding {
-  getByName(name: string): { update(listing: Listing): Promise<void> };
-}
+/** What a span says of itself. */
+export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
 /**
- * A room. Bind a subclass in wrangler.toml as a SQLite-backed Durable Object and name the binding in `createApp`.
- * Without a `definition` of its own it relays publications, signals and presence.
+ * A room without anybody who watches it: what is done with failures, counts and spans is a subclass's business
+ * (ops/room.ts). Without a `definition` of its own it relays publications, signals and presence.
  */
-export abstract class Room<Env = unknown> extends DurableObject<Env> {
+export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   readonly definition: RoomDefinition = relay;
   readonly #inbox = new Inbox(
     (batch) => this.#reconcile() ?? this.#run(batch),
     () => this.now(),
   );
   readonly #sockets: Sockets;
+  readonly #books = new Books({
+    report: (note) => this.report(note),
+    tell: (report) => this.tell(report),
+    now: () => this.now(),
+  });
   #state: RoomState | undefined;
   #armed: number | undefined;
-  #directory: ReturnType<DirectoryBinding["getByName"]> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -114,16 +106,26 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     return result.ok ? { ok: true, expires: credentials.expires } : result;
   }
 
+  /** What is asked over HTTP with a token; the Worker has verified it. */
+  async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
+    const hasKey = command.type === "post" && command.key !== undefined;
+    const digest = hasKey ? await digestOf([command.data, command.to]) : undefined;
+    const result = await this.#inbox.submit({ type: "operate", caller, command, digest, facts: this.#sockets });
+    return result.ok ? { ok: true, value: result.value as object } : result;
+  }
+
+  /** Somebody may want to know of this. Must not throw. */
+  protected abstract report(note: Note): void;
+
+  /** The directory of live rooms is to learn this; nobody waits for it. Rejects when it did not. */
+  protected abstract tell(report: RoomReport): Promise<void>;
+
+  /** Runs something as a part of a trace. */
+  protected abstract span<T>(name: string, attributes: Attributes, run: () => T): T;
+
   /** The clock, in ms since the epoch. */
   protected now(): number {
     return Date.now();
-  }
-
-  /** Where errors of hooks and of the room itself go. Never holds a stack, a token or what a client sent. */
-  protected report(where: string, error: unknown): void {
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    const { kind, name } = this.#state?.name ?? { kind: "", name: "" };
-    console.error(JSON.stringify({ level: "error", where, kind, room: name, message }));
   }
 
   /** Opens a connection for our own Worker; anyone else is refused. */
@@ -131,8 +133,11 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     const admission = openUpgrade(request);
     if (!admission) return answerRefused({ code: "forbidden" });
     const full = this.#sockets.full(admission.credentials.user);
-    if (full) return answerRefused(FULL[full]);
-    const result = await this.#inbox.submit({ type: "connect", admission, id: mintId() });
+    if (full) return answerRefused(full);
+    const { traceparent, resume } = admission;
+    const attributes = { traceparent, session: resume?.session };
+    const connect = { type: "connect", admission, id: mintId() } as const;
+    const result = await this.span("resume", attributes, () => this.#inbox.submit(connect));
     if (!result.ok) return answerRefused(result);
     const client = this.#sockets.takeClientEnd(result.value as Connection);
     return client ? new Response(null, { status: 101, webSocket: client }) : answerRefused({ code: "internal" });
@@ -143,7 +148,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       this.#load();
     } catch (error) {
       // Storage that cannot be read: the client comes back later, when it perhaps can.
-      this.report("load", error);
+      this.#fail({ code: codeOfThrown(error), where: "load", error });
       closeQuietly(socket, codes.internal.close, "internal" satisfies CodeName);
       return;
     }
@@ -167,6 +172,11 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    await this.span("alarm", {}, () => this.#ring(info));
+  }
+
+  async #ring(info: AlarmInvocationInfo | undefined): Promise<void> {
+    this.#books.tally.add("alarms");
     // Throwing would be retried six times and then never again: whatever goes wrong, there is a next alarm.
     let rang = false;
     try {
@@ -178,7 +188,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       const answeredAt = (connection: Connection) => this.#sockets.answeredAt(connection);
       rang = (await this.#inbox.submit({ type: "alarm", answeredAt })).ok;
     } catch (error) {
-      this.report("alarm", error);
+      this.#fail({ code: codeOfThrown(error), where: "alarm", error });
     }
     this.#armed = rang ? this.#armed : undefined;
     if (!rang) this.#arm(this.now() + ALARM_RETRY);
@@ -192,7 +202,12 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
 
   /** One tick: a transaction, then what it asks for, then the answers to whoever waits. */
   #run(batch: readonly Waiting[]): Ran {
+    return this.span("tick", { events: batch.length, traceparent: traceOf(batch) }, () => this.#tick(batch));
+  }
+
+  #tick(batch: readonly Waiting[]): Ran {
     const tick: Tick = { done: 0, effects: [], alarm: this.#armed };
+    const began = this.now();
     let state: RoomState;
     try {
       state = this.#load();
@@ -204,13 +219,15 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       return { done, sockets: this.#failed(batch.slice(0, done), error) };
     }
     this.#arm(tick.alarm);
+    this.#books.ticked(tick.done, (this.now() - began) / 1_000);
     let sockets = 0;
     try {
-      sockets = this.#perform(state, tick.effects);
+      const attributes = { sockets: state.connections.size };
+      sockets = this.span("fan-out", attributes, () => this.#perform(state, tick.effects));
     } catch (error) {
       // The tick is committed; whoever did not get its frames sees a gap and asks for them.
       this.#state = undefined;
-      this.report("fan-out", error);
+      this.#fail({ code: codeOfThrown(error), where: "fan-out", error });
     }
     for (const waiting of batch.slice(0, tick.done)) waiting.resolve?.(waiting.result ?? { ok: true });
     return { done: tick.done, sockets };
@@ -234,38 +251,57 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
   #failed(batch: readonly Waiting[], error: unknown): number {
     this.#state = undefined;
     if (batch.length > 1) return batch.reduce((sockets, waiting) => sockets + this.#run([waiting]).sockets, 0);
-    this.report("tick", error);
+    const code = codeOfThrown(error);
+    this.#fail({ code, where: "tick", error });
     for (const { event, resolve } of batch) {
-      resolve?.({ ok: false, code: "internal" });
+      resolve?.({ ok: false, code });
       try {
-        if (event.type === "frame") this.#tellFailure(event);
+        if (event.type === "frame") this.#tellFailure(event, code);
       } catch (second) {
-        this.report("tick", second);
+        this.#fail({ code: codeOfThrown(second), where: "tick", error: second });
       }
     }
     return 0;
   }
 
-  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>): void {
+  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, code: CodeName): void {
     const connection = this.#load().connection(session, generation);
-    if (connection) this.#sockets.send(connection, encodeFailure(frame, failure("internal")));
+    if (connection) this.#sockets.send(connection, encodeFailure(frame, failure(code)));
+  }
+
+  #fail(failed: Failure): void {
+    const { kind, name } = this.#state?.name ?? { kind: "", name: "" };
+    // A room in which hooks or the disk fail tells so soon.
+    if (this.#books.fail(failed, { kind, room: name }) && this.#state) this.#state.active = true;
   }
 
   /** Does what a committed tick asks for. Returns how many sockets it wrote to. */
   #perform(state: RoomState, effects: readonly Effect[]): number {
+    const { tally } = this.#books;
     for (const effect of effects) {
       if (effect.type === "accept") this.#sockets.accept(effect.connection);
       else if (effect.type === "work") void this.#work(effect);
-      else if (effect.type === "list") this.#list(state);
-      else if (effect.type === "report") this.report(effect.where, effect.error);
+      else if (effect.type === "deliver") void this.#deliver(effect.batch);
+      else if (effect.type === "count") tally.add(effect.series, effect.n);
+      else if (effect.type === "failed") this.#fail(effect.failure);
+      else if (effect.type === "close") {
+        const { session, user, traceparent } = effect.connection;
+        const requestId = state.sessions.get(session)?.requestId;
+        const { kind, name } = state.name;
+        this.#books.closed(effect.code, { session, user, requestId, traceparent }, { kind, room: name });
+      }
     }
     let sockets = 0;
+    let messages = 0;
+    let items = 0;
     let to: Connection | undefined;
     let reads = true;
     const now = this.now();
     const next = Math.max(0, (state.beat?.due ?? 0) - now);
     const probe = ({ fed }: Connection) => encode({ type: "heartbeat", offset: fed, next });
-    for (const { connection, text, last } of compose(state, effects)) {
+    for (const { connection, text, items: its, last } of compose(state, effects)) {
+      messages++;
+      items += its;
       // Judged once, before the first of a tick's messages: what is sent now cannot have been read yet.
       if (connection !== to) {
         sockets++;
@@ -276,33 +312,32 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       }
       if (reads || last) this.#sockets.send(connection, text);
     }
+    tally.add("messages_sent", messages);
+    tally.add("deliveries", items);
+    tally.add("publications", state.log.staged.length);
+    this.#books.rows(this.ctx.storage.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
     state.log.settle();
+    if (effects.some((effect) => effect.type === "list")) this.#books.tell(state.listing);
     for (const effect of effects) if (effect.type === "close") this.#sockets.dismiss(effect.connection, effect.code);
+    // One socket carries the books: one that is written to anyhow, if there is any.
+    let carrier: Connection | undefined;
     for (const connection of state.connections.values()) {
-      if (!connection.dirty) continue;
-      connection.dirty = false;
-      this.#sockets.remember(connection, state.log.head);
+      if (connection.dirty && carrier?.dirty) this.#remember(state, connection);
+      else if (connection.dirty || !carrier) carrier = connection;
     }
+    if (carrier) this.#remember(state, carrier, this.#books.carry());
     return sockets;
   }
 
-  /** Nobody waits for it: what got lost is told again with a later beat. */
-  #list(state: RoomState): void {
-    const { EDGEROOMS_DIRECTORY: directory } = this.env as { EDGEROOMS_DIRECTORY?: DirectoryBinding };
-    if (!directory) return;
-    const { listing } = state;
-    const failed = (error: unknown) => {
-      // After one failure a stub is good for nothing.
-      this.#directory = undefined;
-      this.report("directory", error);
-    };
-    try {
-      // One stub: its calls arrive in their order.
-      this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
-      this.#directory.update(listing).catch(failed);
-    } catch (error) {
-      failed(error);
-    }
+  #remember(state: RoomState, connection: Connection, carried?: Carried): void {
+    connection.dirty = false;
+    this.#sockets.remember(connection, state.log.head, carried);
+  }
+
+  async #deliver(batch: Batch): Promise<void> {
+    const { outcome, error } = await handOver(batch, this.definition.events?.to, this.env);
+    if (!outcome.ok) this.#fail({ code: outcome.code, where: "events", error });
+    await this.#inbox.submit({ type: "settled", outcome });
   }
 
   async #gone(socket: WebSocket): Promise<void> {
@@ -318,7 +353,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
       outcome = { ok: true, value: await work() };
     } catch (error) {
       outcome = { ok: false, error };
-      if (!after) this.report("defer", error);
+      if (!after) this.#fail({ code: "hook_failed", where: "defer", error });
     }
     if (after) await this.#inbox.submit({ type: "deferred", outcome, after });
   }
@@ -330,7 +365,7 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     const set = when === undefined ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(when);
     set.catch((error: unknown) => {
       this.#armed = undefined;
-      this.report("setAlarm", error);
+      this.#fail({ code: "storage_failed", where: "setAlarm", error });
     });
   }
 
@@ -339,7 +374,9 @@ export abstract class Room<Env = unknown> extends DurableObject<Env> {
     if (this.#state) return this.#state;
     // Here, not in the constructor: storage can be wiped under a running room.
     migrate(this.ctx.storage);
-    const survivors = this.#sockets.survivors();
+    const carried: Carried[] = [];
+    const survivors = this.#sockets.survivors(carried);
+    this.#books.restore(carried);
     const state = new RoomState({
       definition: this.definition,
       sql: this.ctx.storage.sql,

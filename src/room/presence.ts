@@ -5,6 +5,11 @@
 import type { Member } from "../protocol/frames.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
+/**
+ * A {@link Member} as it crosses RPC, whose types cannot carry the endless recursion of Json. `data` is JSON all the same.
+ */
+export type Present = Omit<Member, "data"> & { readonly data?: object | string | number | boolean | null };
+
 /** A user as the others see it: name and data from the present session that spoke last. */
 export function memberOf(user: string, sessions: readonly Session[]): Member {
   let named: Session | undefined;

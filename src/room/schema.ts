@@ -4,7 +4,7 @@
  */
 
 /** Version of the tables below. Raise it together with a new entry in {@link migrations}. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** migrations[n] brings storage from version n to n + 1. Never edit one that was released. */
 const migrations: readonly ((sql: SqlStorage) => void)[] = [
@@ -35,7 +35,29 @@ const migrations: readonly ((sql: SqlStorage) => void)[] = [
       DELETE FROM edgerooms_meta WHERE key = 'epoch';
     `);
   },
+  // Idempotency keys of publications over HTTP, and events on their way out.
+  (sql) => {
+    sql.exec(`
+      CREATE TABLE edgerooms_keys (
+        slot INTEGER PRIMARY KEY, nth INTEGER NOT NULL, name TEXT NOT NULL, offset INTEGER NOT NULL,
+        at INTEGER NOT NULL, digest TEXT NOT NULL
+      );
+      CREATE TABLE edgerooms_outbox (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL, tries INTEGER NOT NULL, due INTEGER NOT NULL,
+        count INTEGER NOT NULL, events TEXT NOT NULL
+      );
+      CREATE TABLE edgerooms_dead (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL, tries INTEGER NOT NULL, error TEXT NOT NULL,
+        count INTEGER NOT NULL, events TEXT NOT NULL
+      );
+    `);
+  },
 ];
+
+/** Storage that this version must not touch. */
+export class UnreadableStorage extends Error {
+  override readonly name = "UnreadableStorage";
+}
 
 /** The room's own durable facts. */
 export class Meta {
@@ -68,7 +90,7 @@ export class Meta {
 /**
  * Makes sure the tables exist in this version. Reads one row when they do.
  *
- * @throws Error when a newer version of edgerooms wrote the storage
+ * @throws UnreadableStorage when a newer version of edgerooms wrote the storage
  */
 export function migrate(storage: DurableObjectStorage): void {
   const { sql } = storage;
@@ -78,7 +100,7 @@ export function migrate(storage: DurableObjectStorage): void {
     : 0;
   if (found === SCHEMA_VERSION) return;
   if (!(found < SCHEMA_VERSION)) {
-    throw new Error(
+    throw new UnreadableStorage(
       `this room's storage has schema ${found}, newer than ${SCHEMA_VERSION}: deploy the newer edgerooms`,
     );
   }

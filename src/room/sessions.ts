@@ -49,6 +49,11 @@ export class Sessions {
     return this.#dataBytes;
   }
 
+  /** How many there are, dropped ones included. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
   get(id: string): Session | undefined {
     return this.#byId.get(id);
   }

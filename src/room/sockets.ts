@@ -4,6 +4,8 @@
  */
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { closeQuietly } from "./close.ts";
+import type { AdmissionRefusal } from "./admission.ts";
+import type { Carried } from "./books.ts";
 import { pointerOf, type Connection, type Pointer } from "./state.ts";
 
 /** How long a client that was told good-bye may take to close by itself; after that we do. */
@@ -19,8 +21,20 @@ const MAX_SOCKETS = 32_700;
 /** Bytes that all peers together may leave unread before each may leave less: half of what an object's memory is. */
 const ROOM_BACKLOG_BYTES = 67_108_864;
 
-/** What a socket remembers while the room is out of memory. */
-type Attachment = Pointer & { readonly bye?: { readonly code: number; readonly reason: string } };
+const FULL = {
+  room: { code: "room_full", retryAfter: 30_000 },
+  user: {
+    code: "rate_limited",
+    message: "Too many earlier connections of this user have not ended yet.",
+    retryAfter: 30_000,
+  },
+} as const;
+
+/** What a socket remembers while the room is out of memory: one of them also what the room has counted. */
+type Attachment = Pointer & {
+  readonly bye?: { readonly code: number; readonly reason: string };
+  readonly carried?: Carried;
+};
 
 /** The sockets of one room. */
 export class Sockets {
@@ -67,12 +81,17 @@ export class Sockets {
     return (socket && this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()) ?? 0;
   }
 
+  /** Bytes that the runtime holds for a connection; `undefined` when it does not tell. */
+  unread(connection: Connection): number | undefined {
+    const socket = this.#sockets.get(connection);
+    return socket && bufferedBy(socket);
+  }
+
   /** Whether the peer reads what it is sent; asks it for a sign of life (`probe`) where only that can tell. */
   reads(connection: Connection, now: number, probe: (connection: Connection) => string): boolean {
     if (connection.backlog.isLight) return true;
     const reading = () => {
-      const socket = this.#sockets.get(connection);
-      return { buffered: socket && bufferedBy(socket), answeredAt: this.answeredAt(connection) };
+      return { buffered: this.unread(connection), answeredAt: this.answeredAt(connection) };
     };
     const verdict = connection.backlog.judge(reading, now, ROOM_BACKLOG_BYTES / (this.#behind.size + 1));
     if (connection.backlog.isBehind) this.#behind.add(connection);
@@ -91,9 +110,9 @@ export class Sockets {
     }
   }
 
-  /** Writes down what the socket must know of its connection when the room wakes. */
-  remember(connection: Connection, head: number): void {
-    this.#sockets.get(connection)?.serializeAttachment(pointerOf(connection, head));
+  /** Writes down what the socket must know of its connection when the room wakes, and perhaps what the room has counted. */
+  remember(connection: Connection, head: number, carried?: Carried): void {
+    this.#sockets.get(connection)?.serializeAttachment({ ...pointerOf(connection, head), ...(carried && { carried }) });
   }
 
   /** The client was told why: it closes, so that TCP ends at once, or we do after {@link BYE_GRACE}. */
@@ -117,7 +136,7 @@ export class Sockets {
    * what they hold until TCP ends, and nothing can end that sooner. They count against their own user; against everyone
    * only where the platform's number ends.
    */
-  full(user: string): "room" | "user" | undefined {
+  full(user: string): AdmissionRefusal | undefined {
     let mine = 0;
     for (const whose of this.#dismissed.values()) if (whose === user) mine++;
     const total = this.#sockets.size + this.#dismissed.size;
@@ -133,8 +152,8 @@ export class Sockets {
         if ((bufferedBy(socket) ?? 0) > UNREAD_BYTES) unread++;
       }
     }
-    if (unread >= MAX_UNREAD || open >= MAX_DISMISSED) return "user";
-    return held.size >= MAX_SOCKETS ? "room" : undefined;
+    if (unread >= MAX_UNREAD || open >= MAX_DISMISSED) return FULL.user;
+    return held.size >= MAX_SOCKETS ? FULL.room : undefined;
   }
 
   /** A socket has closed. Returns what it pointed to: a room that wakes for this very close knows it no other way. */
@@ -149,11 +168,16 @@ export class Sockets {
     return (socket.deserializeAttachment() as Attachment | null) ?? undefined;
   }
 
-  /** The open sockets that the runtime kept, by what they point to; the others are closed. */
-  survivors(): Map<Pointer, WebSocket> {
+  /**
+   * The open sockets that the runtime kept, by what they point to; the others are closed.
+   *
+   * @param carried gets what any of them carries, those that are closing included
+   */
+  survivors(carried: Carried[]): Map<Pointer, WebSocket> {
     const found = new Map<Pointer, WebSocket>();
     for (const socket of this.#ctx.getWebSockets()) {
       const pointer = socket.deserializeAttachment() as Attachment | null;
+      if (pointer?.carried) carried.push(pointer.carried);
       if (pointer?.bye) closeQuietly(socket, pointer.bye.code, pointer.bye.reason);
       else if (!pointer) sendBack(socket);
       else if (socket.readyState === WebSocket.OPEN) found.set(pointer, socket);

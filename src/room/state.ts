@@ -13,6 +13,8 @@ import { listedFor, type Listing } from "./listing.ts";
 import { Log } from "./log.ts";
 import { Roster } from "./presence.ts";
 import { Revocations } from "./revocations.ts";
+import { Outbox } from "./outbox.ts";
+import { Posts } from "./posts.ts";
 import { Meta } from "./schema.ts";
 import { Sessions, type Session } from "./sessions.ts";
 
@@ -23,6 +25,8 @@ export interface Connection {
   readonly generation: number;
   /** When it opened, in ms since the epoch. */
   readonly since: number;
+  /** The trace that its upgrade belongs to. */
+  readonly traceparent: string | undefined;
   /** Offset up to which it was sent everything it may see. Behind the log's head only while it lacks credit. */
   fed: number;
   /** Offset up to which it has acknowledged; `undefined` for clients that did not ask for credit. */
@@ -42,6 +46,7 @@ export interface Pointer {
   readonly session: string;
   readonly generation: number;
   readonly since: number;
+  readonly traceparent?: string;
   readonly missed?: number;
   readonly bucket?: Bucket;
   readonly acked?: number;
@@ -74,6 +79,8 @@ export class RoomState {
   readonly log: Log;
   readonly jobs: Jobs;
   readonly revocations: Revocations;
+  readonly posts: Posts;
+  readonly outbox: Outbox;
   /** Live connections by session. */
   readonly connections = new Map<string, Connection>();
   readonly epochs: Epochs;
@@ -99,6 +106,8 @@ export class RoomState {
     this.log = new Log(sql, definition.retain);
     this.jobs = new Jobs(sql);
     this.revocations = new Revocations(sql);
+    this.posts = new Posts(sql);
+    this.outbox = new Outbox(sql);
     for (const pointer of pointers) this.#restore(pointer, now);
     this.epochs = new Epochs(this.meta);
     this.#isCold = this.connections.size === 0;
@@ -132,6 +141,7 @@ export class RoomState {
       room: name,
       connections: this.connections.size,
       members: this.roster.size,
+      sessions: this.sessions.size,
       offset: this.log.committed,
       ttl: listedFor(this.definition.heartbeat.idle),
     };
@@ -168,6 +178,7 @@ export class RoomState {
       user: session.user,
       generation: session.generation,
       since: now,
+      traceparent: admission.traceparent,
       fed: this.log.head,
       acked: admission.credit ? this.log.head : undefined,
       bucket: fullBucket(this.definition.rate, now),
@@ -201,7 +212,8 @@ export class RoomState {
     const { sessions, definition, beat } = this;
     // Whom a drain has closed it need not wake again; whoever comes after it ends it.
     const drain = this.connections.size > 0 ? this.drain?.until : undefined;
-    const next = nextDeadline(sessions.all(), definition, [beat?.due, drain, this.jobs.next]);
+    const outbox = definition.events && this.outbox.next;
+    const next = nextDeadline(sessions.all(), definition, [beat?.due, drain, this.jobs.next, outbox]);
     if (beat) {
       const stored = this.#storedBeat();
       const told = next === beat.due ? stored.due <= beat.due : stored.due === beat.due;
@@ -217,7 +229,7 @@ export class RoomState {
   }
 
   #restore(pointer: Pointer, now: number): void {
-    const { session, generation, since, missed = 0, bucket, acked, presenceStale = false } = pointer;
+    const { session, generation, since, traceparent, missed = 0, bucket, acked, presenceStale = false } = pointer;
     const stored = this.sessions.get(session);
     if (stored?.generation !== generation || stored.droppedAt !== null) return;
     this.connections.set(session, {
@@ -225,6 +237,7 @@ export class RoomState {
       user: stored.user,
       generation,
       since,
+      traceparent,
       fed: pointer.fed ?? this.log.head,
       acked,
       bucket: bucket ?? fullBucket(this.definition.rate, now),
@@ -238,11 +251,12 @@ export class RoomState {
 
 /** What a connection's socket must remember. */
 export function pointerOf(connection: Connection, head: number): Pointer {
-  const { session, generation, since, missed, bucket, acked, fed, presenceStale } = connection;
+  const { session, generation, since, traceparent, missed, bucket, acked, fed, presenceStale } = connection;
   return {
     session,
     generation,
     since,
+    ...(traceparent !== undefined && { traceparent }),
     ...(missed > 0 && { missed }),
     bucket,
     ...(acked !== undefined && { acked }),

@@ -2,6 +2,7 @@
  * A tick: what waits, or as much of it as one message should carry, as one change of the room. Runs inside a transaction
  * that its caller opens, and asks for nothing to be done before that has committed.
  */
+import { Departing, dispatch } from "./delivery.ts";
 import { step } from "./engine.ts";
 import type { Effect } from "./events.ts";
 import type { Waiting } from "./inbox.ts";
@@ -30,11 +31,16 @@ export interface Tick {
  * @param tick is filled in; its `alarm` is the one that is set now
  */
 export function applyTick(state: RoomState, batch: readonly Waiting[], now: number, tick: Tick): void {
+  const { events } = state.definition;
+  const departing = events && new Departing(events.types, state.roster.size);
   let sends = 0;
   while (tick.done < batch.length && state.log.stagedBytes < TICK_BYTES && sends < TICK_SENDS) {
     const waiting = batch[tick.done++];
     if (!waiting) continue;
-    for (const effect of step(state, waiting.event, now)) {
+    const published = state.log.staged.length;
+    const effects = step(state, waiting.event, now);
+    departing?.note(waiting.event, effects, state.log.staged.slice(published), now);
+    for (const effect of effects) {
       if (effect.type === "result") waiting.result = effect.result;
       else tick.effects.push(effect);
       if (effect.type === "send") sends += effect.text.length;
@@ -42,8 +48,18 @@ export function applyTick(state: RoomState, batch: readonly Waiting[], now: numb
   }
   if (state.log.staged.length > 0) state.continueEpoch();
   state.log.commit((session) => state.sessions.get(session) !== undefined);
+  if (departing) dispatch(state, departing.events, now, tick.effects);
   const isLive = state.connections.size > 0;
   if (isLive !== state.isListed) tick.effects.push({ type: "list" });
   state.isListed = isLive;
   if (state.deadlinesChanged) tick.alarm = state.nextAlarm();
+}
+
+/** The trace that a tick belongs to, as far as one of its events says so. */
+export function traceOf(batch: readonly Waiting[]): string | undefined {
+  for (const { event } of batch) {
+    const from = event.type === "operate" ? event.caller : event.type === "frame" ? event.frame : undefined;
+    if (from && "traceparent" in from && from.traceparent !== undefined) return from.traceparent;
+  }
+  return undefined;
 }

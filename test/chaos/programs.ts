@@ -129,7 +129,7 @@ export class Programs {
     }
     // What the SDK calls outcome_unknown then, a raw client hears as it is.
     const isStale = code === "stale_ref" && (isShared || isBroken(data));
-    const isRefused = isBroken(data) && code === "internal";
+    const isRefused = isBroken(data) && code === "hook_failed";
     if (!isRefused && !isStale && code !== "outbox_full" && !(code === "closed" && over)) wrong("for no reason");
     const said = truth.of(data);
     if (said) wrong(`and took effect at ${said.offset}`);

@@ -8,7 +8,7 @@ import unsafe from "workerd:unsafe";
 import { createApp } from "../../src/http/app.ts";
 import { jwt } from "../../src/http/auth.ts";
 import { defineRoom, type Definition } from "../../src/room/definition.ts";
-import { Room } from "../../src/room/object.ts";
+import { Room } from "../../src/ops/room.ts";
 import type { Present, TruthPage } from "./truth.ts";
 import { kinds } from "./rooms.ts";
 import { brief, isBroken } from "./saying.ts";

@@ -2,7 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, vi } from "vitest";
-import type { Room } from "../../src/room/object.ts";
+import type { Room } from "../../src/ops/room.ts";
 import { clocks, reports } from "./worker.ts";
 
 const bindings = { relay: env.RELAY, chat: env.CHAT, small: env.SMALL, fast: env.FAST, beat: env.BEAT } as const;

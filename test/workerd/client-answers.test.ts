@@ -50,7 +50,7 @@ describe("a publish", () => {
     const refused = client.publish("reject");
     await expect(refused).rejects.toBeInstanceOf(RoomError);
     await expect(refused).rejects.toMatchObject({ code: "rejected", retryable: false, message: "no such words here" });
-    await expect(client.publish("throw")).rejects.toMatchObject({ code: "internal", retryable: true });
+    await expect(client.publish("throw")).rejects.toMatchObject({ code: "hook_failed", retryable: true });
     await expect(client.publish("x", { to: [] })).rejects.toMatchObject({ code: "bad_frame", retryable: false });
     expect((await client.publish("shout")).offset).toBe(1);
     const reader = join(new TestedRoom(), "eve", { token: () => sign("eve", { rooms: { "*": ["join"] } }) });
@@ -158,7 +158,7 @@ describe("a call", () => {
       ]),
     ).toEqual([3, 3, null]);
     await expect(client.call("refuse")).rejects.toMatchObject({ code: "rejected", retryable: true, retryAfter: 2_000 });
-    await expect(client.call("fail")).rejects.toMatchObject({ code: "internal" });
+    await expect(client.call("fail")).rejects.toMatchObject({ code: "hook_failed" });
     await expect(client.call("none")).rejects.toMatchObject({ code: "unknown_method", retryable: false });
     await expect(client.call("add", 1n as never)).rejects.toThrow(TypeError);
   });
@@ -188,7 +188,7 @@ describe("a call", () => {
     const { client } = join(new TestedRoom("chat"), "ann", { WebSocket: Failing });
     await isOpen(client);
     const publishes = [client.publish("one"), client.publish("two")];
-    await expect(client.call("fail")).rejects.toMatchObject({ code: "internal" });
+    await expect(client.call("fail")).rejects.toMatchObject({ code: "hook_failed" });
     expect(await Promise.all(publishes)).toMatchObject([{ offset: 1 }, { offset: 2 }]);
   });
 

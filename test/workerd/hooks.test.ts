@@ -61,7 +61,7 @@ it("methods answer their callers, and failures say no more than that", async () 
   const [add, who, fail, refuse, async, missing, inherited] = client.of("reply");
   expect(add).toEqual({ type: "reply", ref: 1, data: 6 });
   expect(who?.data).toMatchObject({ id: "ann", requestId: expect.any(String), connectedAt: expect.any(Number) });
-  for (const reply of [fail, async]) expect(reply?.error).toMatchObject({ code: "internal", retryable: true });
+  for (const reply of [fail, async]) expect(reply?.error).toMatchObject({ code: "hook_failed", retryable: true });
   expect(refuse?.error).toMatchObject({ code: "rejected", message: "not today", retryAfter: 2_000, retryable: true });
   for (const reply of [missing, inherited]) expect(reply?.error?.code).toBe("unknown_method");
 });
@@ -131,7 +131,7 @@ it("a call whose answer cannot be written gets a reply that says so, and undoes 
   const room = new TestedRoom("chat");
   const { client } = await Client.join(room.path);
   client.send({ type: "call", ref: 1, method: "loop", data: null });
-  expect((await client.next("reply")).error).toMatchObject({ code: "internal" });
+  expect((await client.next("reply")).error).toMatchObject({ code: "hook_failed" });
   expect(room.reports[0]).toContain("tick");
   expect(await notes(room)).toEqual(["join ann"]);
 });

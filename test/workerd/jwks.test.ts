@@ -2,7 +2,17 @@
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { jwt } from "../../src/http/auth.ts";
-import { door, enter, expectBye, expectRefused, ours, outcome, type Door } from "../support/door.ts";
+import {
+  door,
+  enter,
+  expectBye,
+  expectProblem,
+  expectRefused,
+  ours,
+  outcome,
+  plain,
+  type Door,
+} from "../support/door.ts";
 import { Issuer, makeKey } from "../support/issuer.ts";
 import { TestedRoom } from "../support/room.ts";
 
@@ -49,11 +59,31 @@ it("one question serves many upgrades", async () => {
   expect(issuer.asked).toBe(1);
 });
 
-it("many who come before the first answer all get in", async () => {
+it("many who come before the first answer all get in, with one question", async () => {
   const key = await makeKey();
-  const at = byKeySet(new Issuer(key));
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
   const token = await key.sign();
   expect(await Promise.all(Array.from({ length: 10 }, () => knock(at, token)))).toEqual(Array(10).fill("welcome"));
+  expect(issuer.asked).toBe(1);
+});
+
+it("who waits for the first answer asks too after a second: the request that asked may be gone", async () => {
+  const key = await makeKey();
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
+  const token = await key.sign();
+  const answer = Promise.withResolvers<Response>();
+  issuer.answer = () => answer.promise;
+  const first = knock(at, token);
+  await vi.waitFor(() => expect(issuer.asked).toBe(1));
+  issuer.answer = undefined;
+  const others = [knock(at, token), knock(at, token)];
+  pass(SECOND);
+  expect(await Promise.all(others)).toEqual(["welcome", "welcome"]);
+  expect(issuer.asked).toBe(2);
+  answer.resolve(Response.json({ keys: [key.jwk] }));
+  expect(await first).toBe("welcome");
 });
 
 it("a token signed with HS256 is refused, even with the public key for a secret", async () => {
@@ -158,14 +188,25 @@ it("a key that the issuer withdrew is good for ten minutes and no longer", async
   expect(issuer.asked).toBe(2);
 });
 
-const outages: Record<string, () => Response | Promise<Response>> = {
-  "cannot be reached": () => Promise.reject(new Error("no route to the issuer")),
-  "answers 500": () => new Response("down", { status: 500 }),
-  "sends us elsewhere": () => new Response(null, { status: 302, headers: { location: "https://elsewhere.test/" } }),
-  "answers with a page": () => new Response("<h1>Maintenance</h1>"),
-  "answers with JSON that is no key set": () => Response.json({ keys: "soon" }),
+interface Outage {
+  readonly answer: () => Response | Promise<Response>;
+  /** How often a question is asked while the breaker is closed: what may pass at once is worth a second try. */
+  readonly tries: 1 | 2;
+}
+
+const outages: Record<string, Outage> = {
+  "cannot be reached": { answer: () => Promise.reject(new Error("no route to the issuer")), tries: 2 },
+  "answers 500": { answer: () => new Response("down", { status: 500 }), tries: 2 },
+  "answers 429": { answer: () => new Response("busy", { status: 429 }), tries: 2 },
+  "answers 404": { answer: () => new Response("what keys?", { status: 404 }), tries: 1 },
+  "sends us elsewhere": {
+    answer: () => new Response(null, { status: 302, headers: { location: "https://elsewhere.test/" } }),
+    tries: 1,
+  },
+  "answers with a page": { answer: () => new Response("<h1>Maintenance</h1>"), tries: 1 },
+  "answers with JSON that is no key set": { answer: () => Response.json({ keys: "soon" }), tries: 1 },
 };
-for (const [what, answer] of Object.entries(outages)) {
+for (const [what, { answer, tries }] of Object.entries(outages)) {
   it(`an issuer that ${what} leaves its last good keys in force, is asked once per cooldown and recovers`, async () => {
     const [key, next] = [await makeKey(), await makeKey()];
     const issuer = new Issuer(key);
@@ -173,47 +214,81 @@ for (const [what, answer] of Object.entries(outages)) {
     expect(await knock(at, await key.sign())).toBe("welcome");
     issuer.answer = answer;
     pass(11 * MINUTE);
-    for (const asked of [2, 3]) {
+    for (const asked of [1 + tries, 2 + tries]) {
       for (let i = 0; i < 3; i++) expect(await knock(at, await key.sign())).toBe("welcome");
       await expectRefused(at, path(), { token: await next.sign() }, "unavailable");
       expect(issuer.asked).toBe(asked);
       pass(31 * SECOND);
     }
+    expect(await knock(at, await next.sign()), "the question was about this very token").toBe("upstream_failed");
+    pass(31 * SECOND);
     issuer.answer = undefined;
     issuer.keys = [next];
     expect(await knock(at, await next.sign())).toBe("welcome");
     pass(31 * SECOND);
     expect(await knock(at, await key.sign()), "withdrawn meanwhile").toBe("unauthorized");
-    expect(issuer.asked).toBe(5);
+    expect(issuer.asked).toBe(5 + tries);
   });
 
-  it(`an issuer that ${what} from the start is unavailable, 503 or 4103, until it answers`, async () => {
+  it(`an issuer that ${what} from the start is asked once a second by an isolate without keys, until it answers`, async () => {
     const key = await makeKey();
     const issuer = new Issuer(key);
     issuer.answer = answer;
     const at = byKeySet(issuer);
     const token = await key.sign();
-    expect((await expectRefused(at, path(), { token }, "unavailable")).status).toBe(503);
-    expect((await expectBye(await ours(at, path(), { token }), "unavailable")).closed?.code).toBe(4103);
-    expect(issuer.asked).toBe(1);
+    expect((await expectBye(await ours(at, path(), { token }), "upstream_failed")).closed?.code).toBe(4104);
+    while (issuer.asked < 3) {
+      expect(await expectProblem(await plain(at, path(), { token }), "upstream_failed")).toMatchObject({ status: 502 });
+    }
+    for (const asked of [3, 4]) {
+      const refused = await expectRefused(at, path(), { token }, "unavailable");
+      expect(refused).toMatchObject({ status: 503, retryAfter: 1_000 });
+      expect(issuer.asked, "while the breaker is open").toBe(asked);
+      pass(SECOND);
+      if (asked === 3) expect(await knock(at, token), "the probe").toBe("upstream_failed");
+    }
     issuer.answer = undefined;
-    expect(await knock(at, token), "within the cooldown").toBe("unavailable");
-    pass(30 * SECOND);
     expect(await knock(at, token)).toBe("welcome");
-    expect(issuer.asked).toBe(2);
+    expect(issuer.asked).toBe(5);
   });
 }
+
+it("an issuer that hangs is a 504 and a 4105 for all who came at once, after five seconds and one question", async () => {
+  const key = await makeKey();
+  const issuer = new Issuer(key);
+  issuer.answer = () => new Promise(() => {});
+  const at = byKeySet(issuer);
+  const token = await key.sign();
+  const began = performance.now();
+  const [client, problem] = await Promise.all([ours(at, path(), { token }), plain(at, path(), { token })]);
+  expect(performance.now() - began).toBeGreaterThan(4_900);
+  expect((await expectBye(client, "upstream_timeout")).closed?.code).toBe(4105);
+  expect(await expectProblem(problem, "upstream_timeout")).toMatchObject({ status: 504, retryAfter: 1_000 });
+  expect(issuer.asked).toBe(1);
+});
+
+it("an issuer that begins to answer and stops is one that hangs", async () => {
+  const key = await makeKey();
+  const issuer = new Issuer(key);
+  issuer.answer = () => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    void writable.getWriter().write(new TextEncoder().encode('{"keys":'));
+    return new Response(readable);
+  };
+  expect(await knock(byKeySet(issuer), await key.sign())).toBe("upstream_timeout");
+});
 
 it("an unknown key id costs one question per cooldown also while the issuer is away and the set is fresh", async () => {
   const [key, stranger] = [await makeKey(), await makeKey()];
   const issuer = new Issuer(key);
   const at = byKeySet(issuer);
   expect(await knock(at, await key.sign())).toBe("welcome");
-  issuer.answer = outages["answers 500"];
+  issuer.answer = outages["answers 500"]?.answer;
   pass(31 * SECOND);
+  expect(await knock(at, await stranger.sign())).toBe("upstream_failed");
   for (let i = 0; i < 5; i++) expect(await knock(at, await stranger.sign())).toBe("unavailable");
   expect(await knock(at, await key.sign())).toBe("welcome");
-  expect(issuer.asked).toBe(2);
+  expect(issuer.asked, "the one question was tried twice").toBe(3);
 });
 
 it("nobody waits for an issuer that is slow to renew a set: the old one goes on meanwhile", async () => {

@@ -171,7 +171,7 @@ it("promise 3: a publication that storage refuses is seen by nobody and acked to
   const { client: bob } = await Client.join(room.path, { user: "bob" });
   await poison(room, "poison");
   ann.send({ type: "publish", ref: 1, data: "poison" });
-  expect(await ann.next("error")).toMatchObject({ ref: 1, code: "internal", retryable: true });
+  expect(await ann.next("error")).toMatchObject({ ref: 1, code: "hook_failed", retryable: true });
   await ann.publish(2, "fine");
   await bob.until(() => bob.items.length > 0);
   expect(bob.items.map((item) => [item.offset, item.data])).toEqual([[1, "fine"]]);
@@ -246,7 +246,7 @@ it("promise 5: a hook that throws undoes its own event alone", async () => {
     { type: "publish", ref: 3, data: "last" },
   );
   await client.until(() => client.items.length === 2);
-  expect(client.of("error")).toMatchObject([{ ref: 2, code: "internal" }]);
+  expect(client.of("error")).toMatchObject([{ ref: 2, code: "hook_failed" }]);
   expect(client.items.map((item) => item.data)).toEqual(["first", "last"]);
   const rows = await room.sql("SELECT text FROM notes ORDER BY id");
   expect(rows.map((row) => row["text"])).toEqual(["join ann", "publish ann", "publish ann"]);
@@ -267,7 +267,7 @@ it("promise 5: an event that storage refuses leaves no trace, and those of its t
     [1, "first"],
     [2, "last"],
   ]);
-  expect(client.of("error")).toMatchObject([{ ref: 2, code: "internal" }]);
+  expect(client.of("error")).toMatchObject([{ ref: 2, code: "storage_failed" }]);
   expect(client.of("presence")).toHaveLength(1);
   // The hook's own row for the refused publication went with it.
   const rows = await room.sql("SELECT text FROM notes ORDER BY id");

@@ -28,6 +28,7 @@ it("storage of version 1, with one epoch for ever, is brought up and resumed fro
   const { session, epoch } = welcome;
   await room.sql("DELETE FROM edgerooms_meta WHERE key = 'epochs'");
   await room.sql("INSERT INTO edgerooms_meta (key, value) VALUES ('epoch', ?)", epoch);
+  for (const table of ["edgerooms_keys", "edgerooms_outbox", "edgerooms_dead"]) await room.sql(`DROP TABLE ${table}`);
   await room.sql("UPDATE edgerooms_meta SET value = '1' WHERE key = 'schema'");
   await room.abort();
   const { client: back, welcome: again } = await Client.join(room.path, { session, epoch, offset: 1 });
@@ -64,19 +65,19 @@ it("storage of a newer version is refused clearly and kept as it is", async () =
   });
 });
 
-it("a room that cannot read its storage refuses upgrades with internal, and says no more", async () => {
+it("a room that cannot read its storage refuses upgrades with storage_failed, and says no more", async () => {
   const room = new TestedRoom();
   await room.stub.members();
   await room.sql("UPDATE edgerooms_meta SET value = '99' WHERE key = 'schema'");
   await room.abort();
   const response = await upgrade(room.path);
   const client = new Client(response.webSocket as WebSocket);
-  expect(await client.next("bye")).toEqual({ type: "bye", code: 1011, reason: "internal" });
+  expect(await client.next("bye")).toEqual({ type: "bye", code: 1011, reason: "storage_failed" });
   // Refused is refused: it is not tried again and again, keeps nobody else waiting, and does not happen later.
   const answer = await runInDurableObject(room.stub, async (object) =>
     object.publish("refused too").then(String, String),
   );
-  expect(answer).toContain("The room failed to handle this.");
+  expect(answer).toContain("The room's storage failed.");
   expect(room.reports).toHaveLength(2);
   await room.sql("UPDATE edgerooms_meta SET value = ? WHERE key = 'schema'", String(SCHEMA_VERSION));
   expect(await room.stub.members()).toEqual([]);

@@ -1,7 +1,7 @@
 /** What a member can do with frames alone: to everyone's objects, to the log of the operator, to the secrets of others. */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Room } from "../../src/room/object.ts";
+import { Room } from "../../src/ops/room.ts";
 import { Client, sign } from "../support/client.ts";
 import { door, expectRefused } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";

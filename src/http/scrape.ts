@@ -1,0 +1,46 @@
+/** What is read by who watches all rooms at once: `GET /metrics` for Prometheus, `GET /failures` for people. */
+import type { Context, Hono } from "hono";
+import { allFailures, allTotals, type Directory } from "../ops/directory.ts";
+import { isolate, prometheusText } from "../ops/metrics.ts";
+import { breakerStates } from "../ops/upstream.ts";
+import type { Gate } from "./gate.ts";
+import { bearerToken, problem } from "./problem.ts";
+import { flush } from "./watch.ts";
+
+/** Adds the routes. */
+export function scrapeRoutes<Env extends object>(app: Hono<{ Bindings: Env }>, gate: Gate<Env>): void {
+  app.get("/metrics", (c) => metrics(c, gate));
+  app.get("/failures", (c) => failures(c, gate));
+}
+
+/** Needs `METRICS_TOKEN` as its bearer, or a token that is admin of all rooms. */
+async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
+  const { METRICS_TOKEN } = c.env as { METRICS_TOKEN?: string };
+  const isScraper = METRICS_TOKEN ? await same(bearerToken(c.req.raw, false) ?? "", METRICS_TOKEN) : false;
+  const refusal = isScraper ? undefined : await gate.overseer(c);
+  if (refusal) return problem(c, refusal);
+  const directory = directoryOf(c.env);
+  // Without a directory this isolate is all that is known.
+  const own = { "": { rooms: 0, connections: 0, members: 0, sessions: 0, counts: isolate.counts } };
+  if (directory) await flush(c.env);
+  const text = prometheusText(directory ? await allTotals(directory) : own, breakerStates());
+  return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
+}
+
+async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
+  const refusal = await gate.overseer(c);
+  if (refusal) return problem(c, refusal);
+  const directory = directoryOf(c.env);
+  if (directory) await flush(c.env);
+  return c.json({ failures: directory ? await allFailures(directory) : [] }, 200, { "cache-control": "no-store" });
+}
+
+function directoryOf(env: object): DurableObjectNamespace<Directory> | undefined {
+  return (env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> }).EDGEROOMS_DIRECTORY;
+}
+
+/** Compares secrets by their hashes, so that the time it takes says nothing of them. */
+async function same(given: string, expected: string): Promise<boolean> {
+  const hash = async (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return crypto.subtle.timingSafeEqual(await hash(given), await hash(expected));
+}

@@ -1,0 +1,82 @@
+/**
+ * Where a failure goes besides its answer: one line in the log, and for what is grave a call to the deployer. The same for
+ * rooms and for the Worker. Bounded: a flood of failures is neither a flood of lines nor of calls.
+ */
+import { codes, texts, type Severity } from "../protocol/codes.ts";
+import type { Note } from "../room/failure.ts";
+import { isolate } from "./metrics.ts";
+
+/** A failure somebody must look at now. */
+export interface Alert extends Note {
+  /** The code's sentence. */
+  readonly text: string;
+}
+
+/** Tells somebody of an alert. What it throws is counted, and told to nobody. */
+export type OnAlert = (alert: Alert) => Promise<void> | void;
+
+/** Lines per code and minute, per isolate; what is left out is counted and said with the next line. */
+const LINES = 30;
+/** Between two calls for the same code, per isolate, in ms. */
+const ALERT_EVERY = 60_000;
+const MINUTE = 60_000;
+
+interface Flow {
+  minute: number;
+  lines: number;
+  leftOut: number;
+  alertedAt: number;
+}
+
+const flows = new Map<string, Flow>();
+
+/**
+ * Writes a failure down, and calls `onAlert` when it is grave.
+ *
+ * @returns what has to be waited for, if anything
+ */
+export function record(note: Note, onAlert: OnAlert | undefined): Promise<void> | undefined {
+  const { severity } = codes[note.code];
+  if (severity === "info") return undefined;
+  const flow = flowOf(note);
+  write(note, severity, flow);
+  if (severity !== "alert" || !onAlert) return undefined;
+  if (note.at - flow.alertedAt < ALERT_EVERY) {
+    isolate.add("alerts|suppressed");
+    return undefined;
+  }
+  flow.alertedAt = note.at;
+  return call({ ...note, text: texts[note.code] }, onAlert);
+}
+
+function flowOf({ code, at }: Note): Flow {
+  const minute = Math.floor(at / MINUTE);
+  let flow = flows.get(code);
+  if (!flow) flows.set(code, (flow = { minute, lines: 0, leftOut: 0, alertedAt: -Infinity }));
+  if (flow.minute !== minute) {
+    flow.minute = minute;
+    flow.lines = 0;
+  }
+  return flow;
+}
+
+function write({ at: _, ...note }: Note, level: Severity, flow: Flow): void {
+  if (++flow.lines > LINES) {
+    flow.leftOut++;
+    return;
+  }
+  const { leftOut } = flow;
+  flow.leftOut = 0;
+  const line = JSON.stringify({ level, ...note, ...(leftOut > 0 && { leftOut }) });
+  if (level === "warn") console.warn(line);
+  else console.error(line);
+}
+
+async function call(alert: Alert, onAlert: OnAlert): Promise<void> {
+  try {
+    await onAlert(alert);
+    isolate.add("alerts|sent");
+  } catch {
+    isolate.add("alerts|failed");
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Signatures of webhooks as Standard Webhooks 1.0 has them (standardwebhooks.com), symmetric: what a receiver checks
+ * with any library of that name. Knows nothing of what is sent.
+ */
+
+const PREFIX = "whsec_";
+/** Bytes of a secret, as the specification has them. */
+const MIN_SECRET = 24;
+const MAX_SECRET = 64;
+
+/** Headers that say which message this is, when it was sent, and that it comes from who knows the secret. */
+export type SignatureHeaders = Readonly<Record<"webhook-id" | "webhook-timestamp" | "webhook-signature", string>>;
+
+/** A secret as text, `whsec_` and base64, as bytes. Throws a TypeError that does not repeat it. */
+export function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
+  const bytes = secret.startsWith(PREFIX) ? decode(secret.slice(PREFIX.length)) : undefined;
+  if (!bytes || bytes.length < MIN_SECRET || bytes.length > MAX_SECRET) {
+    throw new TypeError(`the secret of a webhook is ${PREFIX} and ${MIN_SECRET} to ${MAX_SECRET} bytes in base64`);
+  }
+  return bytes;
+}
+
+/**
+ * Signs one try to deliver a message.
+ *
+ * @param id the same for every try
+ * @param now of this try, in ms since the epoch: receivers refuse what is more than minutes old
+ */
+export async function sign(secret: string, id: string, now: number, body: string): Promise<SignatureHeaders> {
+  const timestamp = String(Math.floor(now / 1_000));
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", secretBytes(secret), algorithm, false, ["sign"]);
+  const signed = new TextEncoder().encode(`${id}.${timestamp}.${body}`);
+  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, signed)).toBase64();
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+}
+
+function decode(base64: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Uint8Array.fromBase64(base64);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Events on their way out of the room: written in the transaction they happened in, delivered in their order, one batch
+ * at a time, until the outlet has taken them. Owns edgerooms_outbox and edgerooms_dead. Knows no network: it says what to
+ * deliver, and is told what came of it.
+ */
+import type { CodeName } from "../protocol/codes.ts";
+import { mintId } from "./ids.ts";
+import type { Batch, OutEvent } from "./outlet.ts";
+
+/** A batch that was given up. */
+export interface DeadLetter {
+  readonly id: string;
+  /** When it happened, in ms since the epoch. */
+  readonly at: number;
+  readonly tries: number;
+  /** Why the last delivery failed. */
+  readonly error: string;
+  /** How many events it has. */
+  readonly events: number;
+}
+
+/** What came of a delivery. */
+export type Delivered =
+  { readonly ok: true } | { readonly ok: false; readonly code: CodeName; readonly final: boolean };
+
+/** An event before it has its id. */
+export type NewEvent = Omit<OutEvent, "id">;
+
+/** UTF-16 units of events in one row, at most, unless one event is longer; the platform's limit is 2 MB. */
+const BATCH_LENGTH = 524_288;
+/** Batches that may wait. Past it the oldest become dead letters: a receiver that is gone must not fill the storage. */
+const MAX_PENDING = 10_000;
+/** Dead letters kept; the oldest are forgotten. */
+const MAX_DEAD = 1_000;
+/** When the alarm looks after a delivery of which nothing was heard: the object was killed meanwhile. */
+const LEASE = 60_000;
+const FIRST_RETRY = 1_000;
+const LONGEST_RETRY = 300_000;
+/** Deliveries after which a batch is given up: about a day after the first. */
+const MAX_TRIES = 296;
+
+interface Waiting {
+  readonly seq: number;
+  readonly tries: number;
+  readonly due: number;
+}
+
+/** The outbox of one room. */
+export class Outbox {
+  readonly #sql: SqlStorage;
+  /** In their order. */
+  readonly #waiting: Waiting[] = [];
+  #last = 0;
+  #dead = 0;
+  /** The batch that is being delivered. */
+  #flying: number | undefined;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    for (const row of sql.exec("SELECT seq, tries, due FROM edgerooms_outbox ORDER BY seq")) {
+      this.#waiting.push({ seq: row["seq"] as number, tries: row["tries"] as number, due: row["due"] as number });
+    }
+    this.#last = this.#waiting.at(-1)?.seq ?? 0;
+    for (const row of sql.exec("SELECT count(*) AS n, max(seq) AS last FROM edgerooms_dead")) {
+      this.#dead = row["n"] as number;
+      this.#last = Math.max(this.#last, (row["last"] as number | null) ?? 0);
+    }
+  }
+
+  /** Batches that wait, and the oldest one's deliveries so far and next moment. */
+  get status(): { pending: number; dead: number; tries: number; nextTry?: number } {
+    const [oldest] = this.#waiting;
+    return {
+      pending: this.#waiting.length,
+      dead: this.#dead,
+      tries: oldest?.tries ?? 0,
+      ...(oldest && { nextTry: oldest.due }),
+    };
+  }
+
+  /** When the alarm must look; `undefined` when nothing waits. */
+  get next(): number | undefined {
+    return this.#waiting[0]?.due;
+  }
+
+  /**
+   * Puts the events of a tick into the outbox, in rows of at most {@link BATCH_LENGTH}. Returns how many older batches had
+   * to be given up for them.
+   */
+  add(events: readonly NewEvent[], now: number): number {
+    let texts: string[] = [];
+    let length = 0;
+    let id = mintId();
+    const flush = () => {
+      if (texts.length > 0) this.#insert(id, now, texts);
+      texts = [];
+      length = 0;
+      id = mintId();
+    };
+    for (const event of events) {
+      const text = JSON.stringify({ id: `${id}.${texts.length}`, ...event });
+      if (texts.length > 0 && length + text.length > BATCH_LENGTH) {
+        flush();
+        texts.push(JSON.stringify({ id: `${id}.0`, ...event }));
+      } else texts.push(text);
+      length += text.length;
+    }
+    flush();
+    let given = 0;
+    while (this.#waiting.length > MAX_PENDING) {
+      // Never the one that is being delivered: it may be taken this very moment.
+      const at = this.#waiting[0]?.seq === this.#flying ? 1 : 0;
+      const [oldest] = this.#waiting.splice(at, 1);
+      if (oldest) this.#bury(oldest, "overflow");
+      given++;
+    }
+    return given;
+  }
+
+  /** The batch to deliver now, if none is being delivered and the oldest is not waiting to be tried again. */
+  take(kind: string, room: string, now: number): Batch | undefined {
+    const [oldest] = this.#waiting;
+    if (!oldest || this.#flying !== undefined) return undefined;
+    // A new one need not wait for its lease: that is for when we are killed.
+    if (oldest.tries > 0 && oldest.due > now) return undefined;
+    const row = this.#sql.exec("SELECT id, at, events FROM edgerooms_outbox WHERE seq = ?", oldest.seq).one();
+    this.#flying = oldest.seq;
+    this.#waiting[0] = { ...oldest, due: now + LEASE };
+    return {
+      id: row["id"] as string,
+      kind,
+      room,
+      at: row["at"] as number,
+      tries: oldest.tries,
+      events: JSON.parse(`[${row["events"] as string}]`) as OutEvent[],
+    };
+  }
+
+  /** The batch that was taken last is the receiver's, or is not. Returns what it has become. */
+  settle(outcome: Delivered, now: number): "delivered" | "failed" | "dead" | undefined {
+    const at = this.#waiting.findIndex(({ seq }) => seq === this.#flying);
+    this.#flying = undefined;
+    const batch = this.#waiting[at];
+    if (!batch) return undefined;
+    if (outcome.ok) {
+      this.#waiting.splice(at, 1);
+      this.#sql.exec("DELETE FROM edgerooms_outbox WHERE seq = ?", batch.seq);
+      return "delivered";
+    }
+    const tries = batch.tries + 1;
+    if (outcome.final || tries >= MAX_TRIES) {
+      this.#waiting.splice(at, 1);
+      this.#bury({ ...batch, tries }, outcome.code);
+      return "dead";
+    }
+    const wait = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(batch.tries, 20));
+    this.#waiting[at] = { seq: batch.seq, tries, due: now + wait };
+    this.#sql.exec("UPDATE edgerooms_outbox SET tries = ?, due = ? WHERE seq = ?", tries, now + wait, batch.seq);
+    return "failed";
+  }
+
+  /** The newest dead letters, newest first. */
+  dead(limit: number): DeadLetter[] {
+    const rows = this.#sql.exec(
+      "SELECT id, at, tries, error, count FROM edgerooms_dead ORDER BY seq DESC LIMIT ?",
+      limit,
+    );
+    return [...rows].map((row) => ({
+      id: row["id"] as string,
+      at: row["at"] as number,
+      tries: row["tries"] as number,
+      error: row["error"] as string,
+      events: row["count"] as number,
+    }));
+  }
+
+  /** Dead letters wait again, behind what waits already, with the ids they had. */
+  revive(now: number): void {
+    const rows = [...this.#sql.exec("SELECT seq, id, at, events, count FROM edgerooms_dead ORDER BY seq")];
+    for (const row of rows) {
+      this.#put(row["id"] as string, row["at"] as number, row["events"] as string, row["count"] as number, now);
+      this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = ?", row["seq"] as number);
+    }
+    this.#dead = 0;
+  }
+
+  #insert(id: string, now: number, texts: readonly string[]): void {
+    this.#put(id, now, texts.join(","), texts.length, now);
+  }
+
+  #put(id: string, at: number, events: string, count: number, now: number): void {
+    const seq = ++this.#last;
+    const due = now + LEASE;
+    this.#sql.exec(
+      "INSERT INTO edgerooms_outbox (seq, id, at, tries, due, count, events) VALUES (?, ?, ?, 0, ?, ?, ?)",
+      seq,
+      id,
+      at,
+      due,
+      count,
+      events,
+    );
+    this.#waiting.push({ seq, tries: 0, due });
+  }
+
+  #bury({ seq, tries }: Waiting, error: string): void {
+    this.#sql.exec(
+      `INSERT INTO edgerooms_dead (seq, id, at, tries, error, count, events)
+       SELECT seq, id, at, ?, ?, count, events FROM edgerooms_outbox WHERE seq = ?`,
+      tries,
+      error,
+      seq,
+    );
+    this.#sql.exec("DELETE FROM edgerooms_outbox WHERE seq = ?", seq);
+    if (++this.#dead <= MAX_DEAD) return;
+    this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = (SELECT min(seq) FROM edgerooms_dead)");
+    this.#dead--;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * What a publication goes through on its way into the log, whether it came as a frame or over HTTP: the hook that may
+ * rewrite or reject it, its place, and what the hook asked for besides.
+ */
+import { texts } from "../protocol/codes.ts";
+import type { Json, Publication } from "../protocol/frames.ts";
+import type { Me } from "./definition.ts";
+import type { Command, Effect, Refused } from "./events.ts";
+import type { About } from "./failure.ts";
+import { runHook } from "./hooks.ts";
+import type { RoomState } from "./state.ts";
+
+/** What somebody wants to publish. */
+export interface Submission {
+  readonly data: Json;
+  readonly to?: readonly string[] | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+/** A publication that has its place in the log, and what its hook asked for: to be done once it is acknowledged. */
+export interface Accepted {
+  readonly ok: true;
+  readonly publication: Publication;
+  readonly commands: readonly Command[];
+}
+
+/**
+ * Puts a submission through `onPublish` and into the log.
+ *
+ * @param me who publishes; a function, because only a hook needs to know
+ * @param source the session and ref that a repeat would come with
+ */
+export function publish(
+  state: RoomState,
+  user: string,
+  me: () => Me,
+  { data, to, traceparent }: Submission,
+  now: number,
+  effects: Effect[],
+  about: About,
+  source?: { session: string; ref: number },
+): Accepted | Refused {
+  const { onPublish } = state.definition.hooks;
+  let stored = data;
+  let commands: readonly Command[] = [];
+  if (onPublish) {
+    const result = runHook(state, now, effects, "onPublish", (room) => onPublish(room, me(), data), about);
+    if (!result.ok) return result;
+    if (result.value !== undefined) stored = result.value;
+    commands = result.commands;
+  }
+  const wanted = { by: user, at: now, data: stored, ...(to && { to }), ...(traceparent && { traceparent }) };
+  const publication = state.log.append(wanted, source);
+  if (!publication) return { ok: false, code: "rejected", message: texts.too_large };
+  state.active = true;
+  return { ok: true, publication, commands };
+}

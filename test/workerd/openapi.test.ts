@@ -1,0 +1,121 @@
+/** The document against the app: the same routes on both sides, and bodies judged alike by the schema and the server. */
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createApp } from "../../src/http/app.ts";
+import { openapi } from "../../src/http/openapi.ts";
+import type { OpenApi } from "../../src/http/openapi.ts";
+import { accepts, allows, ask, operator } from "../support/contract.ts";
+import { Client } from "../support/client.ts";
+import { door, rooms } from "../support/door.ts";
+import { TestedRoom } from "../support/room.ts";
+import type { Env } from "../support/worker.ts";
+
+describe("the document", () => {
+  it.each([
+    ["several kinds of rooms", rooms],
+    ["one kind", { chat: "CHAT" } as const],
+  ])("of an app with %s has every route, and no other", async (_what, kinds) => {
+    // What answers every method is middleware, or says that nothing is here.
+    const routes = createApp<Env>({ rooms: kinds }).routes.filter(({ method }) => method !== "ALL");
+    const served = await ask<OpenApi>("GET", "/openapi.json", { at: door({ rooms: kinds }), token: null });
+    const described = Object.entries(served.body.paths).flatMap(([path, item]) =>
+      (["get", "post"] as const).flatMap((method) => (item[method] ? [`${method.toUpperCase()} ${path}`] : [])),
+    );
+    const written = routes.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
+    expect(described.toSorted()).toEqual([...new Set(written)].toSorted());
+  });
+
+  it("is for anyone, and may be kept for five minutes", async () => {
+    const { status, headers, body } = await ask<OpenApi>("GET", "/openapi.json", { token: null });
+    expect(status).toBe(200);
+    expect(headers.get("cache-control")).toBe("public, max-age=300");
+    expect(body).toEqual(JSON.parse(JSON.stringify(openapi(["/rooms/:kind/:room"]))));
+  });
+
+  it("knows what anyone can ask", async () => {
+    expect((await ask("GET", "/healthz", { token: null })).status).toBe(200);
+    const { path } = new TestedRoom();
+    const { welcome } = await Client.join(path, { user: "op" });
+    const token = await operator("op", { rooms: undefined });
+    const body = { session: welcome.session };
+    expect((await ask("POST", `/rooms/${path}/session`, { token, body })).status).toBe(200);
+    expect((await ask("POST", `/rooms/${path}/session`, { body: {}, token })).status).toBe(400);
+    expect((await ask("GET", `/rooms/${path}`, { token })).status).toBe(426);
+    for (const address of ["/rooms", "/metrics", "/failures"]) {
+      expect((await ask("GET", address, { token: null })).status, address).toBe(401);
+      expect((await ask("GET", address, { token })).status, address).toBe(403);
+    }
+  });
+});
+
+const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/** Values that some field takes, and their neighbours that none does. */
+const values = fc.oneof(
+  fc.constantFrom<unknown>(
+    "",
+    "ann",
+    "x".repeat(255),
+    "x".repeat(256),
+    "s".repeat(64),
+    "s".repeat(65),
+    "a b",
+    "é",
+    "\n",
+  ),
+  fc.constantFrom<unknown>(0, -0, -1, 0.5, 1e-9, 3_600_000, 3_600_000.5, 3_600_001, 1e300, null, true, [], {}),
+  fc.constantFrom<unknown>(
+    TRACEPARENT,
+    TRACEPARENT.toUpperCase(),
+    TRACEPARENT.replace("00-", "ff-"),
+    TRACEPARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0".repeat(32)),
+    TRACEPARENT.replace("00f067aa0ba902b7", "0".repeat(16)),
+    `${TRACEPARENT}-more`,
+    `${TRACEPARENT}\n`,
+  ),
+  fc.array(fc.constantFrom<unknown>("ann", "bob", "", "x".repeat(256), 1, null), { maxLength: 3 }),
+  fc.constantFrom(100, 101).map((length) => Array.from({ length }, (_, i) => `u${i}`)),
+  fc.jsonValue({ maxDepth: 3 }),
+);
+const fields = ["data", "to", "traceparent", "user", "session", "within", "hold", "__proto__", "other"];
+const bodies = fc.oneof(
+  { weight: 8, arbitrary: fc.dictionary(fc.constantFrom(...fields), values, { maxKeys: 4 }) },
+  { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
+);
+
+describe("what the document accepts, the server accepts, and nothing else", () => {
+  it.each(["publish", "kick", "revoke", "drain"])("in a body of %s", async (name) => {
+    const path = `/rooms/${new TestedRoom("fast").path}/${name}`;
+    const token = await operator();
+    const verdicts = { right: 0, wrong: 0 };
+    await fc.assert(
+      fc.asyncProperty(bodies, async (generated) => {
+        // As it arrives: JSON has no -0, and a key that is written twice counts once.
+        const text = JSON.stringify(generated);
+        const right = accepts(path, JSON.parse(text));
+        verdicts[right ? "right" : "wrong"]++;
+        const { status, body } = await ask("POST", path, { token, body: text });
+        expect({ text, refused: status === 400 && body.code === "bad_request" }).toEqual({ text, refused: !right });
+      }),
+      { numRuns: 300 },
+    );
+    expect(Math.min(verdicts.right, verdicts.wrong)).toBeGreaterThan(0);
+  });
+
+  it.each(["after", "limit"])("in the query %s", async (name) => {
+    const path = `/rooms/${new TestedRoom().path}/log`;
+    const numbers = ["0", "1", "100", "1000", "1001", "9007199254740991", "9007199254740992", "1".repeat(17)];
+    for (const value of [...numbers, "", "-1", "0.5", "1e2", "x", " 1", "1 ", "0x1", "1,2", "null"]) {
+      const { status } = await ask("GET", `${path}?${name}=${encodeURIComponent(value)}`);
+      expect({ value, taken: status === 200 }).toEqual({ value, taken: allows("GET", path, name, value) });
+    }
+  });
+
+  it("in an Idempotency-Key", async () => {
+    const path = `/rooms/${new TestedRoom().path}/publish`;
+    for (const key of ["a", "~!", "k".repeat(255), "k".repeat(256), "", "a b", "a\tb", "é", "\u007f"]) {
+      const { status } = await ask("POST", path, { headers: { "idempotency-key": key }, body: { data: 1 } });
+      expect({ key, taken: status === 201 }).toEqual({ key, taken: allows("POST", path, "idempotency-key", key) });
+    }
+  });
+});
