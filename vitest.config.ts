@@ -5,6 +5,8 @@ const { MODEL_SEED, MODEL_SCHEDULES } = process.env;
 
 export default defineConfig({
   test: {
+    // The log of rooms and Worker: tests that are about it listen for themselves.
+    onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {

@@ -41,7 +41,7 @@ export function watch<Env extends object>(
     await next();
     const { status } = c.res;
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
-    const route = routePath(c, -1);
+    const route = routePath(c);
     isolate.add(`http_requests|${method}|${route}|${status}`);
     const { refusal } = seen;
     if (isUpgrade(c.req.raw)) isolate.add(refusal ? `upgrades|refused|${refusal.code}` : "upgrades|accepted|");

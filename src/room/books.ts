@@ -73,9 +73,7 @@ export class Books {
     const { severity } = codes[note.code];
     this.tally.add(`errors|${note.code}`);
     if (severity === "info") return false;
-    const { message } = note;
-    const short = message === undefined ? note : { ...note, message: message.slice(0, MESSAGE_LENGTH) };
-    this.#notes = [...this.#notes, short].slice(-MAX_NOTES);
+    this.#notes = [...this.#notes, short(note)].slice(-MAX_NOTES);
     try {
       this.#readers.report(note);
     } catch {
@@ -109,7 +107,8 @@ export class Books {
     this.#notes = [];
     this.#readers.tell({ listing, counts, notes }).catch((error: unknown) => {
       this.tally.merge(counts);
-      this.fail({ code: "internal", where: "directory", error }, listing);
+      const { kind, room } = listing;
+      this.fail({ code: "upstream_failed", where: "directory", error }, { kind, room });
     });
   }
 
@@ -119,4 +118,9 @@ export class Books {
     this.tally.add(`${name}|${bound}`);
     this.tally.add(`${name}_sum`, value);
   }
+}
+
+/** A note that rides with a socket: whose it was is in the log, where its request leads. */
+function short({ user: _user, session: _session, message, ...note }: Note): Note {
+  return { ...note, ...(message !== undefined && { message: message.slice(0, MESSAGE_LENGTH) }) };
 }

@@ -16,7 +16,7 @@ import { take } from "./flow.ts";
 import type { Grant } from "./definition.ts";
 import { settle } from "./delivery.ts";
 import type { About } from "./failure.ts";
-import { runHook } from "./hooks.ts";
+import { runHook, writable } from "./hooks.ts";
 import { operate } from "./operator.ts";
 import { member } from "./presence.ts";
 import { publish } from "./publish.ts";
@@ -193,7 +193,14 @@ function onCall(turn: Turn, frame: Extract<ClientFrame, { type: "call" }>): void
   const run = state.definition.methods.get(method);
   if (!run) return answer(turn, frame, failure("unknown_method"));
   const where = `methods.${method}`;
-  const result = runHook(state, now, effects, where, (room) => run(room, meOf(turn), data) ?? null, aboutOf(turn));
+  const result = runHook(
+    state,
+    now,
+    effects,
+    where,
+    (room) => writable(run(room, meOf(turn), data)) ?? null,
+    aboutOf(turn),
+  );
   if (!result.ok) return answer(turn, frame, failure(result.code, result));
   effects.push({ type: "send", to: connection, text: encode({ type: "reply", ref, data: orNull(result.value) }) });
   applyAll(state, result.commands, now, effects);

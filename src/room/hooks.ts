@@ -135,6 +135,12 @@ function plain(data: Json): Json {
   return JSON.parse(text) as Json;
 }
 
+/** What a hook hands to the room: a throw here is the hook's own, and undone with it. */
+export function writable<T>(value: T): T {
+  if (typeof value === "object") JSON.stringify(value);
+  return value;
+}
+
 function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -20,7 +20,7 @@ import { Inbox, type Ran, type Waiting } from "./inbox.ts";
 import type { Answer, Caller, OperatorCommand } from "./operator.ts";
 import type { Batch } from "./outlet.ts";
 import { digestOf } from "./posts.ts";
-import { migrate } from "./schema.ts";
+import { migrate, UnreadableStorage } from "./schema.ts";
 import type { Present } from "./presence.ts";
 import { applyTick, traceOf, type Tick } from "./tick.ts";
 import { Sockets } from "./sockets.ts";
@@ -371,7 +371,14 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
 
   /** The state, built from storage and sockets when this instance has none yet. */
   #load(): RoomState {
-    if (this.#state) return this.#state;
+    try {
+      return (this.#state ??= this.#build());
+    } catch (error) {
+      throw error instanceof UnreadableStorage ? error : new UnreadableStorage(String(error));
+    }
+  }
+
+  #build(): RoomState {
     // Here, not in the constructor: storage can be wiped under a running room.
     migrate(this.ctx.storage);
     const carried: Carried[] = [];
@@ -386,7 +393,6 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       now: this.now(),
     });
     this.#sockets.adopt(survivors, ({ session, generation }) => state.connection(session, generation));
-    this.#state = state;
     return state;
   }
 }

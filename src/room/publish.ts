@@ -7,7 +7,7 @@ import type { Json, Publication } from "../protocol/frames.ts";
 import type { Me } from "./definition.ts";
 import type { Command, Effect, Refused } from "./events.ts";
 import type { About } from "./failure.ts";
-import { runHook } from "./hooks.ts";
+import { runHook, writable } from "./hooks.ts";
 import type { RoomState } from "./state.ts";
 
 /** What somebody wants to publish. */
@@ -44,7 +44,7 @@ export function publish(
   let stored = data;
   let commands: readonly Command[] = [];
   if (onPublish) {
-    const result = runHook(state, now, effects, "onPublish", (room) => onPublish(room, me(), data), about);
+    const result = runHook(state, now, effects, "onPublish", (room) => writable(onPublish(room, me(), data)), about);
     if (!result.ok) return result;
     if (result.value !== undefined) stored = result.value;
     commands = result.commands;

@@ -1,4 +1,4 @@
-/** An issuer of tokens with a key set at an address that no other test asks. It stands where `fetch` would find one. */
+/** Whom the Worker asks: an address, and an issuer of tokens with a key set at one. They stand where `fetch` finds them. */
 import { exportJWK, generateKeyPair, SignJWT, type JWK } from "jose";
 import { vi } from "vitest";
 
@@ -22,23 +22,51 @@ export async function makeKey(alg: "RS256" | "ES256" | "EdDSA" = "ES256"): Promi
   };
 }
 
-/** Serves keys until `vi.restoreAllMocks()`. */
-export class Issuer {
-  readonly url = `https://issuer.test/${crypto.randomUUID()}`;
-  /** How often it was asked. */
-  asked = 0;
-  keys: IssuerKey[];
+/** By origin, those that stand on the way of `fetch`. */
+const sites = new Map<string, Site>();
+
+/** An https address with an origin that nobody else asks (breakers go by origin), until `vi.restoreAllMocks()`. */
+export class Site {
+  readonly url = `https://${crypto.randomUUID()}.site.test/path`;
+  /** What it was asked. */
+  readonly requests: Request[] = [];
   /** Set to answer in another way. */
-  answer: (() => Response | Promise<Response>) | undefined;
+  answer: ((request: Request) => Response | Promise<Response>) | undefined;
+
+  constructor() {
+    sites.set(new URL(this.url).origin, this);
+    const real = globalThis.fetch;
+    if (vi.isMockFunction(real)) return;
+    vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
+      const request = new Request(input, init);
+      const site = sites.get(new URL(request.url).origin);
+      if (!site) return real(input, init);
+      site.requests.push(request.clone());
+      // As late as an answer from elsewhere.
+      return Promise.resolve().then(() => site.answer?.(request) ?? site.usual());
+    });
+  }
+
+  /** How often it was asked. */
+  get asked(): number {
+    return this.requests.length;
+  }
+
+  protected usual(): Response {
+    return new Response(null, { status: 204 });
+  }
+}
+
+/** Serves keys. */
+export class Issuer extends Site {
+  keys: IssuerKey[];
 
   constructor(...keys: IssuerKey[]) {
+    super();
     this.keys = keys;
-    const real = globalThis.fetch;
-    vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
-      const url = input instanceof Request ? input.url : String(input);
-      if (url !== this.url) return real(input, init);
-      this.asked++;
-      return Promise.resolve().then(() => this.answer?.() ?? Response.json({ keys: this.keys.map(({ jwk }) => jwk) }));
-    });
+  }
+
+  protected override usual(): Response {
+    return Response.json({ keys: this.keys.map(({ jwk }) => jwk) });
   }
 }

@@ -8,6 +8,7 @@ import { Room } from "../../src/ops/room.ts";
 
 export interface Env {
   AUTH_SECRET: string;
+  ENVIRONMENT: string;
   MODEL_SEED: string;
   MODEL_SCHEDULES: string;
   RELAY: DurableObjectNamespace<RelayRoom>;
@@ -60,6 +61,7 @@ export class ChatRoom extends TestRoom {
       note(room.sql, `publish ${me.id}`);
       if (data === "reject") return reject("no such words here");
       if (data === "throw") throw new Error("hook broke: secret-of-the-hook");
+      if (typeof data === "string" && data.startsWith("throw ")) throw new Error(data.slice(6));
       if (data === "shout") return "SHOUT";
       if (data === "echo") room.publish("echoed");
       if (data === "loop") {

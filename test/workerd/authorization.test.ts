@@ -165,12 +165,17 @@ describe("authorize", () => {
       const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
       const before = await census();
       const token = await sign("ann");
-      const problem = await expectRefused(door({ authorize }), "/rooms/chat/any", { token }, "internal");
+      const problem = await expectRefused(
+        door({ authorize }, { ENVIRONMENT: "production" }),
+        "/rooms/chat/any",
+        { token },
+        "internal",
+      );
       expect(problem.status).toBe(500);
       expect(JSON.stringify(problem)).not.toContain("secret-of-authorize");
       expect(await census()).toBe(before);
       const line = String(log.mock.lastCall?.[0]);
-      expect(JSON.parse(line)).toMatchObject({ message: "secret-of-authorize", requestId: problem.requestId });
+      expect(JSON.parse(line)).toMatchObject({ message: "Error: secret-of-authorize", requestId: problem.requestId });
       expect(line).not.toContain(token);
     });
   }

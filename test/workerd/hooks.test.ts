@@ -132,7 +132,7 @@ it("a call whose answer cannot be written gets a reply that says so, and undoes 
   const { client } = await Client.join(room.path);
   client.send({ type: "call", ref: 1, method: "loop", data: null });
   expect((await client.next("reply")).error).toMatchObject({ code: "hook_failed" });
-  expect(room.reports[0]).toContain("tick");
+  expect(room.reports[0]).toContain("methods.loop");
   expect(await notes(room)).toEqual(["join ann"]);
 });
 

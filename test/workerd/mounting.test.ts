@@ -13,7 +13,7 @@ import type { Env } from "../support/worker.ts";
 const at =
   (app: { fetch(request: Request, bindings: Env): Response | Promise<Response> }): Door =>
   async (request) =>
-    app.fetch(request, env);
+    app.fetch(request, { ...env, ENVIRONMENT: "production" });
 
 async function refresh(through: Door, path: string, session: string): Promise<Response> {
   const headers = { authorization: `Bearer ${await sign("ann")}`, "content-type": "application/json" };
@@ -103,7 +103,7 @@ describe("under a path of a bigger app", () => {
     const problem = await expectRefused(at(bigger), path, { token: await sign("cursed") }, "internal");
     expect(JSON.stringify(problem)).not.toContain("curse-of-the-hook");
     const line = JSON.parse(String(log.mock.lastCall?.[0])) as object;
-    expect(line).toMatchObject({ message: "curse-of-the-hook", requestId: problem.requestId });
+    expect(line).toMatchObject({ message: "Error: curse-of-the-hook", requestId: problem.requestId });
     log.mockRestore();
   });
 });
@@ -138,7 +138,8 @@ it("an app that could not work is refused when it is made", () => {
 it("a binding that is not there is named in the log, and nowhere else", async () => {
   const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
   const app = createApp<{ NONE: unknown }>({ rooms: { relay: "NONE" } });
-  const here = (request: Request) => Promise.resolve(app.fetch(request, { ...env, NONE: undefined }));
+  const here = (request: Request) =>
+    Promise.resolve(app.fetch(request, { ...env, NONE: undefined, ENVIRONMENT: "production" }));
   const problem = await expectRefused(here, "/rooms/x", {}, "internal");
   expect(JSON.stringify(problem)).not.toContain("NONE");
   expect(String(log.mock.lastCall?.[0])).toContain("no Durable Object binding NONE");

@@ -171,7 +171,7 @@ it("promise 3: a publication that storage refuses is seen by nobody and acked to
   const { client: bob } = await Client.join(room.path, { user: "bob" });
   await poison(room, "poison");
   ann.send({ type: "publish", ref: 1, data: "poison" });
-  expect(await ann.next("error")).toMatchObject({ ref: 1, code: "hook_failed", retryable: true });
+  expect(await ann.next("error")).toMatchObject({ ref: 1, code: "storage_failed", retryable: true });
   await ann.publish(2, "fine");
   await bob.until(() => bob.items.length > 0);
   expect(bob.items.map((item) => [item.offset, item.data])).toEqual([[1, "fine"]]);

@@ -1,7 +1,6 @@
 /** What a member can do with frames alone: to everyone's objects, to the log of the operator, to the secrets of others. */
-import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Room } from "../../src/ops/room.ts";
+
 import { Client, sign } from "../support/client.ts";
 import { door, expectRefused } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -83,34 +82,47 @@ describe("prototypes", () => {
   });
 });
 
-/** Real lines of console.error while something runs. */
+/** Real lines of the log while something runs. */
 async function logged(run: () => Promise<unknown>): Promise<string[]> {
-  const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const logs = [vi.spyOn(console, "error"), vi.spyOn(console, "warn")];
+  for (const log of logs) log.mockImplementation(() => undefined);
   await run();
-  return log.mock.calls.map((args) => args.map(String).join(" "));
+  return logs.flatMap((log) => log.mock.calls.map((args) => args.map(String).join(" ")));
 }
 
 /** A line break, a colour, a bell, the end of an operator's quotes. */
-const TRICKS = '\n{"level":"info"}\r\u001b[2J\u001b[31m\u0007"\\';
+const TRICKS = '\n{"level":"info"}\r\u001b[2J\u001b[31m\u0007\u009b31m\u2028\u202e"\\';
 
 describe("the log", () => {
-  it("has one line of JSON per report, whatever a hook's error says", async () => {
+  it("has one line of JSON per failure of a hook, whatever its error says, and no token that it quotes", async () => {
     const room = new TestedRoom("chat");
-    await Client.join(room.path, { claims: { name: "Ann" } });
-    const lines = await logged(async () =>
-      runInDurableObject(room.stub, (object) => {
-        // The real one: the rooms of the tests keep their reports instead of printing them.
-        const real = Room.prototype as unknown as { report: (where: string, error: unknown) => void };
-        real.report.call(object, "onPublish", new Error(TRICKS));
-        real.report.call(object, "methods.add", TRICKS);
-      }),
-    );
+    const token = await sign("ann");
+    const { client, welcome } = await Client.join(room.path, { token });
+    const lines = await logged(async () => {
+      client.send({ type: "publish", ref: 1, data: `throw ${TRICKS}` });
+      client.send({ type: "publish", ref: 2, data: `throw bad token ${token}` });
+      await client.until(() => client.of("error").length === 2);
+    });
     expect(lines).toHaveLength(2);
     for (const line of lines) {
-      expect(line).not.toMatch(/\p{Cc}/u);
-      expect(JSON.parse(line)).toMatchObject({ level: "error", kind: "chat", room: room.name });
-      expect((JSON.parse(line) as { message: string }).message).toContain(TRICKS);
+      expect(line).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
+      expect(line).not.toContain(token);
+      expect(JSON.parse(line)).toEqual({
+        level: "error",
+        code: "hook_failed",
+        where: "onPublish",
+        kind: "chat",
+        room: room.name,
+        session: welcome.session,
+        user: "ann",
+        requestId: expect.any(String),
+        traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+        message: expect.stringMatching(/^Error: /),
+      });
+      // Nor once it is read: a terminal that shows the message must not obey it.
+      expect((JSON.parse(line) as { message: string }).message).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
     }
+    expect(lines[1]).toContain("bad token [token]");
   });
 
   it("has one line of JSON per failed request, without its address, headers or token", async () => {
@@ -121,7 +133,7 @@ describe("the log", () => {
     const headers = { "user-agent": "\u001b[31mevil", "x-request-id": 'a"}%0a', cookie: "secret-cookie" };
     const lines = await logged(async () =>
       expectRefused(
-        door({ authorize }),
+        door({ authorize }, { ENVIRONMENT: "production" }),
         "/rooms/chat/secret-room?session=secretsession",
         { token, headers },
         "internal",
@@ -130,12 +142,12 @@ describe("the log", () => {
     expect(lines).toHaveLength(2);
     for (const line of lines) {
       expect(line).not.toMatch(/[\p{Cc}\u2028]/u);
-      expect(JSON.parse(line)).toMatchObject({ where: "GET /rooms/:kind/:room" });
-      for (const secret of [token, "evil", "secret-", "secretsession"]) expect(line).not.toContain(secret);
+      expect(JSON.parse(line)).toMatchObject({ where: "GET /rooms/:kind/:room", room: "secret-room" });
+      for (const secret of [token, "evil", "secret-cookie", "secretsession"]) expect(line).not.toContain(secret);
     }
   });
 
-  it("hears nothing of strangers, however they knock", async () => {
+  it("has a line for a stranger who is refused, and in it nothing of what they said", async () => {
     const lines = await logged(async () => {
       const at = door({});
       const path = `/rooms/${new TestedRoom().path}`;
@@ -146,7 +158,11 @@ describe("the log", () => {
       await expectRefused(at, "/rooms/%0aINFO/a", {}, "not_found");
       await expectRefused(at, `${path}?session=%0a`, {}, "bad_resume");
     });
-    expect(lines).toEqual([]);
+    expect(lines).toHaveLength(12);
+    for (const line of lines) {
+      expect(JSON.parse(line)).toMatchObject({ level: "warn", where: expect.stringMatching(/^GET \/rooms/) });
+      for (const theirs of ["garbage", "xxx", "evil", "INFO", "%0a", "\n"]) expect(line).not.toContain(theirs);
+    }
   });
 
   it("and the other members never see a token, a session of someone else, or a hook's own words", async () => {
