@@ -14,7 +14,7 @@ import { unfit } from "./fit.ts";
 import { transition, type Action, type Input, type State } from "./machine.ts";
 import { publicationsOf } from "./iterate.ts";
 import type { ConnectOptions } from "./options.ts";
-import { Outbox, type Ack } from "./outbox.ts";
+import { Outbox, type Ack, type PublishOptions } from "./outbox.ts";
 import { Pace } from "./pace.ts";
 import { watchPage } from "./page.ts";
 import { Place } from "./place.ts";
@@ -26,7 +26,7 @@ export { RoomError, type RoomErrorCode } from "./error.ts";
 export type { RoomEvents, RoomTypes } from "./events.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { State } from "./machine.ts";
-export type { Ack } from "./outbox.ts";
+export type { Ack, PublishOptions } from "./outbox.ts";
 export { memoryStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 
@@ -125,9 +125,9 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
    *
    * @returns the publication's offset and time once it is durable; rejects with a {@link RoomError}
    */
-  async publish(data: Of<T, "publication">, options: { to?: readonly string[] } = {}): Promise<Ack> {
+  async publish(data: Of<T, "publication">, options?: PublishOptions): Promise<Ack> {
     if (this.#state.name === "closed") throw new RoomError("closed", "The client is closed.", false);
-    const settled = this.#outbox.add(data as Json, options.to);
+    const settled = this.#outbox.add(data as Json, options);
     this.#flush();
     return settled;
   }

@@ -12,6 +12,14 @@ export interface Ack {
   readonly at: number;
 }
 
+/** What a publish may carry besides its data. */
+export interface PublishOptions {
+  /** User ids it is for. Default: everyone. */
+  to?: readonly string[];
+  /** W3C trace context: goes with the publication to everyone who gets it. */
+  traceparent?: string;
+}
+
 interface Entry {
   /** The frame's ref; 0 before it is first sent. */
   ref: number;
@@ -52,10 +60,10 @@ export class Outbox {
   }
 
   /** Takes a publish; settles with its ack, or with why there is none. */
-  add(data: Json, to?: readonly string[]): Promise<Ack> {
+  add(data: Json, options?: PublishOptions): Promise<Ack> {
     return new Promise((resolve, reject) => {
       // Encoded now: later changes to the object are not what was published.
-      const body = `"data":${JSON.stringify(data) ?? "null"}${to ? `,"to":${JSON.stringify(to)}` : ""}`;
+      const body = JSON.stringify({ ...options, type: "publish", data: data ?? null }).slice(0, -1);
       const bytes = byteLength(body);
       if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
         // What does not even fit into an empty one never will.
@@ -81,7 +89,7 @@ export class Outbox {
       const entry = this.#waiting.shift();
       if (!entry) break;
       entry.ref ||= this.ref();
-      const frame = `{"type":"publish","ref":${entry.ref},${entry.body}}`;
+      const frame = `${entry.body},"ref":${entry.ref}}`;
       const error = unfit(frame, limit);
       if (error) {
         this.#settle(entry);

@@ -60,7 +60,7 @@ export interface OpenApi {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>>; readonly securitySchemes: object };
 }
 
-/** How anything ends that needs a token. */
+/** How anything ends that needs a token and asks an object: a room, or a part of the directory. */
 const GATE = [
   "unauthorized",
   "token_expired",
@@ -68,6 +68,8 @@ const GATE = [
   "internal",
   "upstream_failed",
   "unavailable",
+  "restarting",
+  "room_full",
   "upstream_timeout",
 ] as const satisfies readonly CodeName[];
 /** How anything ends that is asked of a room. */

@@ -4,15 +4,14 @@
  */
 import type { Context, ExecutionContext, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
-import { tracing } from "cloudflare:workers";
-import type { Directory } from "../ops/directory.ts";
+import { tellCounts, type Directory } from "../ops/directory.ts";
 import { record, type OnAlert } from "../ops/failures.ts";
 import { isolate } from "../ops/metrics.ts";
+import { span } from "../ops/trace.ts";
 import { UpstreamFailed } from "../ops/upstream.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { isTraceparent } from "../protocol/trace.ts";
 import { noteOf, type Note } from "../room/failure.ts";
-import { DIRECTORY_SHARDS } from "../room/listing.ts";
 import { isUpgrade, refuseUpgrade, type Refusal } from "./problem.ts";
 import { seenOf, type Seen } from "./seen.ts";
 
@@ -28,7 +27,6 @@ const TOLD_BY_ROOMS: readonly CodeName[] = ["internal", "hook_failed", "storage_
 
 let notes: Note[] = [];
 let flushing = -Infinity;
-let shard: string | undefined;
 
 /** Watches all requests of an app. */
 export function watch<Env extends object>(
@@ -74,9 +72,7 @@ export async function flush(env: object): Promise<void> {
   const told = notes;
   notes = [];
   try {
-    // Any part will do; each isolate has its own, so that none is hot.
-    shard ??= String(Math.floor(Math.random() * DIRECTORY_SHARDS));
-    await directory.getByName(shard).count(counts, told);
+    await tellCounts(directory, counts, told);
   } catch {
     isolate.merge(counts);
     notes = [...told, ...notes].slice(-MAX_NOTES);
@@ -85,17 +81,8 @@ export async function flush(env: object): Promise<void> {
 
 /** Runs a part of what a request needs as a span of its trace. */
 export function spanned<T>(c: Context, name: string, run: () => T): T {
-  return tracing.enterSpan(`edgerooms.${name}`, (span) => {
-    const { traceparent, address } = seenOf(c);
-    if (span.isTraced) {
-      span.setAttributes({
-        "edgerooms.traceparent": traceparent,
-        "edgerooms.kind": address?.kind,
-        "edgerooms.room": address?.room,
-      });
-    }
-    return run();
-  });
+  const { traceparent, address } = seenOf(c);
+  return span(name, { traceparent, ...address }, run);
 }
 
 async function later(env: object): Promise<void> {

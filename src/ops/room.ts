@@ -2,7 +2,6 @@
  * The room that users subclass: the bare room, and what watches it. Failures become log lines and alerts, counts go to the
  * directory and to Analytics Engine, work becomes spans. Decides nothing about members or publications.
  */
-import { tracing } from "cloudflare:workers";
 import type { RoomReport } from "../room/books.ts";
 import type { Note } from "../room/failure.ts";
 import { shardOf } from "../room/listing.ts";
@@ -11,6 +10,7 @@ import { sum } from "../room/tally.ts";
 import type { Directory } from "./directory.ts";
 import { record, type Alert } from "./failures.ts";
 import { dataPoint, isolate } from "./metrics.ts";
+import { span } from "./trace.ts";
 import { alertWebhook } from "./webhook.ts";
 
 /** Bindings that a room uses when they are there. */
@@ -55,14 +55,6 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
   }
 
   protected override span<T>(name: string, attributes: Attributes, run: () => T): T {
-    return tracing.enterSpan(`edgerooms.${name}`, (span) => {
-      if (span.isTraced) {
-        span.setAttribute("edgerooms.room", this.ctx.id.name ?? "");
-        for (const [key, value] of Object.entries(attributes)) {
-          if (value !== undefined) span.setAttribute(`edgerooms.${key}`, value);
-        }
-      }
-      return run();
-    });
+    return span(name, { ...attributes, room: this.ctx.id.name }, run);
   }
 }

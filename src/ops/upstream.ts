@@ -41,6 +41,7 @@ const RESULTS = { upstream_timeout: "timeout", upstream_failed: "failed", unavai
 
 /** An upstream gave no answer that can be used. */
 export class UpstreamFailed extends Error {
+  override readonly name = "UpstreamFailed";
   /** Not in time; not at all, or nonsense; or not asked, because its breaker is open. */
   readonly code: Extract<CodeName, keyof typeof RESULTS>;
   /** Milliseconds after which it may be asked again; only when it was not asked. */
@@ -82,6 +83,7 @@ export interface Outgoing {
 export class Upstream {
   readonly name: string;
   readonly #timeout: number;
+  readonly #limit;
   readonly #tries;
   #breaker: CircuitBreakerPolicy;
   #openedAt = 0;
@@ -90,6 +92,7 @@ export class Upstream {
   constructor(name: string, { timeout: limit = 5_000, retry: again = true }: UpstreamOptions) {
     this.name = name;
     this.#timeout = limit;
+    this.#limit = timeout(limit, TimeoutStrategy.Aggressive);
     const worthIt = handleWhen(
       (error) => error instanceof UpstreamFailed && error.transient && this.state === "closed",
     );
@@ -109,21 +112,8 @@ export class Upstream {
    * @throws UpstreamFailed and nothing else
    */
   async request<T>(url: string, what: Outgoing, read: (response: Response) => Promise<T> | T): Promise<T> {
-    return this.#tries.execute(() => this.#try(url, what, read));
-  }
-
-  async #try<T>(url: string, what: Outgoing, read: (response: Response) => Promise<T> | T): Promise<T> {
     try {
-      this.#standBack();
-      // Made anew for every try: a timer belongs to the request that set it.
-      const limit = timeout(this.#timeout, TimeoutStrategy.Aggressive);
-      const value = await this.#breaker.execute(() =>
-        limit
-          .execute(({ signal }) => this.#ask(url, what, read, signal))
-          .catch((error: unknown) => {
-            throw this.#failure(error);
-          }),
-      );
+      const value = await this.#tries.execute(() => this.#try(url, what, read));
       this.#count("ok");
       return value;
     } catch (error) {
@@ -131,6 +121,11 @@ export class Upstream {
       this.#count(RESULTS[failure.code]);
       throw failure;
     }
+  }
+
+  async #try<T>(url: string, what: Outgoing, read: (response: Response) => Promise<T> | T): Promise<T> {
+    this.#standBack();
+    return this.#breaker.execute(() => this.#limit.execute(({ signal }) => this.#ask(url, what, read, signal)));
   }
 
   /** cockatiel would let whoever comes during a probe wait for it. Runs in one turn with the `execute` after it. */

@@ -3,6 +3,7 @@
  * call for events, because the room's outbox tries again; what an answer means for a batch is decided here.
  */
 import { OutletRefused, type Batch, type Outlet } from "../room/outlet.ts";
+import type { Alert } from "./failures.ts";
 import { secretBytes, sign } from "./signature.ts";
 import { upstream, UpstreamFailed, type UpstreamOptions } from "./upstream.ts";
 
@@ -15,17 +16,6 @@ export interface WebhookOptions<Env> {
   readonly url: Setting<Env>;
   /** `whsec_` and 24 to 64 bytes in base64. Belongs into the environment, as a secret. */
   readonly secret: Setting<Env>;
-}
-
-/** What {@link alertWebhook} sends: what happened, where and to whom. Never a token or a payload. */
-export interface Alert {
-  readonly code: string;
-  readonly where: string;
-  readonly kind?: string;
-  readonly room?: string;
-  readonly requestId?: string;
-  readonly traceId?: string;
-  readonly message?: string;
 }
 
 const EVENTS: UpstreamOptions = { timeout: 10_000, retry: false };
@@ -68,12 +58,11 @@ export function eventsMessage({ at, kind, room, events }: Omit<Batch, "events"> 
 export function alertWebhook(env: object): ((alert: Alert) => Promise<void>) | undefined {
   const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret } = env as Readonly<Record<string, unknown>>;
   if (typeof url !== "string" || url === "") return undefined;
-  return async ({ code, where, kind, room, requestId, traceId, message }) => {
-    const now = Date.now();
+  return async ({ at, code, where, kind, room, requestId, traceId, message }) => {
     const data = { code, where, kind, room, requestId, traceId, message };
-    const body = JSON.stringify({ type: "edgerooms.alert", timestamp: new Date(now).toISOString(), data });
+    const body = JSON.stringify({ type: "edgerooms.alert", timestamp: new Date(at).toISOString(), data });
     const signed = typeof secret === "string" && secret !== "";
-    const headers = signed ? await sign(secret, `alert_${crypto.randomUUID()}`, now, body) : {};
+    const headers = signed ? await sign(secret, `alert_${crypto.randomUUID()}`, Date.now(), body) : {};
     const status = await post("alert", ALERTS, checkUrl(url), body, headers);
     if (status < 200 || status >= 300) throw new UpstreamFailed("upstream_failed", `alert answered ${status}`);
   };

@@ -45,7 +45,7 @@ export const codes = {
   rate_limited: { http: 429, close: 4100, next: "later", severity: "warn" },
   room_full: { http: 503, close: 4101, next: "later", severity: "warn" },
   draining: { http: 503, close: 4102, next: "later", severity: "info" },
-  unavailable: { http: 503, close: 4103, next: "later", severity: "alert" },
+  unavailable: { http: 503, close: 4103, next: "later", severity: "error" },
   upstream_failed: { http: 502, close: 4104, next: "later", severity: "error" },
   upstream_timeout: { http: 504, close: 4105, next: "later", severity: "error" },
   token_expired: { http: 401, close: 4200, next: "renew", severity: "info" },

@@ -73,12 +73,22 @@ describe("the house", () => {
     "$path imports only hono, jose, protocol/, ops/, admission and what rooms are typed with",
     (source) => {
       const allowed =
-        /^(?:hono(?:\/.*)?|jose|protocol\/.*|http\/.*|ops\/.*|room\/(?:admission|close|definition|object)\.ts)$/;
+        /^(?:hono(?:\/.*)?|jose|protocol\/.*|http\/.*|ops\/.*|room\/(?:admission|close|definition|failure|operator)\.ts)$/;
       expect(source.imports.filter((name) => !allowed.test(name))).toEqual([]);
       // Of the room itself only its type: the Worker must not pull the engine in by accident.
-      expect(source.text).not.toMatch(/^import (?!type)[^;]*room\/(?:object|definition)\.ts";/m);
+      expect(source.text).not.toMatch(/^import (?!type)[^;]*(?:room\/(?:operator|definition)|ops\/room)\.ts";/m);
     },
   );
+
+  it.each(inFolder("ops"))("$path imports room/ and protocol/, never http/, client/ or cli/", (source) => {
+    const allowed = ["protocol", "room", "ops", "cloudflare:workers", "cockatiel"];
+    expect(foldersOf(source).filter((folder) => !allowed.includes(folder))).toEqual([]);
+  });
+
+  it.each(inFolder("cli"))("$path imports Node, jose and protocol/ only", (source) => {
+    const allowed = /^(?:node:.*|jose|protocol\/.*|cli\/.*)$/;
+    expect(source.imports.filter((name) => !allowed.test(name))).toEqual([]);
+  });
 
   it.each(inFolder("client"))("$path imports protocol/ only", (source) => {
     expect(foldersOf(source).filter((folder) => !["protocol", "client"].includes(folder))).toEqual([]);
@@ -95,7 +105,12 @@ describe("the house", () => {
       edgerooms_log: ["room/log.ts", "room/schema.ts"],
       edgerooms_refs: ["room/log.ts", "room/schema.ts"],
       edgerooms_jobs: ["room/jobs.ts", "room/schema.ts"],
+      edgerooms_keys: ["room/posts.ts", "room/schema.ts"],
+      edgerooms_outbox: ["room/outbox.ts", "room/schema.ts"],
+      edgerooms_dead: ["room/outbox.ts", "room/schema.ts"],
       edgerooms_directory: ["ops/directory.ts"],
+      edgerooms_past: ["ops/directory.ts"],
+      edgerooms_notes: ["ops/directory.ts"],
       edgerooms_revoked: ["room/revocations.ts", "room/schema.ts"],
     };
     for (const [table, files] of Object.entries(owners)) {
@@ -114,7 +129,7 @@ describe("the house", () => {
   });
 
   it("has no import that nothing needs and no file that nothing imports", () => {
-    const entries = ["index.ts", "server.ts", "client/client.ts", "react/react.ts"];
+    const entries = ["index.ts", "server.ts", "client/client.ts", "react/react.ts", "cli/main.ts"];
     const imported = new Set(sources.flatMap(({ imports }) => imports));
     expect(sources.map(({ path }) => path).filter((path) => !imported.has(path) && !entries.includes(path))).toEqual(
       [],

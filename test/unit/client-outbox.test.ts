@@ -123,7 +123,7 @@ describe("bounds", () => {
   });
 
   it("counts bytes of UTF-8, and gives them back however a publish ends", async () => {
-    const outbox = new Outbox({ count: 100, bytes: 60 });
+    const outbox = new Outbox({ count: 100, bytes: 80 });
     const ends: ((ref: number) => void)[] = [
       (ref) => outbox.ack(ref, { offset: 1, at: 0 }),
       (ref) => outbox.refuse(ref, refused("rejected")),
@@ -133,7 +133,7 @@ describe("bounds", () => {
     ];
     for (const end of ends) {
       const log: string[] = [];
-      // 7 + 2 + 40 bytes: one fits, two do not.
+      // 25 + 2 + 40 bytes: one fits, two do not.
       add(outbox, log, "é".repeat(20), "é".repeat(20));
       end(frames(outbox)[0]?.[0] ?? 0);
       await settle();
@@ -263,10 +263,13 @@ it("what is changed after publishing is not what was published, and what cannot 
   const outbox = new Outbox({ count: 10, bytes: 1_000 });
   const data = { text: "before" };
   const to = ["bob"];
-  void outbox.add(data, to);
+  const traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+  void outbox.add(data, { to, traceparent });
   data.text = "after";
   to.push("eve");
-  expect(outbox.take(10, LIMIT, 10)).toEqual(['{"type":"publish","ref":1,"data":{"text":"before"},"to":["bob"]}']);
+  expect(outbox.take(10, LIMIT, 10)).toEqual([
+    `{"to":["bob"],"traceparent":"${traceparent}","type":"publish","data":{"text":"before"},"ref":1}`,
+  ]);
   void outbox.add(undefined as never);
   expect(frames(outbox)).toEqual([[2, null]]);
   await expect(outbox.add(1n as never)).rejects.toThrow(TypeError);

@@ -40,7 +40,7 @@ type Shape<T> = { readonly [K in keyof T]-?: T extends Required<Pick<T, K>> ? "a
 type Frames<F extends { readonly type: string }> = { readonly [K in F as K["type"]]: Shape<Omit<K, "type">> };
 
 const clientFields = {
-  publish: { ref: "always", data: "always", to: "optional" },
+  publish: { ref: "always", data: "always", to: "optional", traceparent: "optional" },
   signal: { data: "always", to: "optional" },
   presence: { data: "always" },
   call: { ref: "always", method: "always", data: "always" },
@@ -76,7 +76,14 @@ const serverFields = {
 } as const satisfies Frames<ServerFrame>;
 
 const objectFields = {
-  Publication: { offset: "always", by: "always", at: "always", data: "always", to: "optional" },
+  Publication: {
+    offset: "always",
+    by: "always",
+    at: "always",
+    data: "always",
+    to: "optional",
+    traceparent: "optional",
+  },
   Member: { id: "always", name: "optional", data: "optional" },
   Limits: { message: "always", batch: "always", rate: "always", burst: "always", refs: "always" },
   Heartbeat: { next: "always" },
@@ -104,9 +111,7 @@ function longestMethod(): number {
   return Infinity;
 }
 
-function commas(value: number): string {
-  return value.toLocaleString("en-US");
-}
+const commas = (value: number) => value.toLocaleString("en-US");
 
 const definition = defineRoom({});
 const limits: Readonly<Record<string, number>> = {
@@ -155,9 +160,7 @@ function section(heading: string, within = doc): string {
 }
 
 /** The names of the third-level headings in a part. */
-function headings(text: string): string[] {
-  return [...text.matchAll(/^### (.+)$/gm)].map((match) => String(match[1]));
-}
+const headings = (text: string) => [...text.matchAll(/^### (.+)$/gm)].map((match) => String(match[1]));
 
 /** The rows of the one table whose first column is headed so; backticks are not part of a cell. */
 function table(text: string, first: string): string[][] {

@@ -51,55 +51,47 @@ describe("the document", () => {
 const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /** Values that some field takes, and their neighbours that none does. */
-const values = fc.oneof(
-  fc.constantFrom<unknown>(
-    "",
-    "ann",
-    "x".repeat(255),
-    "x".repeat(256),
-    "s".repeat(64),
-    "s".repeat(65),
-    "a b",
-    "é",
-    "\n",
-  ),
-  fc.constantFrom<unknown>(0, -0, -1, 0.5, 1e-9, 3_600_000, 3_600_000.5, 3_600_001, 1e300, null, true, [], {}),
-  fc.constantFrom<unknown>(
-    TRACEPARENT,
-    TRACEPARENT.toUpperCase(),
-    TRACEPARENT.replace("00-", "ff-"),
-    TRACEPARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0".repeat(32)),
-    TRACEPARENT.replace("00f067aa0ba902b7", "0".repeat(16)),
-    `${TRACEPARENT}-more`,
-    `${TRACEPARENT}\n`,
-  ),
-  fc.array(fc.constantFrom<unknown>("ann", "bob", "", "x".repeat(256), 1, null), { maxLength: 3 }),
-  fc.constantFrom(100, 101).map((length) => Array.from({ length }, (_, i) => `u${i}`)),
-  fc.jsonValue({ maxDepth: 3 }),
-);
+const near: readonly unknown[] = [
+  ...["", "ann", "x".repeat(255), "x".repeat(256), "s".repeat(64), "s".repeat(65), "a b", "é", "\n"],
+  ...[0, -1, 0.5, 1e-9, 3_600_000, 3_600_000.5, 3_600_001, 1e300, null, true, {}],
+  TRACEPARENT,
+  TRACEPARENT.toUpperCase(),
+  TRACEPARENT.replace("00-", "ff-"),
+  TRACEPARENT.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0".repeat(32)),
+  TRACEPARENT.replace("00f067aa0ba902b7", "0".repeat(16)),
+  `${TRACEPARENT}-more`,
+  `${TRACEPARENT}\n`,
+  ...[[], ["ann"], ["ann", "bob"], [""], ["x".repeat(256)], [1], [null]],
+  ...[100, 101].map((length) => Array.from({ length }, (_, i) => `u${i}`)),
+];
 const fields = ["data", "to", "traceparent", "user", "session", "within", "hold", "__proto__", "other"];
+const values = fc.oneof(fc.constantFrom(...near), fc.jsonValue({ maxDepth: 3 }));
 const bodies = fc.oneof(
   { weight: 8, arbitrary: fc.dictionary(fc.constantFrom(...fields), values, { maxKeys: 4 }) },
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
 );
 
 describe("what the document accepts, the server accepts, and nothing else", () => {
-  it.each(["publish", "kick", "revoke", "drain"])("in a body of %s", async (name) => {
+  it.each([
+    ["publish", { data: 1 }],
+    ["kick", {}],
+    ["revoke", {}],
+    ["drain", {}],
+  ])("in a body of %s", async (name, right) => {
     const path = `/rooms/${new TestedRoom("fast").path}/${name}`;
     const token = await operator();
-    const verdicts = { right: 0, wrong: 0 };
-    await fc.assert(
-      fc.asyncProperty(bodies, async (generated) => {
-        // As it arrives: JSON has no -0, and a key that is written twice counts once.
-        const text = JSON.stringify(generated);
-        const right = accepts(path, JSON.parse(text));
-        verdicts[right ? "right" : "wrong"]++;
-        const { status, body } = await ask("POST", path, { token, body: text });
-        expect({ text, refused: status === 400 && body.code === "bad_request" }).toEqual({ text, refused: !right });
-      }),
-      { numRuns: 300 },
-    );
-    expect(Math.min(verdicts.right, verdicts.wrong)).toBeGreaterThan(0);
+    const verdicts = { accepted: 0, refused: 0 };
+    const compare = async (generated: unknown) => {
+      // As it arrives: JSON has no -0, and a key that is written twice counts once.
+      const text = JSON.stringify(generated);
+      const refused = !accepts(path, JSON.parse(text));
+      verdicts[refused ? "refused" : "accepted"]++;
+      const { status, body } = await ask("POST", path, { token, body: text });
+      expect({ text, refused: status === 400 && body.code === "bad_request" }).toEqual({ text, refused });
+    };
+    for (const field of fields) for (const value of near) await compare({ ...right, [field]: value });
+    await fc.assert(fc.asyncProperty(bodies, compare), { numRuns: 300 });
+    expect(Math.min(verdicts.accepted, verdicts.refused)).toBeGreaterThan(20);
   });
 
   it.each(["after", "limit"])("in the query %s", async (name) => {
@@ -113,9 +105,20 @@ describe("what the document accepts, the server accepts, and nothing else", () =
 
   it("in an Idempotency-Key", async () => {
     const path = `/rooms/${new TestedRoom().path}/publish`;
-    for (const key of ["a", "~!", "k".repeat(255), "k".repeat(256), "", "a b", "a\tb", "é", "\u007f"]) {
+    for (const [key, right] of [
+      ["a", true],
+      ["~!", true],
+      ["k".repeat(255), true],
+      ["k".repeat(256), false],
+      ["", false],
+      ["a b", false],
+      ["a\tb", false],
+      ["é", false],
+      ["\u007f", false],
+    ] as const) {
       const { status } = await ask("POST", path, { headers: { "idempotency-key": key }, body: { data: 1 } });
-      expect({ key, taken: status === 201 }).toEqual({ key, taken: allows("POST", path, "idempotency-key", key) });
+      expect({ key, status }).toEqual({ key, status: right ? 201 : 400 });
+      expect(allows("POST", path, "idempotency-key", key)).toBe(right);
     }
   });
 });

@@ -1,0 +1,38 @@
+/** `edgerooms kick`: ends sessions of a room, and refuses the tokens they came with where that is wanted. */
+import { roomIn } from "./address.ts";
+import { Misuse, SERVER, type Command } from "./command.ts";
+import { Server } from "./http.ts";
+import { print, printJson } from "./output.ts";
+import { count, visible } from "./text.ts";
+
+/** The command `kick`. */
+export const kick: Command = {
+  name: "kick",
+  summary: "Ends a session of a room, or all of a user.",
+  takes: "ROOM",
+  count: [1, 1],
+  options: {
+    user: { value: "USER", help: "whose sessions: all that the room has, connected or not" },
+    session: { value: "ID", help: "one session, as `edgerooms stats ROOM` lists them" },
+    revoke: { help: "with --user: refuse in this room every token of the user that was issued until now" },
+    ...SERVER,
+  },
+  more: "Who was kicked can come back with the same token; who was revoked needs a new one.",
+  async run(words) {
+    const room = roomIn(words.positionals[0] ?? "");
+    const [user, session, revoke] = [words.text("user"), words.text("session"), words.has("revoke")];
+    if ((user === undefined) === (session === undefined)) throw new Misuse("Give --user or --session.");
+    if (revoke && user === undefined) throw new Misuse("--revoke needs --user: tokens are a user's.");
+    const { value } = await new Server(words).ask<{ sessions: number }>(
+      `${room.path}/${revoke ? "revoke" : "kick"}`,
+      ["sessions"],
+      { method: "POST", body: JSON.stringify(user === undefined ? { session } : { user }) },
+    );
+    if (words.has("json")) return printJson(value);
+    const whose = user === undefined ? "" : ` of ${visible(user)}`;
+    const ended =
+      value.sessions === 0 ? `There was no session${whose}` : `Ended ${count(value.sessions, "session")}${whose}`;
+    const refused = revoke ? " Tokens issued until now are refused there." : "";
+    await print(`${ended} in ${room.name}.${refused}`);
+  },
+};

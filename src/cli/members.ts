@@ -1,0 +1,27 @@
+/** `edgerooms members`: who is in a room. */
+import type { Member } from "../protocol/frames.ts";
+import { roomIn } from "./address.ts";
+import { SERVER, type Command } from "./command.ts";
+import { Server } from "./http.ts";
+import { print, printJson, printTable } from "./output.ts";
+import { count, json } from "./text.ts";
+
+/** The command `members`. */
+export const members: Command = {
+  name: "members",
+  summary: "Lists who is in a room, with what they last set as their presence.",
+  takes: "ROOM",
+  count: [1, 1],
+  options: SERVER,
+  async run(words) {
+    const room = roomIn(words.positionals[0] ?? "");
+    const { value } = await new Server(words).ask<{ members: Member[] }>(`${room.path}/members`, ["members"]);
+    if (words.has("json")) return printJson(value);
+    if (value.members.length === 0) return print(`Nobody is in ${room.name}.`);
+    await printTable(
+      ["USER", "NAME", "DATA"],
+      value.members.map(({ id, name, data }) => [id, name, data === undefined ? undefined : json(data)]),
+    );
+    await print(`\n${count(value.members.length, "member")}`);
+  },
+};

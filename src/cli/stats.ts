@@ -1,0 +1,143 @@
+/** `edgerooms stats`: how much there is in all live rooms, or how one room and its connections are. */
+import { roomIn, type Named } from "./address.ts";
+import { SERVER, type Command, type Words } from "./command.ts";
+import { Server } from "./http.ts";
+import { liveRooms } from "./listing.ts";
+import { print, printJson, printTable } from "./output.ts";
+import { number, whole, type Cell } from "./table.ts";
+import { ago, count } from "./text.ts";
+
+interface Stats {
+  readonly kind: string;
+  readonly room: string;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly oldest: number;
+  readonly members: number;
+  readonly sessions: number;
+  readonly connections: number;
+  readonly draining?: { readonly until: number; readonly reopens: number };
+  readonly beat?: { readonly due: number; readonly interval: number };
+  readonly outbox?: {
+    readonly pending: number;
+    readonly dead: number;
+    readonly tries: number;
+    readonly nextTry?: number;
+  };
+  readonly counts?: Readonly<Record<string, number>>;
+}
+
+interface Session {
+  readonly session: string;
+  readonly user: string;
+  readonly name?: string;
+  readonly connected: boolean;
+  readonly since: number;
+  readonly droppedAt?: number;
+  readonly lag?: number;
+  readonly heardAt?: number;
+  readonly missed?: number;
+  readonly unread?: number;
+}
+
+/** The command `stats`. */
+export const stats: Command = {
+  name: "stats",
+  summary: "Counts what is in all live rooms; or tells how one room and each of its sessions is.",
+  takes: "[ROOM]",
+  count: [0, 1],
+  options: SERVER,
+  async run(words) {
+    const [name] = words.positionals;
+    return name === undefined ? totals(words) : one(words, roomIn(name));
+  },
+};
+
+async function totals(words: Words): Promise<void> {
+  const kinds = new Map<string, { rooms: number; connections: number; members: number; sessions: number }>();
+  const total = { rooms: 0, connections: 0, members: 0, sessions: 0 };
+  for (const { kind, connections, members, sessions = 0 } of await liveRooms(new Server(words))) {
+    const ofKind = kinds.get(kind) ?? { rooms: 0, connections: 0, members: 0, sessions: 0 };
+    kinds.set(kind, ofKind);
+    for (const sum of [ofKind, total]) {
+      sum.rooms++;
+      sum.connections += connections;
+      sum.members += members;
+      sum.sessions += sessions;
+    }
+  }
+  const rows = [...kinds].map(([kind, sums]) => ({ kind, ...sums }));
+  if (words.has("json")) return printJson({ ...total, kinds: rows });
+  if (total.rooms === 0) return print("No room is live.");
+  if (rows.length > 1) rows.push({ kind: "all", ...total });
+  await printTable(
+    ["KIND", ...["ROOMS", "CONNECTIONS", "MEMBERS", "SESSIONS"].map(number)],
+    rows.map((row) => [row.kind, row.rooms, row.connections, row.members, row.sessions]),
+  );
+}
+
+async function one(words: Words, { path }: Named): Promise<void> {
+  const server = new Server(words);
+  const [{ value: room }, { value }] = await Promise.all([
+    server.ask<Stats>(`${path}/stats`, ["kind", "room", "offset", "oldest"]),
+    server.ask<{ sessions: Session[] }>(`${path}/sessions`, ["sessions"]),
+  ]);
+  if (words.has("json")) return printJson({ stats: room, sessions: value.sessions });
+  const now = Date.now();
+  await printTable(["ROOM", `${room.kind}/${room.room}`], facts(room, now));
+  const counts = Object.entries(room.counts ?? {});
+  if (counts.length > 0) {
+    await print("\nCounted since the last report:");
+    await printTable(
+      ["WHAT", number("TIMES")],
+      counts.toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    );
+  }
+  await print("");
+  if (value.sessions.length === 0) return print("It has no sessions.");
+  await printTable(
+    [whole("SESSION"), "USER", "NAME", "STATE", "SINCE", "HEARD", number("LAG"), number("MISSED"), number("UNREAD")],
+    value.sessions.map((session) => [
+      session.session,
+      session.user,
+      session.name,
+      session.connected ? "connected" : "dropped",
+      ago(session.connected ? session.since : (session.droppedAt ?? session.since), now),
+      heard(session, now),
+      session.lag,
+      session.missed,
+      session.unread,
+    ]),
+  );
+}
+
+function facts(room: Stats, now: number): Cell[][] {
+  const { draining, beat, outbox, offset, oldest } = room;
+  const log = oldest > offset ? "empty" : `${oldest} to ${offset}`;
+  const rows: Cell[][] = [
+    ["Members", room.members],
+    ["Sessions", room.sessions],
+    ["Connections", room.connections],
+    ["Newest offset", offset],
+    ["Log", log],
+    ["Epoch", room.epoch],
+  ];
+  if (beat)
+    rows.push(["Next beat", `${ago(beat.due, now)}, every ${count(Math.round(beat.interval / 1_000), "second")}`]);
+  if (draining) {
+    rows.push(["Draining", `closes ${ago(draining.until, now)}, reopens ${ago(draining.reopens, now)}`]);
+  }
+  if (outbox) {
+    const next = outbox.nextTry === undefined ? "" : `, next try ${ago(outbox.nextTry, now)}`;
+    rows.push([
+      "Events out",
+      `${outbox.pending} pending, ${outbox.dead} dead, ${count(outbox.tries, "try", "tries")}${next}`,
+    ]);
+  }
+  return rows;
+}
+
+function heard({ connected, heardAt }: Session, now: number): string | undefined {
+  if (!connected || heardAt === undefined) return undefined;
+  return heardAt === 0 ? "never" : ago(heardAt, now);
+}
