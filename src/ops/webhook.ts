@@ -61,7 +61,7 @@ export function alertWebhook(env: object): ((alert: Alert) => Promise<void>) | u
   return async ({ at, code, where, kind, room, requestId, traceId, message }) => {
     const data = { code, where, kind, room, requestId, traceId, message };
     const body = JSON.stringify({ type: "edgerooms.alert", timestamp: new Date(at).toISOString(), data });
-    const signed = typeof secret === "string" && secret !== "";
+    const signed = typeof secret === "string" && secret.length > 0;
     const headers = signed ? await sign(secret, `alert_${crypto.randomUUID()}`, Date.now(), body) : {};
     const status = await post("alert", ALERTS, checkUrl(url), body, headers);
     if (status < 200 || status >= 300) throw new UpstreamFailed("upstream_failed", `alert answered ${status}`);

@@ -148,8 +148,8 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       this.#load();
     } catch (error) {
       // Storage that cannot be read: the client comes back later, when it perhaps can.
-      this.#fail({ code: codeOfThrown(error), where: "load", error });
-      closeQuietly(socket, codes.internal.close, "internal" satisfies CodeName);
+      this.#fail({ code: "storage_failed", where: "load", error });
+      closeQuietly(socket, codes.storage_failed.close, "storage_failed" satisfies CodeName);
       return;
     }
     const connection = this.#sockets.connectionOf(socket);

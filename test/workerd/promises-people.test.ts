@@ -316,7 +316,7 @@ it("promise 7: a state that cannot be read silences neither the alarm nor whoeve
   expect(await room.alarm()).not.toBeNull();
   client.send({ type: "publish", ref: 1, data: "anyone?" });
   await client.until(() => client.closed !== undefined);
-  expect(client.closed?.code).toBe(1011);
+  expect(client.closed?.code).toBe(4107);
   expect(room.reports.length).toBeGreaterThan(0);
 });
 

@@ -72,7 +72,7 @@ it("a room that cannot read its storage refuses upgrades with storage_failed, an
   await room.abort();
   const response = await upgrade(room.path);
   const client = new Client(response.webSocket as WebSocket);
-  expect(await client.next("bye")).toEqual({ type: "bye", code: 1011, reason: "storage_failed" });
+  expect(await client.next("bye")).toEqual({ type: "bye", code: 4107, reason: "storage_failed" });
   // Refused is refused: it is not tried again and again, keeps nobody else waiting, and does not happen later.
   const answer = await runInDurableObject(room.stub, async (object) =>
     object.publish("refused too").then(String, String),
