@@ -1,7 +1,8 @@
-// `npm run build`: dist/ with three entries. The server as tsc writes it; the client as one file without imports; the
-// hooks as one file that imports react and edgerooms/client, so that a program never holds two clients.
+// `npm run build`: dist/ with three entries and the command. The server as tsc writes it; the client as one file without
+// imports; the hooks as one file that imports react and edgerooms/client, so that a program never holds two clients; the
+// command as one file for Node 20 that imports jose.
 import { execFileSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
@@ -38,3 +39,16 @@ await build({
     },
   ],
 });
+
+const command = join(dist, "cli/main.js");
+await build({
+  ...options,
+  entryPoints: ["src/cli/main.ts"],
+  outfile: command,
+  platform: "node",
+  target: "node20",
+  packages: "external",
+  banner: { js: "#!/usr/bin/env node" },
+});
+// npm does the same on installing; who unpacks by hand has no npm.
+chmodSync(command, 0o755);

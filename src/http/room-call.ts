@@ -16,6 +16,6 @@ export async function inTime<T extends PromiseLike<unknown>>(answer: T): Promise
   try {
     return await Promise.race([answer, late]);
   } finally {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
   }
 }

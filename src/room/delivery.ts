@@ -89,7 +89,7 @@ export async function handOver(
   } catch (error) {
     return { outcome: { ok: false, code: codeOfOutlet(error), final: error instanceof OutletRefused }, error };
   } finally {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
   }
 }
 

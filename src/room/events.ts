@@ -5,7 +5,7 @@ import type { CodeName } from "../protocol/codes.ts";
 import type { Admission, Credentials } from "./admission.ts";
 import type { Outcome, RoomContext } from "./definition.ts";
 import type { Failure } from "./failure.ts";
-import type { Caller, OperatorCommand, SocketFacts } from "./operator.ts";
+import type { Caller, Facts, OperatorCommand } from "./operator.ts";
 import type { Delivered } from "./outbox.ts";
 import type { Batch } from "./outlet.ts";
 import type { Connection } from "./state.ts";
@@ -50,7 +50,7 @@ export type RoomEvent =
       readonly caller: Caller;
       readonly command: OperatorCommand;
       readonly digest: string | undefined;
-      readonly facts: SocketFacts;
+      readonly facts: Facts;
     }
   /** What came of a delivery of events. */
   | { readonly type: "settled"; readonly outcome: Delivered }

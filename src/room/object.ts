@@ -110,7 +110,8 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
     const hasKey = command.type === "post" && command.key !== undefined;
     const digest = hasKey ? await digestOf([command.data, command.to]) : undefined;
-    const result = await this.#inbox.submit({ type: "operate", caller, command, digest, facts: this.#sockets });
+    const facts = { sockets: this.#sockets, counts: this.#books.tally.counts };
+    const result = await this.#inbox.submit({ type: "operate", caller, command, digest, facts });
     return result.ok ? { ok: true, value: result.value as object } : result;
   }
 

@@ -12,6 +12,7 @@ import { member, members } from "./presence.ts";
 import { publish, type Submission } from "./publish.ts";
 import { deliver } from "./delivery.ts";
 import type { Connection, RoomState } from "./state.ts";
+import type { Counts } from "./tally.ts";
 
 /** Who asks, in which request, and of which room. */
 export interface Caller {
@@ -54,6 +55,13 @@ export interface SocketFacts {
   unread(connection: Connection): number | undefined;
 }
 
+/** What an operator is told besides what the room itself knows. */
+export interface Facts {
+  readonly sockets: SocketFacts;
+  /** What was counted since the room last told the directory. */
+  readonly counts: Counts;
+}
+
 /** A session as an operator sees it. */
 export interface SessionView {
   readonly session: string;
@@ -90,7 +98,7 @@ export function operate(
     readonly caller: Caller;
     readonly command: OperatorCommand;
     readonly digest: string | undefined;
-    readonly facts: SocketFacts;
+    readonly facts: Facts;
   },
   now: number,
   effects: Effect[],
@@ -106,9 +114,9 @@ export function operate(
     case "members":
       return { ok: true, value: { members: members(state.sessions) } };
     case "sessions":
-      return { ok: true, value: { sessions: sessionViews(state, facts) } };
+      return { ok: true, value: { sessions: sessionViews(state, facts.sockets) } };
     case "stats":
-      return { ok: true, value: stats(state, caller) };
+      return { ok: true, value: { ...stats(state, caller), counts: facts.counts } };
     case "revoke":
       return apply(state, { ...command, before: now }, now, effects);
     case "kick":
@@ -195,6 +203,8 @@ function sessionViews(state: RoomState, facts: SocketFacts): SessionView[] {
 
 /** A room in numbers. */
 export interface RoomStats {
+  /** What was counted since the room last told the directory, by series: `resumes|reset|log_trimmed`. */
+  readonly counts: Counts;
   readonly kind: string;
   readonly room: string;
   readonly epoch: string;
@@ -215,7 +225,7 @@ export interface RoomStats {
   };
 }
 
-function stats(state: RoomState, { kind, room }: Caller): RoomStats {
+function stats(state: RoomState, { kind, room }: Caller): Omit<RoomStats, "counts"> {
   const { log, epochs, drain, beat, outbox } = state;
   return {
     kind,

@@ -88,7 +88,12 @@ describe("secrets", () => {
   const sources = readdirSync(join(root, "src"), { recursive: true })
     .map(String)
     .filter((path) => path.endsWith(".ts"))
-    .map((path) => ({ path, text: read(join("src", path)).replaceAll(/\/\*.*?\*\/|\/\/.*$/gms, "") }));
+    .map((path) => ({
+      path,
+      text: read(join("src", path))
+        .replaceAll(/\/\*.*?\*\//gs, "")
+        .replaceAll(/\/\/.*$/gm, ""),
+    }));
   const word = String.raw`(?:\w*[sS]ecret|SECRET|\w*[sS]ignature|token|jwt|password|apiKey)\b(?!\.length)`;
   const compared = new RegExp(
     String.raw`(?<!typeof )\b${word}\)*\s*[!=]==?|[!=]==?\s*(?:\w+\()*${word}|\b${word}\.(?:startsWith|endsWith|includes|indexOf|localeCompare)\(`,
