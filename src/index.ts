@@ -5,15 +5,27 @@ import { devTokens, type DevEnv } from "./http/dev.ts";
 import { refuseUpgrade } from "./http/problem.ts";
 import { Directory } from "./ops/directory.ts";
 import { Room } from "./ops/room.ts";
+import { webhook } from "./ops/webhook.ts";
+import { defineRoom } from "./room/definition.ts";
 
 interface Env extends DevEnv {
   readonly ROOM: DurableObjectNamespace<DefaultRoom>;
   /** Web origins that may connect besides our own, separated by commas. */
   readonly ALLOWED_ORIGINS?: string;
+  /** Where events go, if anywhere, and the secret that signs them. */
+  readonly EVENTS_WEBHOOK_URL?: string;
+  readonly EVENTS_WEBHOOK_SECRET?: string;
 }
 
-/** Relays and remembers; put a definition of your own here: `readonly definition = defineRoom({...})`. */
-export class DefaultRoom extends Room<Env> {}
+const toWebhook = webhook<Env>({
+  url: (env) => env.EVENTS_WEBHOOK_URL,
+  secret: (env) => env.EVENTS_WEBHOOK_SECRET,
+});
+
+/** Relays and remembers; put a definition of your own here. */
+export class DefaultRoom extends Room<Env> {
+  override readonly definition = defineRoom(this.env.EVENTS_WEBHOOK_URL ? { events: { to: toWebhook } } : {});
+}
 
 export { Directory };
 

@@ -385,6 +385,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     const carried: Carried[] = [];
     const survivors = this.#sockets.survivors(carried);
     this.#books.restore(carried);
+    this.#books.tally.add("wakeups");
     const state = new RoomState({
       definition: this.definition,
       sql: this.ctx.storage.sql,
