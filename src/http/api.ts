@@ -11,7 +11,7 @@ import type { Answer, OperatorCommand } from "../room/operator.ts";
 import { readDrain, readKick, readPost, readRange, readRevoke } from "./bodies.ts";
 import type { Gate } from "./gate.ts";
 import { openapi } from "./openapi.ts";
-import { isUpgrade, problem, refuseUpgrade, type Refusal } from "./problem.ts";
+import { FRESH, isUpgrade, problem, refuseUpgrade, type Refusal } from "./problem.ts";
 import { inTime } from "./room-call.ts";
 import { seenOf } from "./seen.ts";
 
@@ -110,8 +110,6 @@ function operate<Env extends object>(gate: Gate<Env>, { grant, limit, read, tell
     return answer.ok ? tell(c, answer.value) : problem(c, answer);
   };
 }
-
-const FRESH = { "cache-control": "no-store" } as const;
 
 function json(c: Context, value: unknown): Response {
   return c.body(JSON.stringify(value), 200, { "content-type": "application/json", ...FRESH });

@@ -12,7 +12,7 @@ import { readResume, sealUpgrade } from "../room/admission.ts";
 import { operatorRoutes } from "./api.ts";
 import { Gate, type AppOptions } from "./gate.ts";
 import { checkOrigins } from "./origin.ts";
-import { accepted, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
+import { accepted, FRESH, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
 import { inTime } from "./room-call.ts";
 import { scrapeRoutes } from "./scrape.ts";
 import { seenOf } from "./seen.ts";
@@ -43,7 +43,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
   app.use(watch<Env>((env) => (onAlert ? (alert) => onAlert(alert, env) : alertWebhook(env))));
   app.onError(thrown);
   app.notFound((c) => refuseUpgrade(c, { code: "not_found" }));
-  app.get("/healthz", (c) => c.json({ ok: true, protocol: SUBPROTOCOL }));
+  app.get("/healthz", (c) => c.json({ ok: true, protocol: SUBPROTOCOL }, 200, FRESH));
   scrapeRoutes(app, gate);
   operatorRoutes(app, gate, paths);
   for (const path of paths) {
@@ -101,5 +101,5 @@ async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   if (typeof session !== "string")
     return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.' });
   const result = await inTime(passed.stub.refresh(session, passed.credentials));
-  return result.ok ? c.json({ expires: result.expires }) : problem(c, result);
+  return result.ok ? c.json({ expires: result.expires }, 200, FRESH) : problem(c, result);
 }

@@ -15,12 +15,15 @@ export interface Refusal {
   readonly retryAfter?: number;
 }
 
+/** For answers that are only true now. */
+export const FRESH = { "cache-control": "no-store" } as const;
+
 /** A refusal for whoever can read HTTP. */
 export function problem(c: Context, refusal: Refusal): Response {
   seenOf(c).refusal = refusal;
   const { code, message, retryAfter } = refusal;
   const { http } = codes[code];
-  const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
+  const headers: Record<string, string> = { "content-type": "application/problem+json", ...FRESH };
   if (http === 401) headers["www-authenticate"] = "Bearer";
   if (code === "wrong_protocol") headers["upgrade"] = "websocket";
   if (retryAfter !== undefined) headers["retry-after"] = String(Math.ceil(retryAfter / 1_000));

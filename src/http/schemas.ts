@@ -119,6 +119,7 @@ const failure = object(
   {
     at: moment("When it happened."),
     code,
+    severity: { type: "string", enum: ["info", "warn", "error", "alert"], description: "How grave it is." },
     where: text("The part of the system that failed."),
     kind: text("The kind of room."),
     room: text("The room."),

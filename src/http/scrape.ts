@@ -2,9 +2,10 @@
 import type { Context, Hono } from "hono";
 import { allFailures, allTotals, type Directory } from "../ops/directory.ts";
 import { isolate, prometheusText } from "../ops/metrics.ts";
+import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";
 import type { Gate } from "./gate.ts";
-import { bearerToken, problem } from "./problem.ts";
+import { bearerToken, FRESH, problem } from "./problem.ts";
 import { flush } from "./watch.ts";
 
 /** Adds the routes. */
@@ -24,7 +25,7 @@ async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const own = { "": { rooms: 0, connections: 0, members: 0, sessions: 0, counts: isolate.counts } };
   if (directory) await flush(c.env);
   const text = prometheusText(directory ? await allTotals(directory) : own, breakerStates());
-  return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
+  return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", ...FRESH });
 }
 
 async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
@@ -32,7 +33,8 @@ async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate:
   if (refusal) return problem(c, refusal);
   const directory = directoryOf(c.env);
   if (directory) await flush(c.env);
-  return c.json({ failures: directory ? await allFailures(directory) : [] }, 200, { "cache-control": "no-store" });
+  const notes = directory ? await allFailures(directory) : [];
+  return c.json({ failures: notes.map((note) => ({ ...note, severity: codes[note.code].severity })) }, 200, FRESH);
 }
 
 function directoryOf(env: object): DurableObjectNamespace<Directory> | undefined {

@@ -105,9 +105,11 @@ describe("bodies that are none", () => {
     expect(await census()).toBe(before);
   });
 
-  it("do not kick both a user and a session", async () => {
+  it("do not kick both a user and a session, nor what no session is called", async () => {
     const path = `/rooms/${new TestedRoom().path}/kick`;
     expect((await ask("POST", path, { body: { user: "ann", session: "s" } })).body.code).toBe("bad_request");
+    expect((await ask("POST", path, { body: { session: "s".repeat(65) } })).body.code).toBe("bad_request");
+    expect((await ask("POST", path, { body: { session: "s".repeat(64) } })).body.code).toBe("unknown_session");
   });
 });
 

@@ -1,10 +1,10 @@
 /** The document against the app: the same routes on both sides, and bodies judged alike by the schema and the server. */
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { openapi } from "../../src/http/openapi.ts";
 import type { OpenApi } from "../../src/http/openapi.ts";
-import { accepts, allows, ask, operator } from "../support/contract.ts";
+import { accepts, allows, ask, operator, type Told } from "../support/contract.ts";
 import { Client } from "../support/client.ts";
 import { door, rooms } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -46,14 +46,34 @@ describe("the document", () => {
       expect((await ask("GET", address, { token })).status, address).toBe(403);
     }
   });
+
+  it("knows what is told of all rooms", async () => {
+    const room = new TestedRoom("chat");
+    await Client.join(room.path);
+    const live: { room: string }[] = [];
+    await vi.waitFor(async () => {
+      for (let next: string | undefined = "0"; next !== undefined;) {
+        const { body }: Told<{ rooms: { room: string }[]; next?: string }> = await ask("GET", `/rooms?cursor=${next}`);
+        live.push(...body.rooms);
+        ({ next } = body);
+      }
+      expect(live.map(({ room: name }) => name)).toContain(room.name);
+    });
+    expect((await ask("GET", "/rooms?cursor=99")).status).toBe(404);
+    // Something to find among the failures.
+    await ask("POST", `/rooms/${room.path}/publish`, { token: "garbage", body: { data: 1 } });
+    const { body } = await ask<{ failures: object[] }>("GET", "/failures");
+    expect(body.failures).toContainEqual(expect.objectContaining({ code: "unauthorized", room: room.name }));
+    expect((await ask<string>("GET", "/metrics")).body).toContain("edgerooms_http_requests_total{");
+  });
 });
 
 const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /** Values that some field takes, and their neighbours that none does. */
-const near: readonly unknown[] = [
-  ...["", "ann", "x".repeat(255), "x".repeat(256), "s".repeat(64), "s".repeat(65), "a b", "é", "\n"],
-  ...[0, -1, 0.5, 1e-9, 3_600_000, 3_600_000.5, 3_600_001, 1e300, null, true, {}],
+const texts = ["", "ann", "x".repeat(255), "x".repeat(256), "s".repeat(64), "s".repeat(65), "a b", "é", "\n"];
+const numbers = [0, -1, 0.5, 1e-9, 3_600_000, 3_600_000.5, 3_600_001, 1e300];
+const traces = [
   TRACEPARENT,
   TRACEPARENT.toUpperCase(),
   TRACEPARENT.replace("00-", "ff-"),
@@ -61,9 +81,10 @@ const near: readonly unknown[] = [
   TRACEPARENT.replace("00f067aa0ba902b7", "0".repeat(16)),
   `${TRACEPARENT}-more`,
   `${TRACEPARENT}\n`,
-  ...[[], ["ann"], ["ann", "bob"], [""], ["x".repeat(256)], [1], [null]],
-  ...[100, 101].map((length) => Array.from({ length }, (_, i) => `u${i}`)),
 ];
+const crowds = [100, 101].map((length) => Array.from({ length }, (_, i) => `u${i}`));
+const lists = [[], ["ann"], ["ann", "bob"], [""], ["x".repeat(256)], [1], [null], ...crowds];
+const near: readonly unknown[] = [...texts, ...numbers, ...traces, ...lists, null, true, {}];
 const fields = ["data", "to", "traceparent", "user", "session", "within", "hold", "__proto__", "other"];
 const values = fc.oneof(fc.constantFrom(...near), fc.jsonValue({ maxDepth: 3 }));
 const bodies = fc.oneof(
@@ -96,8 +117,8 @@ describe("what the document accepts, the server accepts, and nothing else", () =
 
   it.each(["after", "limit"])("in the query %s", async (name) => {
     const path = `/rooms/${new TestedRoom().path}/log`;
-    const numbers = ["0", "1", "100", "1000", "1001", "9007199254740991", "9007199254740992", "1".repeat(17)];
-    for (const value of [...numbers, "", "-1", "0.5", "1e2", "x", " 1", "1 ", "0x1", "1,2", "null"]) {
+    const digits = ["0", "1", "100", "1000", "1001", "9007199254740991", "9007199254740992", "1".repeat(17)];
+    for (const value of [...digits, "", "-1", "0.5", "1e2", "x", " 1", "1 ", "0x1", "1,2", "null"]) {
       const { status } = await ask("GET", `${path}?${name}=${encodeURIComponent(value)}`);
       expect({ value, taken: status === 200 }).toEqual({ value, taken: allows("GET", path, name, value) });
     }

@@ -1,0 +1,68 @@
+/** A room in numbers, as its stats tell them. */
+import { make, write } from "../demo/element.js";
+import { count, momentOf, plain, span, timeOf, until } from "./format.js";
+import { writeWhole } from "./rows.js";
+
+export class Facts {
+  #part;
+
+  /** @param part finds an element of the room */
+  constructor(part) {
+    this.#part = part;
+  }
+
+  show(stats) {
+    const { offset, oldest, epoch, members, sessions, connections, beat } = stats;
+    this.#write("offset", count(offset), offset > 0 ? `kept from ${count(oldest)}` : "nothing said yet");
+    this.#write("connections", count(connections), `of ${count(sessions)} ${sessions === 1 ? "session" : "sessions"}`);
+    this.#write("members", count(members));
+    writeWhole(this.#part(".f-epoch"), plain(epoch).slice(0, 8), plain(epoch));
+    if (beat) this.#write("beat", until(beat.due), `every ${span(beat.interval)}`);
+    else this.#write("beat", "–", "nobody to ask");
+    this.#outbox(stats.outbox);
+    this.#state(stats);
+    this.#counts(stats.counts ?? {});
+  }
+
+  #write(name, value, more = "") {
+    write(this.#part(`.f-${name}`), value);
+    const small = this.#part(`.f-${name}-more`);
+    if (small) write(small, more);
+  }
+
+  #outbox(outbox) {
+    this.#part(".outbox-fact").hidden = !outbox;
+    if (!outbox) return;
+    const { pending, dead, tries, nextTry } = outbox;
+    const retry = tries > 0 && nextTry !== undefined ? `, try ${tries + 1} ${until(nextTry)}` : "";
+    this.#write("outbox", `${count(pending)} pending`, `${count(dead)} dead${retry}`);
+    this.#part(".f-outbox-more").classList.toggle("bad", dead > 0);
+  }
+
+  #state({ draining, connections }) {
+    const pill = this.#part(".state");
+    const [state, text] = stateOf(draining, connections);
+    pill.dataset.state = state;
+    write(pill, text);
+    pill.title = draining ? `Draining until ${momentOf(draining.until)}, opens ${momentOf(draining.reopens)}` : "";
+  }
+
+  #counts(counts) {
+    const list = this.#part(".counts dl");
+    const entries = Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    this.#part(".counts").hidden = entries.length === 0;
+    list.replaceChildren(
+      ...entries.map(([series, value]) => {
+        const [name, ...labels] = series.split("|");
+        const said = [name.replaceAll("_", " "), ...labels].filter(Boolean).join(" · ");
+        return make("div", "", make("dt", "", plain(said)), make("dd", "", count(value)));
+      }),
+    );
+  }
+}
+
+function stateOf(draining, connections) {
+  if (draining && draining.until > Date.now()) return ["draining", `Draining until ${timeOf(draining.until)}`];
+  if (draining && draining.reopens > Date.now()) return ["draining", `Drained, opens ${timeOf(draining.reopens)}`];
+  return connections > 0 ? ["live", "Live"] : ["quiet", "Nobody connected"];
+}

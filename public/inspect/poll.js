@@ -1,0 +1,76 @@
+/** Asks again and again, one question at a time, while somebody looks. What it asks is the caller's. */
+
+/** Longest wait after failures, in ms. */
+const LONGEST = 60_000;
+
+export class Poll {
+  #name;
+  #every;
+  #work;
+  #trouble;
+  #timer;
+  #failures = 0;
+  #isRunning = false;
+  #isDue = true;
+  #control;
+
+  /**
+   * @param name of what is asked, for who reads of trouble with it
+   * @param every ms between an answer and the next question
+   * @param work asks, given a signal; may return how long to wait instead, Infinity for no more
+   * @param trouble told what failed, and that it does no longer
+   */
+  constructor(name, every, work, trouble) {
+    this.#name = name;
+    this.#every = every;
+    this.#work = work;
+    this.#trouble = trouble;
+  }
+
+  start() {
+    this.#control?.abort();
+    this.#control = new AbortController();
+    this.#failures = 0;
+    const { signal } = this.#control;
+    document.addEventListener("visibilitychange", () => this.#wake(), { signal });
+    this.now();
+  }
+
+  /** For good, or until started again. What was asked is not answered any more. */
+  stop() {
+    this.#control?.abort();
+    clearTimeout(this.#timer);
+    this.#trouble.clear(this.#name);
+  }
+
+  /** At once, or right after the question that is on its way. */
+  now() {
+    clearTimeout(this.#timer);
+    this.#isDue = true;
+    this.#wake();
+  }
+
+  #wake() {
+    if (this.#isDue && !this.#isRunning && document.visibilityState === "visible") void this.#run();
+  }
+
+  async #run() {
+    const { signal } = this.#control;
+    if (signal.aborted) return;
+    this.#isDue = false;
+    this.#isRunning = true;
+    let wait = this.#every;
+    try {
+      wait = (await this.#work(signal)) ?? wait;
+      this.#failures = 0;
+      if (!signal.aborted) this.#trouble.clear(this.#name);
+    } catch (error) {
+      this.#failures++;
+      wait = Math.max(error.retryAfter ?? 0, Math.min(LONGEST, this.#every * 2 ** this.#failures));
+      if (!signal.aborted) this.#trouble.report(this.#name, error, " Trying again.");
+    }
+    this.#isRunning = false;
+    if (this.#isDue) this.#wake();
+    else if (!signal.aborted && wait !== Infinity) this.#timer = setTimeout(() => this.now(), wait);
+  }
+}

@@ -1,0 +1,148 @@
+/** The list of live rooms: all of its pages, sorted and filtered. Knows rooms only by what the list says of them. */
+import { make, write } from "../demo/element.js";
+import { nameOf, toHash } from "./address.js";
+import { count, momentOf, plain, span } from "./format.js";
+import { Poll } from "./poll.js";
+import { cell, Rows, writeWhole } from "./rows.js";
+
+const EVERY = 5_000;
+/** Rows on the page; a filter finds the rest. */
+const SHOWN = 300;
+/** Pages that are read at most: one that leads back to itself ends too. */
+const PAGES = 1_000;
+/** After an answer that there is no list, in ms. */
+const RARELY = 60_000;
+
+export class RoomList {
+  #part;
+  #api;
+  #poll;
+  #rows;
+  #rooms;
+  #absence = "";
+  #order = { by: "connections", isDown: true };
+  #current = "";
+
+  /** @param part finds an element of the list */
+  constructor(part, api, trouble) {
+    this.#part = part;
+    this.#api = api;
+    this.#poll = new Poll("Rooms", EVERY, (signal) => this.#fetch(signal), trouble);
+    this.#rows = new Rows(part("tbody"), row);
+    part(".filter").addEventListener("input", () => this.#show());
+    for (const button of part("thead").querySelectorAll("button")) {
+      button.addEventListener("click", () => this.#sort(button.dataset.by));
+    }
+  }
+
+  start() {
+    this.#poll.start();
+  }
+
+  stop() {
+    this.#poll.stop();
+    this.#rooms = undefined;
+    this.#absence = "";
+    this.#show();
+  }
+
+  /** Which room is looked at. */
+  mark(address) {
+    this.#current = address ? nameOf(address) : "";
+    this.#show();
+  }
+
+  async #fetch(signal) {
+    const rooms = [];
+    let cursor;
+    try {
+      for (let page = 0; page < PAGES; page++) {
+        const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+        const answer = await this.#api.get(`rooms${query}`, signal);
+        rooms.push(...answer.rooms);
+        cursor = answer.next;
+        if (cursor === undefined) break;
+      }
+    } catch (error) {
+      // No directory is no failure: rooms can be opened by name all the same.
+      if (error.status !== 404 || signal.aborted) throw error;
+      this.#rooms = [];
+      this.#absence = error.message;
+      this.#show();
+      return RARELY;
+    }
+    if (signal.aborted) return undefined;
+    this.#absence = "";
+    this.#rooms = rooms;
+    this.#show();
+    return undefined;
+  }
+
+  #sort(by) {
+    const isSame = this.#order.by === by;
+    this.#order = { by, isDown: isSame ? !this.#order.isDown : by !== "name" };
+    this.#show();
+  }
+
+  #show() {
+    const { by, isDown } = this.#order;
+    for (const button of this.#part("thead").querySelectorAll("button")) {
+      const isSorted = button.dataset.by === by;
+      button.parentElement.ariaSort = isSorted ? (isDown ? "descending" : "ascending") : "none";
+    }
+    const wanted = this.#part(".filter").value.trim().toLowerCase();
+    const rooms = this.#rooms ?? [];
+    const found = rooms.filter((room) => nameOf(room).toLowerCase().includes(wanted));
+    const sign = isDown ? -1 : 1;
+    const byName = (a, b) => (nameOf(a) < nameOf(b) ? -1 : 1);
+    found.sort((a, b) => (by === "name" ? sign * byName(a, b) : sign * (a[by] - b[by]) || byName(a, b)));
+    const current = this.#current;
+    this.#rows.show(
+      found.slice(0, SHOWN).map((room) => ({ ...room, isCurrent: nameOf(room) === current })),
+      nameOf,
+    );
+    write(this.#part(".totals"), this.#rooms && !this.#absence ? totals(rooms, found, wanted) : "");
+    this.#part("table").hidden = found.length === 0;
+    const empty = this.#part(".empty");
+    empty.hidden = found.length > 0;
+    write(empty, this.#emptiness(rooms.length));
+  }
+
+  #emptiness(all) {
+    if (!this.#rooms) return "Asking which rooms are live …";
+    if (this.#absence) return plain(this.#absence);
+    if (all > 0) return "No live room is called that.";
+    return "No room is live. One is listed when its first member connects.";
+  }
+}
+
+function totals(rooms, found, wanted) {
+  const sum = (key) => count(found.reduce((all, room) => all + room[key], 0));
+  const shown = found.length > SHOWN ? `, the first ${SHOWN} shown` : "";
+  const of = wanted ? ` of ${count(rooms.length)}` : "";
+  const noun = (wanted ? rooms : found).length === 1 ? "room" : "rooms";
+  return `${count(found.length)}${of} ${noun}${shown} · ${sum("connections")} connections · ${sum("members")} members`;
+}
+
+function row(room) {
+  const link = make("a", "cut");
+  link.href = toHash(room);
+  const kind = make("span", "soft", `${plain(room.kind)}/`);
+  link.append(kind, plain(room.room));
+  link.title = nameOf(room);
+  const [connections, members, offset] = ["Connections", "Members", "Publications"].map((label) =>
+    cell(label, "number"),
+  );
+  const told = cell("Told", "number soft");
+  return {
+    row: make("tr", "", cell("Room", "name", link), connections, members, offset, told),
+    update(item) {
+      if (item.isCurrent) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+      write(connections, count(item.connections));
+      write(members, count(item.members));
+      write(offset, count(item.offset));
+      writeWhole(told, span(Date.now() - item.at), `Told ${momentOf(item.at)}`);
+    },
+  };
+}
