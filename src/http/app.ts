@@ -47,7 +47,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
   scrapeRoutes(app, gate);
   operatorRoutes(app, gate, paths);
   for (const path of paths) {
-    app.get(path, (c) => upgrade(c, gate));
+    app.get(path, (c) => spanned(c, "upgrade", () => upgrade(c, gate)));
     app.use(
       `${path}/session`,
       cors({

@@ -7,7 +7,7 @@ import { routePath } from "hono/route";
 import { tellCounts, type Directory } from "../ops/directory.ts";
 import { record, type OnAlert } from "../ops/failures.ts";
 import { isolate } from "../ops/metrics.ts";
-import { span } from "../ops/trace.ts";
+import { span, traceparentNow } from "../ops/trace.ts";
 import { UpstreamFailed } from "../ops/upstream.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { isTraceparent } from "../protocol/trace.ts";
@@ -124,6 +124,9 @@ function refusalOf(error: Error): Refusal {
 function traceOf(c: Context): string {
   const given = c.req.header("traceparent") ?? (isUpgrade(c.req.raw) ? c.req.query("traceparent") : undefined);
   if (isTraceparent(given)) return given;
+  // The runtime's own, where it traces: then its spans and ours make one.
+  const own = traceparentNow();
+  if (own !== undefined) return own;
   const hex = [...crypto.getRandomValues(new Uint8Array(24))]
     .map((byte) => byte.toString(16).padStart(2, "0"))
     .join("");

@@ -37,9 +37,9 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
         at INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (kind, room)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS edgerooms_past (kind TEXT PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS edgerooms_notes (slot INTEGER PRIMARY KEY, nth INTEGER NOT NULL, note TEXT NOT NULL);`);
-    const [table] = sql.exec("SELECT sql FROM sqlite_master WHERE name = 'edgerooms_directory'");
+    const table = sql.exec<{ sql: string }>("SELECT sql FROM sqlite_master WHERE name = 'edgerooms_directory'").one();
     // The first version only had what a list needs.
-    if (!String(table?.["sql"]).includes("counts")) {
+    if (!table.sql.includes("counts")) {
       sql.exec(`
         ALTER TABLE edgerooms_directory ADD COLUMN sessions INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE edgerooms_directory ADD COLUMN counts TEXT NOT NULL DEFAULT '{}';`);
@@ -50,8 +50,8 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   update({ kind, room, connections, members, sessions = 0, offset, ttl, counts = {}, notes = [] }: Report): void {
     const { sql } = this.ctx.storage;
     this.#note(notes);
-    const [row] = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
-    const total = sum(JSON.parse(String(row?.["counts"] ?? "{}")) as Counts, counts);
+    const known = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
+    const total = sum(countsIn(known), counts);
     if (connections === 0) {
       sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
       this.#keep(kind, total);
@@ -141,8 +141,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   #keep(kind: string, counts: Counts): void {
     if (Object.keys(counts).length === 0) return;
     const { sql } = this.ctx.storage;
-    const [row] = sql.exec("SELECT counts FROM edgerooms_past WHERE kind = ?", kind);
-    const total = sum(JSON.parse(String(row?.["counts"] ?? "{}")) as Counts, counts);
+    const total = sum(countsIn(sql.exec("SELECT counts FROM edgerooms_past WHERE kind = ?", kind)), counts);
     sql.exec("INSERT OR REPLACE INTO edgerooms_past (kind, counts) VALUES (?, ?)", kind, JSON.stringify(total));
   }
 
@@ -156,6 +155,12 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
       sql.exec("INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)", nth % MAX_NOTES, nth, text);
     }
   }
+}
+
+/** The counts of a row, or none where there is no row. */
+function countsIn(rows: Iterable<Record<string, SqlStorageValue>>): Counts {
+  for (const { counts } of rows) return JSON.parse(counts as string) as Counts;
+  return {};
 }
 
 const NOTHING = { rooms: 0, connections: 0, members: 0, sessions: 0 } as const;

@@ -60,14 +60,15 @@ function flowOf({ code, at }: Note): Flow {
   return flow;
 }
 
-function write({ at: _, ...note }: Note, level: Severity, flow: Flow): void {
+function write(note: Note, level: Severity, flow: Flow): void {
   if (++flow.lines > LINES) {
     flow.leftOut++;
     return;
   }
   const { leftOut } = flow;
   flow.leftOut = 0;
-  const line = JSON.stringify({ level, ...note, ...(leftOut > 0 && { leftOut }) });
+  // The log has times of its own.
+  const line = JSON.stringify({ level, ...note, at: undefined, ...(leftOut > 0 && { leftOut }) });
   if (level === "warn") console.warn(line);
   else console.error(line);
 }

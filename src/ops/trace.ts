@@ -1,5 +1,6 @@
 /** Spans of the runtime's own tracing: seen by a tail Worker (ops/otlp) or in the dashboard, next to nothing otherwise. */
 import { tracing } from "cloudflare:workers";
+import { isTraceparent } from "../protocol/trace.ts";
 
 /** What a span says of itself. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
@@ -14,4 +15,11 @@ export function span<T>(name: string, attributes: Attributes, run: () => T): T {
     }
     return run();
   });
+}
+
+/** The W3C trace context of the span that runs now, if the runtime traces. */
+export function traceparentNow(): string | undefined {
+  const own = tracing.getActiveSpan()?.spanContext();
+  const traceparent = own && `00-${own.traceId}-${own.spanId}-01`;
+  return isTraceparent(traceparent) ? traceparent : undefined;
 }

@@ -49,7 +49,7 @@ export function connect(state: RoomState, admission: Admission, id: string, now:
   state.deadlinesChanged = true;
 
   const me = member(state.sessions, session.user);
-  if (joins) effects.push({ type: "presence", change: "join", member: me });
+  if (joins) effects.push({ type: "presence", change: "join", member: me, after: state.log.head });
   else announceChange(state, before, effects);
   effects.push({ type: "accept", connection });
   const position = resume?.position;

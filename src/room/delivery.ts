@@ -2,11 +2,11 @@
  * Which events of a tick go out of the room, and when the next batch is handed to the outlet. Read off what the tick did:
  * no rule of the room knows of it.
  */
-import type { Effect, RoomEvent } from "./events.ts";
+import type { Effect } from "./events.ts";
 import { codeOfOutlet } from "./failure.ts";
 import type { Item } from "./log.ts";
 import type { Delivered, NewEvent } from "./outbox.ts";
-import { OutletRefused, type Batch, type Outlet, type OutEventType } from "./outlet.ts";
+import { OutletRefused, type Batch, type Outlet, type OutEvent, type OutEventType } from "./outlet.ts";
 import type { RoomState } from "./state.ts";
 
 /** After so many ms an outlet that has not answered has failed; webhooks of our own give up sooner. */
@@ -29,29 +29,32 @@ export class Departing {
   }
 
   /** What one event of the room did: its effects, and its publications. */
-  note(event: RoomEvent, effects: readonly Effect[], items: readonly Item[], now: number): void {
-    const published = items.map(
-      ({ publication }) => ({ type: "publication", at: publication.at, publication }) as const,
-    );
-    // What is said first causes the rest: a publication whose hook kicks somebody, a join whose hook publishes.
-    const saidFirst = event.type === "operate" || (event.type === "frame" && event.frame.type === "publish");
-    if (saidFirst) this.#add(...published);
+  note(effects: readonly Effect[], items: readonly Item[], now: number): void {
+    let told = 0;
     for (const effect of effects) {
       if (effect.type !== "presence" || effect.change === "update") continue;
-      if (effect.change !== "leave") {
+      // A publication may kick, a leave may publish: what came first goes out first.
+      while ((items[told]?.publication.offset ?? Infinity) <= effect.after) this.#published(items[told++]);
+      if (effect.change === "join") {
         this.#members++;
-        this.#add({ type: "join", at: now, member: effect.member });
+        this.#add("join", { at: now, member: effect.member });
       } else {
         this.#members--;
-        this.#add({ type: "leave", at: now, user: effect.user });
-        if (this.#members === 0) this.#add({ type: "empty", at: now });
+        this.#add("leave", { at: now, user: effect.user });
+        if (this.#members === 0) this.#add("empty", { at: now });
       }
     }
-    if (!saidFirst) this.#add(...published);
+    for (const item of items.slice(told)) this.#published(item);
   }
 
-  #add(...events: readonly NewEvent[]): void {
-    for (const event of events) if (this.#types.has(event.type)) this.#events.push(event);
+  /** The text of the log: what a hook has returned may have become something else since. */
+  #published(item: Item | undefined): void {
+    if (!item || !this.#types.has("publication")) return;
+    this.#events.push(`"type":"publication","at":${item.publication.at},"publication":${item.text}}`);
+  }
+
+  #add(type: OutEventType, more: Omit<OutEvent, "id" | "type">): void {
+    if (this.#types.has(type)) this.#events.push(JSON.stringify({ type, ...more }).slice(1));
   }
 }
 
@@ -59,7 +62,10 @@ export class Departing {
 export function dispatch(state: RoomState, events: readonly NewEvent[], now: number, effects: Effect[]): void {
   if (events.length === 0) return;
   const given = state.outbox.add(events, now);
-  if (given > 0) failed(effects, given, "overflow");
+  if (given > 0) {
+    effects.push({ type: "count", series: "events_out|dead", n: given });
+    failed(effects, given, "overflow");
+  }
   state.deadlinesChanged = true;
   deliver(state, now, effects);
 }
@@ -83,8 +89,9 @@ export async function handOver(
     timer = setTimeout(() => reject(new DOMException("the outlet did not answer", "TimeoutError")), PATIENCE);
   });
   try {
+    if (!outlet) throw new Error("there is no outlet any more");
     // Sound: an outlet is written for the environment that its Worker has.
-    await Promise.race([outlet?.(batch, env as never), late]);
+    await Promise.race([outlet(batch, env as never), late]);
     return { outcome: { ok: true } };
   } catch (error) {
     return { outcome: { ok: false, code: codeOfOutlet(error), final: error instanceof OutletRefused }, error };
@@ -94,8 +101,13 @@ export async function handOver(
 }
 
 /** What came of a delivery; the next one follows. */
-export function settle(state: RoomState, outcome: Delivered, now: number, effects: Effect[]): void {
-  const became = state.outbox.settle(outcome, now);
+export function settle(
+  state: RoomState,
+  { batch, outcome }: { readonly batch: string; readonly outcome: Delivered },
+  now: number,
+  effects: Effect[],
+): void {
+  const became = state.outbox.settle(batch, outcome, now);
   if (became === undefined) return;
   effects.push({ type: "count", series: `events_out|${became}` });
   if (became === "dead") failed(effects, 1, outcome.ok ? "" : outcome.code);

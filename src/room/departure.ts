@@ -70,7 +70,7 @@ export function graceOver(state: RoomState, session: Session, now: number, effec
 function announceLeave(state: RoomState, gone: Member, now: number, effects: Effect[]): void {
   if (isPresent(state.sessions, gone.id)) return announceChange(state, gone, effects);
   state.active = true;
-  effects.push({ type: "presence", change: "leave", user: gone.id });
+  effects.push({ type: "presence", change: "leave", user: gone.id, after: state.log.head });
   const { onLeave } = state.definition.hooks;
   if (!onLeave) return;
   const result = runHook(state, now, effects, "onLeave", (room) => onLeave(room, gone));

@@ -56,7 +56,7 @@ export function step(state: RoomState, event: RoomEvent, now: number): Effect[] 
       effects.push({ type: "result", result: operate(state, event, now, effects) });
       break;
     case "settled":
-      settle(state, event.outcome, now, effects);
+      settle(state, event, now, effects);
       break;
     case "deferred": {
       const result = runHook(state, now, effects, "defer", (room) => event.after(room, event.outcome));

@@ -52,8 +52,8 @@ export type RoomEvent =
       readonly digest: string | undefined;
       readonly facts: Facts;
     }
-  /** What came of a delivery of events. */
-  | { readonly type: "settled"; readonly outcome: Delivered }
+  /** What came of a delivery of events. `batch`: its id. */
+  | { readonly type: "settled"; readonly batch: string; readonly outcome: Delivered }
   | {
       readonly type: "deferred";
       readonly outcome: Outcome<unknown>;
@@ -88,8 +88,10 @@ export type Effect =
   | { readonly type: "all"; readonly text: string }
   /** To those it is for and who have credit; lost for the others. */
   | { readonly type: "signal"; readonly text: string; readonly except?: string; readonly to?: readonly string[] }
-  | { readonly type: "presence"; readonly change: "join" | "update"; readonly member: Member }
-  | { readonly type: "presence"; readonly change: "leave"; readonly user: string }
+  | { readonly type: "presence"; readonly change: "update"; readonly member: Member }
+  /** `after`: the newest publication when it happened. */
+  | { readonly type: "presence"; readonly change: "join"; readonly member: Member; readonly after: number }
+  | { readonly type: "presence"; readonly change: "leave"; readonly user: string; readonly after: number }
   /** Tell it why, then let it go. The engine has released it already. */
   | { readonly type: "close"; readonly connection: Connection; readonly code: CodeName; readonly retryAfter?: number }
   | {

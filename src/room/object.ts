@@ -338,7 +338,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   async #deliver(batch: Batch): Promise<void> {
     const { outcome, error } = await handOver(batch, this.definition.events?.to, this.env);
     if (!outcome.ok) this.#fail({ code: outcome.code, where: "events", error });
-    await this.#inbox.submit({ type: "settled", outcome });
+    await this.#inbox.submit({ type: "settled", batch: batch.id, outcome });
   }
 
   async #gone(socket: WebSocket): Promise<void> {

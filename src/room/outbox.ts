@@ -23,17 +23,21 @@ export interface DeadLetter {
 export type Delivered =
   { readonly ok: true } | { readonly ok: false; readonly code: CodeName; readonly final: boolean };
 
-/** An event before it has its id. */
-export type NewEvent = Omit<OutEvent, "id">;
+/** An event before it has its id, as the rest of a JSON object: `"type":"leave",...}`. */
+export type NewEvent = string;
 
 /** UTF-16 units of events in one row, at most, unless one event is longer; the platform's limit is 2 MB. */
 const BATCH_LENGTH = 524_288;
+/** Up to so many units the events of later ticks join a batch that waits: a busy room has more ticks than a receiver answers. */
+const JOIN_LENGTH = 65_536;
 /** Batches that may wait. Past it the oldest become dead letters: a receiver that is gone must not fill the storage. */
 const MAX_PENDING = 10_000;
 /** Dead letters kept; the oldest are forgotten. */
 const MAX_DEAD = 1_000;
 /** When the alarm looks after a delivery of which nothing was heard: the object was killed meanwhile. */
 const LEASE = 60_000;
+/** UTF-16 units that an event's id takes in a row, at most. */
+const ID_LENGTH = 40;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 300_000;
 /** Deliveries after which a batch is given up: about a day after the first. */
@@ -53,7 +57,9 @@ export class Outbox {
   #last = 0;
   #dead = 0;
   /** The batch that is being delivered. */
-  #flying: number | undefined;
+  #flying: { readonly seq: number; readonly id: string } | undefined;
+  /** The newest batch while events can join it: this instance wrote it, so that nobody was ever handed it as it is. */
+  #open: { readonly seq: number; readonly id: string; readonly count: number; readonly length: number } | undefined;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -84,32 +90,25 @@ export class Outbox {
   }
 
   /**
-   * Puts the events of a tick into the outbox, in rows of at most {@link BATCH_LENGTH}. Returns how many older batches had
-   * to be given up for them.
+   * Puts the events of a tick into the outbox, in one row unless they are more than {@link BATCH_LENGTH}. Returns how many
+   * older batches had to be given up for them.
    */
   add(events: readonly NewEvent[], now: number): number {
-    let texts: string[] = [];
+    let from = 0;
     let length = 0;
-    let id = mintId();
-    const flush = () => {
-      if (texts.length > 0) this.#insert(id, now, texts);
-      texts = [];
-      length = 0;
-      id = mintId();
-    };
-    for (const event of events) {
-      const text = JSON.stringify({ id: `${id}.${texts.length}`, ...event });
-      if (texts.length > 0 && length + text.length > BATCH_LENGTH) {
-        flush();
-        texts.push(JSON.stringify({ id: `${id}.0`, ...event }));
-      } else texts.push(text);
-      length += text.length;
+    for (const [i, text] of events.entries()) {
+      if (i > from && length + text.length > BATCH_LENGTH) {
+        this.#write(events.slice(from, i), length, now);
+        from = i;
+        length = 0;
+      }
+      length += text.length + ID_LENGTH;
     }
-    flush();
+    this.#write(events.slice(from), length, now);
     let given = 0;
     while (this.#waiting.length > MAX_PENDING) {
       // Never the one that is being delivered: it may be taken this very moment.
-      const at = this.#waiting[0]?.seq === this.#flying ? 1 : 0;
+      const at = this.#waiting[0]?.seq === this.#flying?.seq ? 1 : 0;
       const [oldest] = this.#waiting.splice(at, 1);
       if (oldest) this.#bury(oldest, "overflow");
       given++;
@@ -120,14 +119,21 @@ export class Outbox {
   /** The batch to deliver now, if none is being delivered and the oldest is not waiting to be tried again. */
   take(kind: string, room: string, now: number): Batch | undefined {
     const [oldest] = this.#waiting;
-    if (!oldest || this.#flying !== undefined) return undefined;
+    if (!oldest) return undefined;
+    if (this.#flying) {
+      // Nobody has told of it in time, and nobody gains from an alarm that rings again and again until somebody does.
+      if (oldest.due <= now) this.#waiting[0] = { ...oldest, due: now + LEASE };
+      return undefined;
+    }
     // A new one need not wait for its lease: that is for when we are killed.
     if (oldest.tries > 0 && oldest.due > now) return undefined;
     const row = this.#sql.exec("SELECT id, at, events FROM edgerooms_outbox WHERE seq = ?", oldest.seq).one();
-    this.#flying = oldest.seq;
+    const id = row["id"] as string;
+    this.#flying = { seq: oldest.seq, id };
+    if (this.#open?.seq === oldest.seq) this.#open = undefined;
     this.#waiting[0] = { ...oldest, due: now + LEASE };
     return {
-      id: row["id"] as string,
+      id,
       kind,
       room,
       at: row["at"] as number,
@@ -136,9 +142,14 @@ export class Outbox {
     };
   }
 
-  /** The batch that was taken last is the receiver's, or is not. Returns what it has become. */
-  settle(outcome: Delivered, now: number): "delivered" | "failed" | "dead" | undefined {
-    const at = this.#waiting.findIndex(({ seq }) => seq === this.#flying);
+  /**
+   * The batch of this id is the receiver's, or is not. Returns what it has become; nothing when it is not the one that was
+   * taken last: a delivery may end after the memory of it was thrown away.
+   */
+  settle(id: string, outcome: Delivered, now: number): "delivered" | "failed" | "dead" | undefined {
+    if (this.#flying?.id !== id) return undefined;
+    const { seq: taken } = this.#flying;
+    const at = this.#waiting.findIndex(({ seq }) => seq === taken);
     this.#flying = undefined;
     const batch = this.#waiting[at];
     if (!batch) return undefined;
@@ -176,31 +187,50 @@ export class Outbox {
 
   /** Dead letters wait again, behind what waits already, with the ids they had. */
   revive(now: number): void {
-    const rows = [...this.#sql.exec("SELECT seq, id, at, events, count FROM edgerooms_dead ORDER BY seq")];
-    for (const row of rows) {
-      this.#put(row["id"] as string, row["at"] as number, row["events"] as string, row["count"] as number, now);
+    const due = now + LEASE;
+    // Their events do not come into memory: all of them would not fit.
+    for (const row of this.#sql.exec("SELECT seq FROM edgerooms_dead ORDER BY seq").toArray()) {
+      const seq = ++this.#last;
+      this.#sql.exec(
+        `INSERT INTO edgerooms_outbox (seq, id, at, tries, due, count, events)
+         SELECT ?, id, at, 0, ?, count, events FROM edgerooms_dead WHERE seq = ?`,
+        seq,
+        due,
+        row["seq"] as number,
+      );
       this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = ?", row["seq"] as number);
+      this.#waiting.push({ seq, tries: 0, due });
+      this.#open = undefined;
     }
     this.#dead = 0;
   }
 
-  #insert(id: string, now: number, texts: readonly string[]): void {
-    this.#put(id, now, texts.join(","), texts.length, now);
-  }
-
-  #put(id: string, at: number, events: string, count: number, now: number): void {
-    const seq = ++this.#last;
-    const due = now + LEASE;
-    this.#sql.exec(
-      "INSERT INTO edgerooms_outbox (seq, id, at, tries, due, count, events) VALUES (?, ?, ?, 0, ?, ?, ?)",
-      seq,
-      id,
-      at,
-      due,
-      count,
-      events,
-    );
-    this.#waiting.push({ seq, tries: 0, due });
+  /** Into the newest batch if they may join it, else into one of their own. One row written. */
+  #write(added: readonly NewEvent[], length: number, now: number): void {
+    const open = this.#open && this.#open.length + length <= JOIN_LENGTH ? this.#open : undefined;
+    const { seq, id, count, length: before } = open ?? { seq: ++this.#last, id: mintId(), count: 0, length: 0 };
+    const events = added.map((text, i) => `{"id":"${id}.${count + i}",${text}`).join(",");
+    if (open) {
+      this.#sql.exec(
+        "UPDATE edgerooms_outbox SET count = count + ?, events = events || ',' || ? WHERE seq = ?",
+        added.length,
+        events,
+        seq,
+      );
+    } else {
+      const due = now + LEASE;
+      this.#sql.exec(
+        "INSERT INTO edgerooms_outbox (seq, id, at, tries, due, count, events) VALUES (?, ?, ?, 0, ?, ?, ?)",
+        seq,
+        id,
+        now,
+        due,
+        added.length,
+        events,
+      );
+      this.#waiting.push({ seq, tries: 0, due });
+    }
+    this.#open = { seq, id, count: count + added.length, length: before + length };
   }
 
   #bury({ seq, tries }: Waiting, error: string): void {

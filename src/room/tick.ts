@@ -39,7 +39,7 @@ export function applyTick(state: RoomState, batch: readonly Waiting[], now: numb
     if (!waiting) continue;
     const published = state.log.staged.length;
     const effects = step(state, waiting.event, now);
-    departing?.note(waiting.event, effects, state.log.staged.slice(published), now);
+    departing?.note(effects, state.log.staged.slice(published), now);
     for (const effect of effects) {
       if (effect.type === "result") waiting.result = effect.result;
       else tick.effects.push(effect);
