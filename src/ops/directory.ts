@@ -158,9 +158,9 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
 }
 
 /** The counts of a row, or none where there is no row. */
-function countsIn(rows: Iterable<Record<string, SqlStorageValue>>): Counts {
-  for (const { counts } of rows) return JSON.parse(counts as string) as Counts;
-  return {};
+function countsIn(rows: SqlStorageCursor<Record<string, SqlStorageValue>>): Counts {
+  const [row] = rows.toArray();
+  return row ? (JSON.parse(row["counts"] as string) as Counts) : {};
 }
 
 const NOTHING = { rooms: 0, connections: 0, members: 0, sessions: 0 } as const;
