@@ -37,6 +37,9 @@ const sources: Source[] = filesBelow("src")
     return { path, text, code, imports };
   });
 
+/** Not what a program has written: Grafana exports its dashboards. */
+const isWritten = (path: string) => !path.endsWith(".json");
+
 const inFolder = (folder: string) => sources.filter(({ path }) => path.startsWith(`${folder}/`));
 const foldersOf = ({ imports }: Source) => imports.map((name) => name.split("/")[0] ?? name);
 
@@ -136,12 +139,14 @@ describe("the house", () => {
     );
   });
 
-  it.each(["src", "test", "ops", "public", "scripts"].flatMap(filesBelow).map((path) => ({ path })))(
-    "$path has at most 400 lines",
-    ({ path }) => {
-      expect(readFileSync(join(root, path), "utf8").split("\n").length - 1).toBeLessThanOrEqual(400);
-    },
-  );
+  it.each(
+    ["src", "test", "ops", "public", "scripts"]
+      .flatMap(filesBelow)
+      .filter(isWritten)
+      .map((path) => ({ path })),
+  )("$path has at most 400 lines", ({ path }) => {
+    expect(readFileSync(join(root, path), "utf8").split("\n").length - 1).toBeLessThanOrEqual(400);
+  });
 
   it.each(sources)("$path begins by saying what it owns", ({ text }) => {
     expect(text).toMatch(/^\/\*\*/);
