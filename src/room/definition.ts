@@ -105,7 +105,8 @@ export interface Definition {
   rate?: { perSecond?: number; burst?: number };
   /**
    * Events that go out of the room, at least once each and in their order: which (`types`, default all) and where `to`,
-   * such as `webhook({...})` or `queue("BINDING")`. One row written and one deleted for each tick that has any.
+   * such as `webhook({...})` or `queue("BINDING")`. One row written for each tick that has any, and
+   * one deleted for each batch delivered.
    */
   events?: { types?: readonly OutEventType[]; to: Outlet<never> };
 

@@ -89,6 +89,8 @@ export async function handOver(
     timer = setTimeout(() => reject(new DOMException("the outlet did not answer", "TimeoutError")), PATIENCE);
   });
   try {
+    // The tick's own messages go out first: they do not wait for anybody's code.
+    await Promise.resolve();
     if (!outlet) throw new Error("there is no outlet any more");
     // Sound: an outlet is written for the environment that its Worker has.
     await Promise.race([outlet(batch, env as never), late]);

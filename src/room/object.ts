@@ -3,24 +3,22 @@
  * delivers into events, runs them in ticks (one transaction each), and performs the effects. It decides nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import { decode, encode } from "../protocol/codec.ts";
+import { decode } from "../protocol/codec.ts";
 import { codes, texts, type CodeName } from "../protocol/codes.ts";
 import { PING, PONG, type Json } from "../protocol/frames.ts";
 import { answerRefused, openUpgrade, type Credentials } from "./admission.ts";
 import { Books, type Carried, type RoomReport } from "./books.ts";
 import { closeQuietly } from "./close.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "./definition.ts";
-import { handOver } from "./delivery.ts";
 import { encodeFailure, failure } from "./engine.ts";
-import type { Command, Effect, Refreshed, RoomEvent } from "./events.ts";
+import type { Command, Refreshed, RoomEvent } from "./events.ts";
 import { codeOfThrown, type Failure, type Note } from "./failure.ts";
-import { compose } from "./fanout.ts";
 import { mintId } from "./ids.ts";
 import { Inbox, type Ran, type Waiting } from "./inbox.ts";
 import type { Answer, Caller, OperatorCommand } from "./operator.ts";
-import type { Batch } from "./outlet.ts";
 import { digestOf } from "./posts.ts";
 import { migrate, UnreadableStorage } from "./schema.ts";
+import { Performer } from "./performer.ts";
 import type { Present } from "./presence.ts";
 import { applyTick, traceOf, type Tick } from "./tick.ts";
 import { Sockets } from "./sockets.ts";
@@ -47,6 +45,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     () => this.now(),
   );
   readonly #sockets: Sockets;
+  readonly #performer: Performer;
   readonly #books = new Books({
     report: (note) => this.report(note),
     tell: (report) => this.tell(report),
@@ -58,6 +57,15 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sockets = new Sockets(ctx);
+    this.#performer = new Performer({
+      sockets: this.#sockets,
+      books: this.#books,
+      outlet: () => this.definition.events?.to,
+      env,
+      submit: (event) => this.#inbox.submit(event),
+      fail: (failed) => this.#fail(failed),
+      now: () => this.now(),
+    });
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     void ctx.blockConcurrencyWhile(async () => {
       this.#armed = (await ctx.storage.getAlarm()) ?? undefined;
@@ -224,7 +232,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     let sockets = 0;
     try {
       const attributes = { sockets: state.connections.size };
-      sockets = this.span("fan-out", attributes, () => this.#perform(state, tick.effects));
+      sockets = this.span("fan-out", attributes, () => this.#performer.perform(state, tick.effects));
     } catch (error) {
       // The tick is committed; whoever did not get its frames sees a gap and asks for them.
       this.#state = undefined;
@@ -271,74 +279,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #fail(failed: Failure): void {
-    const { kind, name } = this.#state?.name ?? { kind: "", name: "" };
+    const { kind, name } = this.#state?.name ?? { kind: "", name: this.ctx.id.name ?? "" };
     // A room in which hooks or the disk fail tells so soon.
     if (this.#books.fail(failed, { kind, room: name }) && this.#state) this.#state.active = true;
-  }
-
-  /** Does what a committed tick asks for. Returns how many sockets it wrote to. */
-  #perform(state: RoomState, effects: readonly Effect[]): number {
-    const { tally } = this.#books;
-    for (const effect of effects) {
-      if (effect.type === "accept") this.#sockets.accept(effect.connection);
-      else if (effect.type === "work") void this.#work(effect);
-      else if (effect.type === "deliver") void this.#deliver(effect.batch);
-      else if (effect.type === "count") tally.add(effect.series, effect.n);
-      else if (effect.type === "failed") this.#fail(effect.failure);
-      else if (effect.type === "close") {
-        const { session, user, traceparent } = effect.connection;
-        const requestId = state.sessions.get(session)?.requestId;
-        const { kind, name } = state.name;
-        this.#books.closed(effect.code, { session, user, requestId, traceparent }, { kind, room: name });
-      }
-    }
-    let sockets = 0;
-    let messages = 0;
-    let items = 0;
-    let to: Connection | undefined;
-    let reads = true;
-    const now = this.now();
-    const next = Math.max(0, (state.beat?.due ?? 0) - now);
-    const probe = ({ fed }: Connection) => encode({ type: "heartbeat", offset: fed, next });
-    for (const { connection, text, items: its, last } of compose(state, effects)) {
-      messages++;
-      items += its;
-      // Judged once, before the first of a tick's messages: what is sent now cannot have been read yet.
-      if (connection !== to) {
-        sockets++;
-        to = connection;
-        reads = this.#sockets.reads(connection, now, probe);
-        const { session, generation } = connection;
-        if (!reads) void this.#inbox.submit({ type: "cut", session, generation, code: "slow" });
-      }
-      if (reads || last) this.#sockets.send(connection, text);
-    }
-    tally.add("messages_sent", messages);
-    tally.add("deliveries", items);
-    tally.add("publications", state.log.staged.length);
-    this.#books.rows(this.ctx.storage.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
-    state.log.settle();
-    if (effects.some((effect) => effect.type === "list")) this.#books.tell(state.listing);
-    for (const effect of effects) if (effect.type === "close") this.#sockets.dismiss(effect.connection, effect.code);
-    // One socket carries the books: one that is written to anyhow, if there is any.
-    let carrier: Connection | undefined;
-    for (const connection of state.connections.values()) {
-      if (connection.dirty && carrier?.dirty) this.#remember(state, connection);
-      else if (connection.dirty || !carrier) carrier = connection;
-    }
-    if (carrier) this.#remember(state, carrier, this.#books.carry());
-    return sockets;
-  }
-
-  #remember(state: RoomState, connection: Connection, carried?: Carried): void {
-    connection.dirty = false;
-    this.#sockets.remember(connection, state.log.head, carried);
-  }
-
-  async #deliver(batch: Batch): Promise<void> {
-    const { outcome, error } = await handOver(batch, this.definition.events?.to, this.env);
-    if (!outcome.ok) this.#fail({ code: outcome.code, where: "events", error });
-    await this.#inbox.submit({ type: "settled", batch: batch.id, outcome });
   }
 
   async #gone(socket: WebSocket): Promise<void> {
@@ -346,17 +289,6 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     if (!pointer) return;
     const { session, generation } = pointer;
     await this.#inbox.submit({ type: "drop", session, generation });
-  }
-
-  async #work({ work, after }: Extract<Effect, { type: "work" }>): Promise<void> {
-    let outcome: { ok: true; value: unknown } | { ok: false; error: unknown };
-    try {
-      outcome = { ok: true, value: await work() };
-    } catch (error) {
-      outcome = { ok: false, error };
-      if (!after) this.#fail({ code: "hook_failed", where: "defer", error });
-    }
-    if (after) await this.#inbox.submit({ type: "deferred", outcome, after });
   }
 
   #arm(next: number | undefined): void {
@@ -391,6 +323,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       sql: this.ctx.storage.sql,
       atomic: (run) => this.ctx.storage.transactionSync(run),
       pointers: [...survivors.keys()],
+      room: this.ctx.id.name ?? "",
       alarm: this.#armed,
       now: this.now(),
     });

@@ -28,7 +28,7 @@ export type NewEvent = string;
 
 /** UTF-16 units of events in one row, at most, unless one event is longer; the platform's limit is 2 MB. */
 const BATCH_LENGTH = 524_288;
-/** Up to so many units the events of later ticks join a batch that waits: a busy room has more ticks than a receiver answers. */
+/** Up to so many units later ticks join a batch that waits: a busy room has more ticks than a receiver has answers. */
 const JOIN_LENGTH = 65_536;
 /** Batches that may wait. Past it the oldest become dead letters: a receiver that is gone must not fill the storage. */
 const MAX_PENDING = 10_000;
@@ -90,8 +90,8 @@ export class Outbox {
   }
 
   /**
-   * Puts the events of a tick into the outbox, in one row unless they are more than {@link BATCH_LENGTH}. Returns how many
-   * older batches had to be given up for them.
+   * Puts the events of a tick into the outbox, in one row unless they are more than {@link BATCH_LENGTH}. Returns how
+   * many older batches had to be given up for them.
    */
   add(events: readonly NewEvent[], now: number): number {
     let from = 0;
@@ -143,8 +143,8 @@ export class Outbox {
   }
 
   /**
-   * The batch of this id is the receiver's, or is not. Returns what it has become; nothing when it is not the one that was
-   * taken last: a delivery may end after the memory of it was thrown away.
+   * The batch of this id is the receiver's, or is not. Returns what it has become; nothing when it is not the one that
+   * was taken last: a delivery may end after the memory of it was thrown away.
    */
   settle(id: string, outcome: Delivered, now: number): "delivered" | "failed" | "dead" | undefined {
     if (this.#flying?.id !== id) return undefined;
@@ -196,9 +196,9 @@ export class Outbox {
          SELECT ?, id, at, 0, ?, count, events FROM edgerooms_dead WHERE seq = ?`,
         seq,
         due,
-        row["seq"] as number,
+        row["seq"],
       );
-      this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = ?", row["seq"] as number);
+      this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = ?", row["seq"]);
       this.#waiting.push({ seq, tries: 0, due });
       this.#open = undefined;
     }

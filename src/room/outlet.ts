@@ -20,12 +20,16 @@ export interface OutEvent {
   readonly publication?: Publication;
 }
 
-/** The events of one tick, in their order. Delivered whole, again and again until an outlet has taken it. */
+/**
+ * The events of a tick, or of several that waited together, in their order. Delivered whole, the same every time, until
+ * an outlet has taken it.
+ */
 export interface Batch {
   readonly id: string;
+  /** Empty until somebody came to the room through the Worker: a publication by RPC does not say of which kind it is. */
   readonly kind: string;
   readonly room: string;
-  /** When it happened, in ms since the epoch. */
+  /** When the first of it happened, in ms since the epoch. */
   readonly at: number;
   /** Deliveries that failed so far. */
   readonly tries: number;

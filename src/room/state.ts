@@ -61,6 +61,8 @@ export interface Parts {
   readonly sql: SqlStorage;
   /** Runs a function in a transaction that a throw undoes; may be nested. */
   readonly atomic: <T>(run: () => T) => T;
+  /** The name of the object; empty where the runtime does not tell. */
+  readonly room: string;
   /** What hibernated sockets point to. */
   readonly pointers: readonly Pointer[];
   /** When the alarm is set to ring, or was if it is ringing; `undefined` when it is not set. */
@@ -94,9 +96,11 @@ export class RoomState {
   /** Nobody was connected when this instance began, and nothing has been published since. */
   #isCold: boolean;
   #lost: readonly Session[];
+  readonly #room: string;
 
   constructor(parts: Parts) {
-    const { definition, sql, atomic, pointers, alarm, now } = parts;
+    const { definition, sql, atomic, room, pointers, alarm, now } = parts;
+    this.#room = room;
     this.definition = definition;
     this.sql = sql;
     this.atomic = atomic;
@@ -121,9 +125,9 @@ export class RoomState {
     }
   }
 
-  /** The kind and name of this room, as the first admission told them. */
+  /** The kind and name of this room, as the first admission told them; before that nobody knows its kind. */
   get name(): { kind: string; name: string } {
-    return { kind: this.meta.get("kind") ?? "", name: this.meta.get("name") ?? "" };
+    return { kind: this.meta.get("kind") ?? "", name: this.meta.get("name") ?? this.#room };
   }
 
   /** `until`: everyone is closed. `reopens`: connections are taken again. `undefined` when the room is not draining. */

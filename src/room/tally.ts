@@ -24,6 +24,8 @@ export class Tally {
   }
 
   add(series: string, n = 1): void {
+    // What never happened is no series.
+    if (n === 0) return;
     this.#counts[series] = (this.#counts[series] ?? 0) + n;
   }
 

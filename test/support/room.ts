@@ -3,9 +3,17 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, vi } from "vitest";
 import type { Room } from "../../src/ops/room.ts";
+import { receiverOf, type Receiver } from "./receiver.ts";
 import { clocks, reports } from "./worker.ts";
 
-const bindings = { relay: env.RELAY, chat: env.CHAT, small: env.SMALL, fast: env.FAST, beat: env.BEAT } as const;
+const bindings = {
+  relay: env.RELAY,
+  chat: env.CHAT,
+  small: env.SMALL,
+  fast: env.FAST,
+  beat: env.BEAT,
+  events: env.EVENTS,
+} as const;
 let made = 0;
 
 // A stopped clock must not outlive its test: an alarm that rings in real time would find nothing due, again and again.
@@ -87,14 +95,24 @@ export class TestedRoom {
     clocks.set(this.name, now);
   }
 
+  /** What its clock shows, in ms since the epoch. */
+  get now(): number {
+    return clocks.get(this.name) ?? Date.now();
+  }
+
   startClock(): void {
     clocks.delete(this.name);
   }
 
   /** Moves a stopped clock and rings the alarm. */
   async pass(ms: number): Promise<void> {
-    clocks.set(this.name, (clocks.get(this.name) ?? Date.now()) + ms);
+    clocks.set(this.name, this.now + ms);
     await this.ring();
+  }
+
+  /** Where the events of a room of kind `events` go. */
+  get receiver(): Receiver {
+    return receiverOf(this.name);
   }
 
   get reports(): string[] {

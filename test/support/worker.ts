@@ -5,6 +5,7 @@ import { codes } from "../../src/protocol/codes.ts";
 import { defineRoom, reject, type Json } from "../../src/server.ts";
 import { Directory } from "../../src/ops/directory.ts";
 import { Room } from "../../src/ops/room.ts";
+import { receiverOf } from "./receiver.ts";
 
 export interface Env {
   AUTH_SECRET: string;
@@ -16,6 +17,7 @@ export interface Env {
   SMALL: DurableObjectNamespace<SmallRoom>;
   FAST: DurableObjectNamespace<FastRoom>;
   BEAT: DurableObjectNamespace<BeatRoom>;
+  EVENTS: DurableObjectNamespace<EventsRoom>;
   EDGEROOMS_DIRECTORY: DurableObjectNamespace<Directory>;
 }
 
@@ -31,12 +33,12 @@ abstract class TestRoom extends Room<Env> {
     return clocks.get(this.ctx.id.name ?? "") ?? Date.now();
   }
 
-  protected override report(note: Note): void {
+  protected override report(failed: Note): void {
     const name = this.ctx.id.name ?? "";
-    const { severity } = codes[note.code];
+    const { severity } = codes[failed.code];
     // What clients do wrong is not what a test of something else looks for.
-    if (severity !== "warn") reports.set(name, [...(reports.get(name) ?? []), `${note.where}: ${note.message}`]);
-    super.report(note);
+    if (severity !== "warn") reports.set(name, [...(reports.get(name) ?? []), `${failed.where}: ${failed.message}`]);
+    super.report(failed);
   }
 }
 
@@ -129,6 +131,52 @@ export class BeatRoom extends TestRoom {
   override readonly definition = defineRoom({ heartbeat: { every: 100, idle: 400, misses: 3 }, grace: 50 });
 }
 
+/** Its events go to the receiver of its name. Beats fast; nobody is too silent for it, because tests stop its clock. */
+export class EventsRoom extends TestRoom {
+  readonly #count = { n: 0 };
+  override readonly definition = defineRoom({
+    heartbeat: { every: 100, idle: 400, misses: 100 },
+    grace: 50,
+    maxMessage: 1_048_576,
+    rate: { perSecond: 1_000_000, burst: 1_000_000 },
+    ...(!receiverOf(this.#name).off && {
+      events: {
+        to: (batch) => receiverOf(this.#name).take(batch),
+        ...(receiverOf(this.#name).types && { types: receiverOf(this.#name).types ?? [] }),
+      },
+    }),
+    onJoin(room, me) {
+      if (me.id === "unwanted") return reject("not you");
+      note(room.sql, `${room.offset} join ${me.id}`);
+      if (me.id === "loud") room.publish("loud is here");
+      return undefined;
+    },
+    onLeave(room, { id }) {
+      note(room.sql, `${room.offset} leave ${id}`);
+      if (id.startsWith("loud")) room.publish(`${id} is gone`);
+    },
+    onPublish: (room, _me, data) => {
+      if (data === "throw") throw new Error("hook broke");
+      if (data === "echo") room.publish("echoed");
+      if (data === "function") return (() => data) as never;
+      // The same object every time, as a careless hook has it.
+      if (data === "count") return Object.assign(this.#count, { n: this.#count.n + 1 });
+      if (typeof data === "string" && data.startsWith("kick ")) room.kick(data.slice(5));
+      return undefined;
+    },
+    onTimer(room, name) {
+      room.publish(`timer ${name}`);
+    },
+    methods: {
+      remind: (room, _me, after) => room.schedule("reminder", room.now + Number(after)),
+    },
+  });
+
+  get #name(): string {
+    return this.ctx.id.name ?? "";
+  }
+}
+
 function note(sql: SqlStorage, text: string): void {
   sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)");
   sql.exec("INSERT INTO notes (text) VALUES (?)", text);
@@ -142,4 +190,6 @@ function notes(sql: SqlStorage): string[] {
     .map((row) => row["text"] as string);
 }
 
-export default createApp<Env>({ rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT" } });
+export default createApp<Env>({
+  rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT", events: "EVENTS" },
+});
