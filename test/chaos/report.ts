@@ -129,8 +129,8 @@ function lineOf({ t, what, ...rest }: Event, start: number): string {
   return `${((t - start) / 1_000).toFixed(3).padStart(9)} s  ${what.padEnd(8)} ${text.length > 600 ? `${text.slice(0, 600)}...` : text}`;
 }
 
-/** What chaos does to the server, and what workerd remarks about its own alarms when objects vanish. */
-const EXPECTED = /"where":"onPublish".*"message":"Error: chaos"|\bchaos\b|actor-sqlite.*warning: NOSENTRY/;
+/** What chaos does to the server, what clients do wrong, and what workerd remarks of its alarms when objects vanish. */
+const EXPECTED = /"where":"onPublish".*"message":"Error: chaos"|"level":"warn"|\bchaos\b|actor-sqlite.*warning: NOSENTRY/;
 
 /** What the server printed and nobody expected. */
 export function complaints(output: string): string[] {
