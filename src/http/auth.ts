@@ -97,8 +97,8 @@ function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algor
 }
 
 function misconfigured(what: string): Refusal {
-  console.error(JSON.stringify({ level: "error", where: "auth", message: `authentication ${what}: all are refused` }));
-  return { code: "unavailable", message: "Authentication is not configured." };
+  const because = `authentication ${what}: all are refused`;
+  return { code: "unavailable", message: "Authentication is not configured.", because };
 }
 
 // What ends up in log lines and in front of other members. Invisible characters would make two users look like one; in

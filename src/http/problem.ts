@@ -11,6 +11,8 @@ export interface Refusal {
   readonly code: CodeName;
   /** For the reader, instead of the table's sentence. Nothing secret. */
   readonly message?: string;
+  /** For the log, instead of the message: nobody else is told. */
+  readonly because?: string;
   /** Milliseconds after which trying again makes sense. */
   readonly retryAfter?: number;
 }

@@ -39,10 +39,12 @@ export function watch<Env extends object>(
     await next();
     const { status } = c.res;
     const method = METHODS.includes(c.req.method) ? c.req.method : "other";
-    const route = routePath(c);
+    // What is between the bars of a series are its labels.
+    const route = routePath(c).replaceAll("|", "%7C");
     isolate.add(`http_requests|${method}|${route}|${status}`);
     const { refusal } = seen;
-    if (isUpgrade(c.req.raw)) isolate.add(refusal ? `upgrades|refused|${refusal.code}` : "upgrades|accepted|");
+    if (refusal && isUpgrade(c.req.raw)) isolate.add(`upgrades|refused|${refusal.code}`);
+    else if (status === 101) isolate.add("upgrades|accepted|");
     const alerted = refusal && refused(seen, refusal, c.get("requestId"), `${method} ${route}`, onAlert(c.env));
     // What answers an upgrade cannot be changed on every runtime.
     if (status !== 101) c.res.headers.set("traceparent", traceparent);
@@ -93,7 +95,7 @@ async function later(env: object): Promise<void> {
 
 function refused(
   { thrown: error, traceparent, address, user }: Seen,
-  { code, message }: Refusal,
+  { code, message, because = message }: Refusal,
   requestId: string | undefined,
   where: string,
   onAlert: OnAlert | undefined,
@@ -102,7 +104,7 @@ function refused(
   isolate.add(`errors|${code}`);
   if (codes[code].severity === "info") return undefined;
   const about = { ...(user !== undefined && { user }), requestId, traceparent };
-  const note = noteOf({ ...about, code, where, error: error ?? message }, Date.now(), address);
+  const note = noteOf({ ...about, code, where, error: error ?? because }, Date.now(), address);
   notes = [...notes, note].slice(-MAX_NOTES);
   return record(note, onAlert);
 }

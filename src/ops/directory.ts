@@ -19,6 +19,8 @@ export type Report = Omit<Listing, "sessions"> & {
   readonly sessions?: number;
   readonly counts?: Counts;
   readonly notes?: readonly Note[];
+  /** What its isolate counted, whatever room it was for. */
+  readonly own?: Counts;
 };
 
 /** Rooms of one page of a list, at most. */
@@ -46,10 +48,12 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     }
   }
 
-  /** A room tells how it is and what happened; one without connections is not live. Writes one row, the last time two. */
-  update({ kind, room, connections, members, sessions = 0, offset, ttl, counts = {}, notes = [] }: Report): void {
+  /** A room tells how it is and what happened; one without connections is not live. Writes one to three rows. */
+  update(report: Report): void {
+    const { kind, room, connections, members, sessions = 0, offset, ttl, counts = {}, notes = [], own = {} } = report;
     const { sql } = this.ctx.storage;
     this.#note(notes);
+    this.#keep("", own);
     const known = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
     const total = sum(countsIn(known), counts);
     if (connections === 0) {

@@ -6,7 +6,6 @@ import type { RoomReport } from "../room/books.ts";
 import type { Note } from "../room/failure.ts";
 import { shardOf } from "../room/listing.ts";
 import { RoomObject, type Attributes } from "../room/object.ts";
-import { sum } from "../room/tally.ts";
 import type { Directory } from "./directory.ts";
 import { record, type Alert } from "./failures.ts";
 import { dataPoint, isolate } from "./metrics.ts";
@@ -45,7 +44,7 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
     try {
       // One stub: its calls arrive in their order.
       this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
-      await this.#directory.update({ ...listing, counts: sum(counts, own), notes });
+      await this.#directory.update({ ...listing, counts, notes, own });
     } catch (error) {
       isolate.merge(own);
       // After one failure a stub is good for nothing.

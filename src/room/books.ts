@@ -7,6 +7,8 @@ import { noteOf, type Failure, type Note } from "./failure.ts";
 import type { Listing } from "./listing.ts";
 import { Tally, type Counts } from "./tally.ts";
 
+/** A room that nobody is in tells not more often than this, in ms. */
+const ALONE_EVERY = 60_000;
 /** Failures kept until they are told; the newest. */
 const MAX_NOTES = 5;
 /** Characters of a note's message that fit with the rest into an attachment (16 KiB, the platform's limit). */
@@ -38,6 +40,8 @@ export interface Readers {
   readonly report: (note: Note) => void;
   /** Of everything, now and then. Rejects when that did not arrive. */
   readonly tell: (report: RoomReport) => Promise<void>;
+  /** What was to be told is in the books again: somebody must carry it. */
+  readonly untold: () => void;
   readonly now: () => number;
 }
 
@@ -48,6 +52,7 @@ export class Books {
   #notes: Note[] = [];
   #nth = 0;
   #rows = 0;
+  #toldAt = -Infinity;
 
   constructor(readers: Readers) {
     this.#readers = readers;
@@ -100,15 +105,23 @@ export class Books {
     this.#rows = total;
   }
 
+  /** Whether a room that nobody is in may tell again. */
+  get isDue(): boolean {
+    return this.#readers.now() - this.#toldAt >= ALONE_EVERY;
+  }
+
   /** Tells everything. Nobody waits for it: what got lost is told again next time. */
   tell(listing: Listing): void {
+    this.#toldAt = this.#readers.now();
     const counts = this.tally.take();
     const notes = this.#notes;
     this.#notes = [];
     this.#readers.tell({ listing, counts, notes }).catch((error: unknown) => {
       this.tally.merge(counts);
+      this.#notes = [...notes, ...this.#notes].slice(-MAX_NOTES);
       const { kind, room } = listing;
       this.fail({ code: "upstream_failed", where: "directory", error }, { kind, room });
+      this.#readers.untold();
     });
   }
 

@@ -98,7 +98,8 @@ function snapshot(state: RoomState, connection: Connection, now: number, effects
     return state.log.recent(DEFAULT_SNAPSHOT, CHUNK_BYTES, connection.user) as unknown as Json;
   }
   const me = toMe(session, member(state.sessions, session.user));
-  const about = { session: session.id, user: session.user, requestId: session.requestId };
+  const { traceparent } = connection;
+  const about = { session: session.id, user: session.user, requestId: session.requestId, traceparent };
   const result = runHook(state, now, effects, "snapshot", (room) => hook(room, me), about);
   if (!result.ok) {
     const error = new Error("a snapshot cannot be rejected");

@@ -40,7 +40,7 @@ export function disconnect(
 export function end(state: RoomState, session: Session, now: number, effects: Effect[], code: CodeName = "done"): void {
   const connection = state.connections.get(session.id);
   if (connection) {
-    effects.push({ type: "close", connection, code });
+    effects.push({ type: "close", connection, code, requestId: session.requestId });
     state.release(connection);
   }
   const gone = member(state.sessions, session.user);
@@ -73,6 +73,6 @@ function announceLeave(state: RoomState, gone: Member, now: number, effects: Eff
   effects.push({ type: "presence", change: "leave", user: gone.id, after: state.log.head });
   const { onLeave } = state.definition.hooks;
   if (!onLeave) return;
-  const result = runHook(state, now, effects, "onLeave", (room) => onLeave(room, gone));
+  const result = runHook(state, now, effects, "onLeave", (room) => onLeave(room, gone), { user: gone.id });
   if (result.ok) applyAll(state, result.commands, now, effects);
 }

@@ -93,7 +93,14 @@ export type Effect =
   | { readonly type: "presence"; readonly change: "join"; readonly member: Member; readonly after: number }
   | { readonly type: "presence"; readonly change: "leave"; readonly user: string; readonly after: number }
   /** Tell it why, then let it go. The engine has released it already. */
-  | { readonly type: "close"; readonly connection: Connection; readonly code: CodeName; readonly retryAfter?: number }
+  | {
+      readonly type: "close";
+      readonly connection: Connection;
+      readonly code: CodeName;
+      readonly retryAfter?: number;
+      /** Where its session ends with it: the request that opened it. */
+      readonly requestId?: string;
+    }
   | {
       readonly type: "work";
       readonly work: () => Promise<unknown>;

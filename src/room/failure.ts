@@ -43,8 +43,8 @@ export interface Note {
 const MESSAGE_LENGTH = 300;
 /** What could forge a line of a log or colour a terminal: controls, line ends, and what turns text around. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
-/** Anything like a JWT: an error that quotes its input must not put a token into a log. */
-const TOKEN = /\b[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
+/** Anything like a JWT, or the beginning of one: an error that quotes its input must not put a token into a log. */
+const TOKEN = /\beyJ[\w.-]{8,}|\b[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
 
 /** A failure as it is written down. */
 export function noteOf(failure: Failure, now: number, place: { kind: string; room: string } | undefined): Note {

@@ -20,7 +20,7 @@ import { digestOf } from "./posts.ts";
 import { migrate, UnreadableStorage } from "./schema.ts";
 import { Performer } from "./performer.ts";
 import type { Present } from "./presence.ts";
-import { applyTick, traceOf, type Tick } from "./tick.ts";
+import { aboutOf, applyTick, traceOf, type Tick } from "./tick.ts";
 import { Sockets } from "./sockets.ts";
 import { RoomState, type Connection } from "./state.ts";
 
@@ -49,6 +49,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   readonly #books = new Books({
     report: (note) => this.report(note),
     tell: (report) => this.tell(report),
+    untold: () => {
+      if (this.#state) this.#sockets.save(this.#state.connections.values(), this.#state.log.head, this.#books);
+    },
     now: () => this.now(),
   });
   #state: RoomState | undefined;
@@ -67,6 +70,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       now: () => this.now(),
     });
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+    this.#books.tally.add("wakeups");
     void ctx.blockConcurrencyWhile(async () => {
       this.#armed = (await ctx.storage.getAlarm()) ?? undefined;
     });
@@ -158,6 +162,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     } catch (error) {
       // Storage that cannot be read: the client comes back later, when it perhaps can.
       this.#fail({ code: "storage_failed", where: "load", error });
+      this.#books.tally.add("closes|storage_failed");
       closeQuietly(socket, codes.storage_failed.close, "storage_failed" satisfies CodeName);
       return;
     }
@@ -258,11 +263,12 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
    * that only the one that cannot be done fails.
    */
   #failed(batch: readonly Waiting[], error: unknown): number {
+    const state = this.#state;
     this.#state = undefined;
     if (batch.length > 1) return batch.reduce((sockets, waiting) => sockets + this.#run([waiting]).sockets, 0);
     const code = codeOfThrown(error);
-    this.#fail({ code, where: "tick", error });
     for (const { event, resolve } of batch) {
+      this.#fail({ ...aboutOf(event, state), code, where: "tick", error }, state);
       resolve?.({ ok: false, code });
       try {
         if (event.type === "frame") this.#tellFailure(event, code);
@@ -274,14 +280,17 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, code: CodeName): void {
-    const connection = this.#load().connection(session, generation);
+    const state = this.#load();
+    // It was not there to be told so when the tick failed.
+    state.active = true;
+    const connection = state.connection(session, generation);
     if (connection) this.#sockets.send(connection, encodeFailure(frame, failure(code)));
   }
 
-  #fail(failed: Failure): void {
-    const { kind, name } = this.#state?.name ?? { kind: "", name: this.ctx.id.name ?? "" };
+  #fail(failed: Failure, state = this.#state): void {
+    const { kind, name } = state?.name ?? { kind: "", name: this.ctx.id.name ?? "" };
     // A room in which hooks or the disk fail tells so soon.
-    if (this.#books.fail(failed, { kind, room: name }) && this.#state) this.#state.active = true;
+    if (this.#books.fail(failed, { kind, room: name }) && state) state.active = true;
   }
 
   async #gone(socket: WebSocket): Promise<void> {
@@ -317,7 +326,6 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     const carried: Carried[] = [];
     const survivors = this.#sockets.survivors(carried);
     this.#books.restore(carried);
-    this.#books.tally.add("wakeups");
     const state = new RoomState({
       definition: this.definition,
       sql: this.ctx.storage.sql,

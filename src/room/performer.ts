@@ -3,7 +3,7 @@
  * in the books. Decides nothing; what comes of it is submitted as an event of its own.
  */
 import { encode } from "../protocol/codec.ts";
-import type { Books, Carried } from "./books.ts";
+import type { Books } from "./books.ts";
 import { handOver } from "./delivery.ts";
 import type { Effect, RoomEvent } from "./events.ts";
 import type { Failure } from "./failure.ts";
@@ -40,9 +40,11 @@ export class Performer {
     books.tally.add("publications", state.log.staged.length);
     books.rows(state.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
     state.log.settle();
-    if (effects.some((effect) => effect.type === "list")) books.tell(state.listing);
+    // Where nobody is, nobody carries the books, and no heartbeat tells what is in them.
+    const isAlone = state.connections.size === 0 && state.active && books.isDue;
+    if (isAlone || effects.some((effect) => effect.type === "list")) books.tell(state.listing);
     for (const effect of effects) if (effect.type === "close") sockets.dismiss(effect.connection, effect.code);
-    this.#remember(state);
+    sockets.save(state.connections.values(), state.log.head, books);
     return written;
   }
 
@@ -56,7 +58,7 @@ export class Performer {
     else if (effect.type === "failed") fail(effect.failure);
     else if (effect.type === "close") {
       const { session, user, traceparent } = effect.connection;
-      const requestId = state.sessions.get(session)?.requestId;
+      const requestId = effect.requestId ?? state.sessions.get(session)?.requestId;
       const { kind, name } = state.name;
       books.closed(effect.code, { session, user, requestId, traceparent }, { kind, room: name });
     }
@@ -88,21 +90,6 @@ export class Performer {
     books.tally.add("messages_sent", messages);
     books.tally.add("deliveries", items);
     return written;
-  }
-
-  /** Writes to the sockets what they must know when the room wakes. One carries the books: one that is written to anyhow. */
-  #remember(state: RoomState): void {
-    const { books, sockets } = this.#hands;
-    const remember = (connection: Connection, carried?: Carried) => {
-      connection.dirty = false;
-      sockets.remember(connection, state.log.head, carried);
-    };
-    let carrier: Connection | undefined;
-    for (const connection of state.connections.values()) {
-      if (connection.dirty && carrier?.dirty) remember(connection);
-      else if (connection.dirty || !carrier) carrier = connection;
-    }
-    if (carrier) remember(carrier, books.carry());
   }
 
   async #work({ work, after }: Extract<Effect, { type: "work" }>): Promise<void> {

@@ -47,6 +47,8 @@ export class Sockets {
   readonly #leaving = new Map<WebSocket, ReturnType<typeof setTimeout>>();
   /** Sockets that were dismissed and may still be open, with their user. */
   readonly #dismissed = new Map<WebSocket, string>();
+  /** What a socket carried whose end wakes the room: the runtime has it no more when its handler runs. */
+  #lastWords: Carried | undefined;
   /** Connections that leave more unread than the network holds by itself. */
   readonly #behind = new Set<Connection>();
 
@@ -110,9 +112,17 @@ export class Sockets {
     }
   }
 
-  /** Writes down what the socket must know of its connection when the room wakes, and perhaps what the room has counted. */
-  remember(connection: Connection, head: number, carried?: Carried): void {
-    this.#sockets.get(connection)?.serializeAttachment({ ...pointerOf(connection, head), ...(carried && { carried }) });
+  /**
+   * Writes down what sockets must know of their connections when the room wakes. One of them carries the books: one that
+   * is written to anyhow, if there is any.
+   */
+  save(connections: Iterable<Connection>, head: number, books: { carry(): Carried }): void {
+    let carrier: Connection | undefined;
+    for (const connection of connections) {
+      if (connection.dirty && carrier?.dirty) this.#remember(connection, head);
+      else if (connection.dirty || !carrier) carrier = connection;
+    }
+    if (carrier) this.#remember(carrier, head, books.carry());
   }
 
   /** The client was told why: it closes, so that TCP ends at once, or we do after {@link BYE_GRACE}. */
@@ -165,15 +175,18 @@ export class Sockets {
     this.#dismissed.delete(socket);
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);
-    return (socket.deserializeAttachment() as Attachment | null) ?? undefined;
+    const attachment = (socket.deserializeAttachment() as Attachment | null) ?? undefined;
+    this.#lastWords = attachment?.carried;
+    return attachment;
   }
 
   /**
    * The open sockets that the runtime kept, by what they point to; the others are closed.
    *
-   * @param carried gets what any of them carries, those that are closing included
+   * @param carried gets what any of them carries, those that are closing and the one that just closed included
    */
   survivors(carried: Carried[]): Map<Pointer, WebSocket> {
+    if (this.#lastWords) carried.push(this.#lastWords);
     const found = new Map<Pointer, WebSocket>();
     for (const socket of this.#ctx.getWebSockets()) {
       const pointer = socket.deserializeAttachment() as Attachment | null;
@@ -195,6 +208,11 @@ export class Sockets {
       if (connection) this.#attach(connection, socket);
       else sendBack(socket);
     }
+  }
+
+  #remember(connection: Connection, head: number, carried?: Carried): void {
+    connection.dirty = false;
+    this.#sockets.get(connection)?.serializeAttachment({ ...pointerOf(connection, head), ...(carried && { carried }) });
   }
 
   #attach(connection: Connection, socket: WebSocket): void {

@@ -4,7 +4,8 @@
  */
 import { Departing, dispatch } from "./delivery.ts";
 import { step } from "./engine.ts";
-import type { Effect } from "./events.ts";
+import type { Effect, RoomEvent } from "./events.ts";
+import type { About } from "./failure.ts";
 import type { Waiting } from "./inbox.ts";
 import type { RoomState } from "./state.ts";
 
@@ -53,6 +54,19 @@ export function applyTick(state: RoomState, batch: readonly Waiting[], now: numb
   if (isLive !== state.isListed) tick.effects.push({ type: "list" });
   state.isListed = isLive;
   if (state.deadlinesChanged) tick.alarm = state.nextAlarm();
+}
+
+/** Whose an event is, as far as the event or what was in memory says. */
+export function aboutOf(event: RoomEvent, state: RoomState | undefined): About {
+  if (event.type === "connect" || event.type === "operate") {
+    const { credentials, requestId, traceparent } = event.type === "connect" ? event.admission : event.caller;
+    return { user: credentials.user, requestId, traceparent };
+  }
+  if (!("session" in event)) return {};
+  const session = state?.sessions.get(event.session);
+  const traceparent = traceOf([{ event }]) ?? state?.connections.get(event.session)?.traceparent;
+  const known = session && { user: session.user, requestId: session.requestId };
+  return { session: event.session, ...known, traceparent };
 }
 
 /** The trace that a tick belongs to, as far as one of its events says so. */
