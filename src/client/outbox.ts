@@ -60,10 +60,10 @@ export class Outbox {
   }
 
   /** Takes a publish; settles with its ack, or with why there is none. */
-  add(data: Json, options?: PublishOptions): Promise<Ack> {
+  add(data: Json, { to, traceparent }: PublishOptions = {}): Promise<Ack> {
     return new Promise((resolve, reject) => {
       // Encoded now: later changes to the object are not what was published.
-      const body = JSON.stringify({ ...options, type: "publish", data: data ?? null }).slice(0, -1);
+      const body = JSON.stringify({ type: "publish", to, traceparent, data: data ?? null }).slice(0, -1);
       const bytes = byteLength(body);
       if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
         // What does not even fit into an empty one never will.

@@ -50,6 +50,8 @@ export interface AppOptions<Env extends object> {
 /** A room name: what needs no escaping in a URL path segment, 1 to 128 characters. */
 const ROOM_NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
 
+const ALL_ROOMS: RoomAddress = { kind: "*", room: "*" };
+
 /** The way in. */
 export class Gate<Env extends object> {
   readonly #options: AppOptions<Env>;
@@ -75,11 +77,16 @@ export class Gate<Env extends object> {
     return verified;
   }
 
-  /** Why a caller may not see all rooms at once; the address that stands for them is any room of any kind. */
+  /**
+   * Why a caller may not see all rooms at once: the token must say so, and `authorize` must not object. The address that
+   * stands for all rooms is any room of any kind.
+   */
   async overseer(c: Context<{ Bindings: Env }>): Promise<Refusal | undefined> {
     const caller = await this.caller(c);
     if ("code" in caller) return caller;
-    return (await this.isAdmin(c, caller, { kind: "*", room: "*" })) ? undefined : { code: "forbidden" };
+    const { kind, room } = ALL_ROOMS;
+    const says = grantsIn(caller.claims["rooms"] ?? null, kind, room).includes("admin");
+    return says && (await this.isAdmin(c, caller, ALL_ROOMS)) ? undefined : { code: "forbidden" };
   }
 
   /** Who asks for what room, if the token allows them `grant` in it. */

@@ -11,7 +11,7 @@ import { span, traceparentNow } from "../ops/trace.ts";
 import { UpstreamFailed } from "../ops/upstream.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { isTraceparent } from "../protocol/trace.ts";
-import { noteOf, type Note } from "../room/failure.ts";
+import { noteOf, withNote, type Note } from "../room/failure.ts";
 import { isUpgrade, refuseUpgrade, type Refusal } from "./problem.ts";
 import { seenOf, type Seen } from "./seen.ts";
 
@@ -25,7 +25,7 @@ const METHODS: readonly string[] = ["GET", "POST", "OPTIONS", "HEAD", "PUT", "DE
 /** Codes that rooms write down themselves, with what was thrown. */
 const TOLD_BY_ROOMS: readonly CodeName[] = ["internal", "hook_failed", "storage_failed"];
 
-let notes: Note[] = [];
+let notes: readonly Note[] = [];
 let flushing = -Infinity;
 
 /** Watches all requests of an app. */
@@ -47,7 +47,7 @@ export function watch<Env extends object>(
     else if (status === 101) isolate.add("upgrades|accepted|");
     const alerted = refusal && refused(seen, refusal, c.get("requestId"), `${method} ${route}`, onAlert(c.env));
     // What answers an upgrade cannot be changed on every runtime.
-    if (status !== 101) c.res.headers.set("traceparent", traceparent);
+    if (status !== 101) c.header("traceparent", traceparent);
     const waiting = contextOf(c);
     if (alerted) waiting?.waitUntil(alerted);
     if (Date.now() - flushing > FLUSH_LOST) {
@@ -105,7 +105,7 @@ function refused(
   if (codes[code].severity === "info") return undefined;
   const about = { ...(user !== undefined && { user }), requestId, traceparent };
   const note = noteOf({ ...about, code, where, error: error ?? because }, Date.now(), address);
-  notes = [...notes, note].slice(-MAX_NOTES);
+  notes = withNote(notes, note, MAX_NOTES);
   return record(note, onAlert);
 }
 
@@ -118,7 +118,9 @@ function refusalOf(error: Error): Refusal {
   const { retryable, overloaded, durableObjectReset } = error as Error & Partial<Record<string, unknown>>;
   if (error.name === "TimeoutError") return { code: "upstream_timeout" };
   if (overloaded === true) return { code: "room_full", retryAfter: 30_000 };
-  if (retryable === true || durableObjectReset === true) return { code: "restarting", retryAfter: 1_000 };
+  // Between two deploys a room or the directory may still be of the version before, and not know what is asked of it.
+  const isOlder = /RPC receiver does not implement/.test(error.message);
+  if (retryable === true || durableObjectReset === true || isOlder) return { code: "restarting", retryAfter: 1_000 };
   return { code: "internal" };
 }
 

@@ -4,7 +4,7 @@
  * Eventually consistent, and never in the path of an upgrade.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Note } from "../room/failure.ts";
+import { isGrave, type Note } from "../room/failure.ts";
 import { DIRECTORY_SHARDS, type Listing } from "../room/listing.ts";
 import { sum, Tally, type Counts } from "../room/tally.ts";
 import type { KindTotals } from "./metrics.ts";
@@ -25,8 +25,10 @@ export type Report = Omit<Listing, "sessions"> & {
 
 /** Rooms of one page of a list, at most. */
 const PAGE = 500;
-/** Failures that one part remembers. */
+/** Failures that one part remembers of those that are grave, and of those that are not. */
 const MAX_NOTES = 100;
+/** Grave failures that have a place in a list, however many others are newer. */
+const MAX_GRAVE = 50;
 
 /** One part of the directory. Bind it as `EDGEROOMS_DIRECTORY`; rooms and `createApp` find it by that name. */
 export class Directory<Env = unknown> extends DurableObject<Env> {
@@ -126,7 +128,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     );
   }
 
-  /** The newest failures that were told here, newest first. */
+  /** The newest failures that were told here, newest first within grave and not. */
   failures(): Note[] {
     const rows = this.ctx.storage.sql.exec("SELECT note FROM edgerooms_notes ORDER BY nth DESC");
     return [...rows].map((row) => JSON.parse(row["note"] as string) as Note);
@@ -150,13 +152,27 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   }
 
   #note(notes: readonly Note[]): void {
-    if (notes.length === 0) return;
     const { sql } = this.ctx.storage;
-    const { last } = sql.exec("SELECT coalesce(max(nth), 0) AS last FROM edgerooms_notes").one() as { last: number };
-    for (const [i, note] of notes.entries()) {
-      const nth = last + 1 + i;
-      const text = JSON.stringify(note);
-      sql.exec("INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)", nth % MAX_NOTES, nth, text);
+    for (const note of notes) {
+      // Two rings: what clients do wrong must not push out what is grave.
+      const first = isGrave(note) ? 0 : MAX_NOTES;
+      const { last } = sql
+        .exec<{
+          last: number;
+        }>(
+          "SELECT coalesce(max(nth), 0) AS last FROM edgerooms_notes WHERE slot BETWEEN ? AND ?",
+          first,
+          first + MAX_NOTES - 1,
+        )
+        .one();
+      const nth = last + 1;
+      const slot = first + (nth % MAX_NOTES);
+      sql.exec(
+        "INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)",
+        slot,
+        nth,
+        JSON.stringify(note),
+      );
     }
   }
 }
@@ -222,13 +238,13 @@ export async function allTotals(directory: DurableObjectNamespace<Directory>): P
   return together;
 }
 
-/** The newest failures of all parts, newest first, at most a hundred. */
+/** The newest failures of all parts, newest first, at most a hundred: grave ones have half of the places for sure. */
 export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<Note[]> {
   const found = await Promise.all(parts(directory).map(async (part) => part.failures()));
-  return found
-    .flat()
-    .toSorted((a, b) => b.at - a.at)
-    .slice(0, MAX_NOTES);
+  const newest = found.flat().toSorted((a, b) => b.at - a.at);
+  const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);
+  const others = newest.filter((note) => !grave.includes(note)).slice(0, MAX_NOTES - grave.length);
+  return [...grave, ...others].toSorted((a, b) => b.at - a.at);
 }
 
 function parts(directory: DurableObjectNamespace<Directory>): DurableObjectStub<Directory>[] {

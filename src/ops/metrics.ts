@@ -43,7 +43,7 @@ const counters: Readonly<Record<string, Counter>> = {
   alarms: { help: "Alarms that rang.", labels: [] },
   wakeups: { help: "Times that a room was loaded into memory.", labels: [] },
   events_out: { help: "Batches of events handed to an outlet, by what came of it.", labels: ["result"] },
-  errors: { help: "Failures, by code; kind is empty where no room was reached.", labels: ["code"] },
+  errors: { help: "Failures, by code; kind is empty for those that the Worker answered.", labels: ["code"] },
   http_requests: { help: "HTTP requests.", labels: ["method", "route", "status"], worker: true },
   upgrades: { help: "WebSocket upgrades, by what came of them.", labels: ["result", "code"], worker: true },
   upstream_requests: {

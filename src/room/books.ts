@@ -3,7 +3,7 @@
  * so that it outlives hibernation and costs no row. A crash forgets it. Knows who is to be told, not how.
  */
 import { codes, type CodeName } from "../protocol/codes.ts";
-import { noteOf, type Failure, type Note } from "./failure.ts";
+import { noteOf, withNote, type Failure, type Note } from "./failure.ts";
 import type { Listing } from "./listing.ts";
 import { Tally, type Counts } from "./tally.ts";
 
@@ -49,7 +49,7 @@ export interface Readers {
 export class Books {
   readonly tally = new Tally();
   readonly #readers: Readers;
-  #notes: Note[] = [];
+  #notes: readonly Note[] = [];
   #nth = 0;
   #rows = 0;
   #toldAt = -Infinity;
@@ -73,12 +73,12 @@ export class Books {
   }
 
   /** Everything that goes wrong in a room ends here. Returns whether it is the room's own or its disk's doing. */
-  fail(failure: Failure, place: { readonly kind: string; readonly room: string } | undefined): boolean {
+  fail(failure: Failure, place: { readonly kind: string; readonly room: string }): boolean {
     const note = noteOf(failure, this.#readers.now(), place);
     const { severity } = codes[note.code];
     this.tally.add(`errors|${note.code}`);
     if (severity === "info") return false;
-    this.#notes = [...this.#notes, short(note)].slice(-MAX_NOTES);
+    this.#notes = withNote(this.#notes, short(note), MAX_NOTES);
     try {
       this.#readers.report(note);
     } catch {

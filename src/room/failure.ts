@@ -63,6 +63,22 @@ export function noteOf(failure: Failure, now: number, place: { kind: string; roo
   };
 }
 
+/** Whether a failure is no client's doing. */
+export function isGrave({ code }: Note): boolean {
+  return codes[code].severity !== "warn";
+}
+
+/**
+ * A note more among a few. Of what clients do wrong the newest of each code is enough, and makes room first: nobody may
+ * push out what is grave by going on.
+ */
+export function withNote(notes: readonly Note[], note: Note, max: number): readonly Note[] {
+  const all = [...(isGrave(note) ? notes : notes.filter(({ code }) => code !== note.code)), note];
+  if (all.length <= max) return all;
+  const first = all.findIndex((other) => !isGrave(other));
+  return all.toSpliced(Math.max(0, first), 1);
+}
+
 function messageOf(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return text

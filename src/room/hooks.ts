@@ -37,7 +37,7 @@ export function runHook<T>(
     const value = state.atomic(() => {
       const returned = hook(context);
       if (returned instanceof Rejection) throw returned;
-      if (isThenable(returned)) throw new TypeError("hooks are synchronous: asynchronous work goes through room.defer");
+      synchronous(returned);
       return returned as Exclude<T, Rejection>;
     });
     return { ok: true, value, commands: context.commands };
@@ -137,10 +137,12 @@ function plain(data: Json): Json {
 
 /** What a hook hands to the room: a throw here is the hook's own, and undone with it. */
 export function writable<T>(value: T): T {
+  synchronous(value);
   if (typeof value === "object") JSON.stringify(value);
   return value;
 }
 
-function isThenable(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+function synchronous(value: unknown): void {
+  const isThenable = typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+  if (isThenable) throw new TypeError("hooks are synchronous: asynchronous work goes through room.defer");
 }

@@ -8,7 +8,7 @@ import type { Credentials } from "./admission.ts";
 import { apply, applyAll } from "./commands.ts";
 import type { Effect, Refused, Result } from "./events.ts";
 import type { About } from "./failure.ts";
-import { member, members } from "./presence.ts";
+import { isPresent, member, members } from "./presence.ts";
 import { publish, type Submission } from "./publish.ts";
 import { deliver } from "./delivery.ts";
 import type { Connection, RoomState } from "./state.ts";
@@ -142,15 +142,20 @@ function post(
 ): Result {
   const { user, name, grants } = credentials;
   const { key } = command;
-  // Before the pace and the hook: a repeat gets the answer of the first time.
+  const verdict = state.posts.pace(user, state.definition.rate, now);
+  if (!verdict.ok) return { ok: false, code: "rate_limited", retryAfter: verdict.retryAfter };
+  // Whom the room has a say about must have had it: a member's token speaks for who has joined.
+  const isMembers = state.definition.hooks.onJoin !== undefined && grants.includes("join") && !grants.includes("admin");
+  if (isMembers && !isPresent(state.sessions, user)) {
+    return { ok: false, code: "forbidden", message: "Join the room first." };
+  }
+  // Before the hook: a repeat gets the answer of the first time.
   const posted = key === undefined ? undefined : state.posts.find(user, key, now);
   if (posted && posted.digest !== digest) return { ok: false, code: "key_reused" };
   if (posted) {
     effects.push({ type: "count", series: "dedupe_hits" });
     return { ok: true, value: { offset: posted.offset, at: posted.at, repeated: true } };
   }
-  const verdict = state.posts.pace(user, state.definition.rate, now);
-  if (!verdict.ok) return { ok: false, code: "rate_limited", retryAfter: verdict.retryAfter } satisfies Refused;
   const { maxMessage } = state.definition;
   if (exceeds(JSON.stringify(command.data), maxMessage)) {
     return { ok: false, code: "too_large", message: `data is at most ${maxMessage} bytes here` };

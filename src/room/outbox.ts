@@ -30,7 +30,7 @@ export type NewEvent = string;
 const BATCH_LENGTH = 524_288;
 /** Up to so many units later ticks join a batch that waits: a busy room has more ticks than a receiver has answers. */
 const JOIN_LENGTH = 65_536;
-/** Batches that may wait. Past it the oldest become dead letters: a receiver that is gone must not fill the storage. */
+/** Batches that may wait; about half of the platform's 10 GB if every one is as long as may be. Past it the oldest die. */
 const MAX_PENDING = 10_000;
 /** Dead letters kept; the oldest are forgotten. */
 const MAX_DEAD = 1_000;

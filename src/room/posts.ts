@@ -4,7 +4,7 @@
  */
 import { fullBucket, take, type Bucket, type Verdict } from "./flow.ts";
 
-/** Keys remembered, at most; a row takes about 150 bytes. */
+/** Keys remembered, at most; a row takes up to 600 bytes. */
 const SLOTS = 4_096;
 /** For how long at least a key is good, unless {@link SLOTS} newer ones came: a day, as is usual. */
 const KEPT = 86_400_000;
@@ -23,7 +23,7 @@ export interface Posted {
 export class Posts {
   readonly #sql: SqlStorage;
   readonly #buckets = new Map<string, Bucket>();
-  #known: Map<string, Posted> | undefined;
+  #known: Map<string, Posted & { readonly slot: number }> | undefined;
   #keys: string[] = [];
   #next = 0;
 
@@ -67,21 +67,23 @@ export class Posts {
     );
     const overwritten = this.#keys[slot];
     // A key that was used again after a day has two slots; the later one counts.
-    if (overwritten !== undefined && this.#keys.lastIndexOf(overwritten) === slot) known.delete(overwritten);
+    if (overwritten !== undefined && known.get(overwritten)?.slot === slot) known.delete(overwritten);
     this.#keys[slot] = name;
-    known.set(name, posted);
+    known.set(name, { ...posted, slot });
   }
 
   /** Not before somebody uses a key: most rooms never do. */
-  #load(): Map<string, Posted> {
+  #load(): Map<string, Posted & { readonly slot: number }> {
     if (this.#known) return this.#known;
     this.#known = new Map();
     this.#keys = [];
     const rows = this.#sql.exec("SELECT slot, nth, name, offset, at, digest FROM edgerooms_keys ORDER BY nth");
     for (const row of rows) {
       const name = row["name"] as string;
-      this.#keys[row["slot"] as number] = name;
+      const slot = row["slot"] as number;
+      this.#keys[slot] = name;
       this.#known.set(name, {
+        slot,
         offset: row["offset"] as number,
         at: row["at"] as number,
         digest: row["digest"] as string,

@@ -4,7 +4,7 @@
  */
 import { texts } from "../protocol/codes.ts";
 import type { Json, Publication } from "../protocol/frames.ts";
-import type { Me } from "./definition.ts";
+import { reject, Rejection, type Me, type RoomContext } from "./definition.ts";
 import type { Command, Effect, Refused } from "./events.ts";
 import type { About } from "./failure.ts";
 import { runHook, writable } from "./hooks.ts";
@@ -41,17 +41,25 @@ export function publish(
   source?: { session: string; ref: number },
 ): Accepted | Refused {
   const { onPublish } = state.definition.hooks;
-  let stored = data;
-  let commands: readonly Command[] = [];
-  if (onPublish) {
-    const result = runHook(state, now, effects, "onPublish", (room) => writable(onPublish(room, me(), data)), about);
-    if (!result.ok) return result;
-    if (result.value !== undefined) stored = result.value;
-    commands = result.commands;
+  const append = (stored: Json) =>
+    state.log.append(
+      { by: user, at: now, data: stored, ...(to && { to }), ...(traceparent && { traceparent }) },
+      source,
+    );
+  if (!onPublish) {
+    const publication = append(data);
+    if (!publication) return { ok: false, code: "rejected", message: texts.too_large };
+    state.active = true;
+    return { ok: true, publication, commands: [] };
   }
-  const wanted = { by: user, at: now, data: stored, ...(to && { to }), ...(traceparent && { traceparent }) };
-  const publication = state.log.append(wanted, source);
-  if (!publication) return { ok: false, code: "rejected", message: texts.too_large };
+  // Within the hook's own transaction: what it wrote is undone with a publication that cannot be stored.
+  const hook = (room: RoomContext) => {
+    const returned = writable(onPublish(room, me(), data));
+    if (returned instanceof Rejection) return returned;
+    return append(returned === undefined ? data : returned) ?? reject(texts.too_large);
+  };
+  const result = runHook(state, now, effects, "onPublish", hook, about);
+  if (!result.ok) return result;
   state.active = true;
-  return { ok: true, publication, commands };
+  return { ok: true, publication: result.value, commands: result.commands };
 }

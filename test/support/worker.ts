@@ -65,6 +65,7 @@ export class ChatRoom extends TestRoom {
       if (data === "throw") throw new Error("hook broke: secret-of-the-hook");
       if (typeof data === "string" && data.startsWith("throw ")) throw new Error(data.slice(6));
       if (data === "shout") return "SHOUT";
+      if (data === "swell") return "x".repeat(2_000_000);
       if (data === "echo") room.publish("echoed");
       if (data === "loop") {
         const loop: unknown[] = [];

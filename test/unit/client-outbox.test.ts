@@ -268,7 +268,7 @@ it("what is changed after publishing is not what was published, and what cannot 
   data.text = "after";
   to.push("eve");
   expect(outbox.take(10, LIMIT, 10)).toEqual([
-    `{"to":["bob"],"traceparent":"${traceparent}","type":"publish","data":{"text":"before"},"ref":1}`,
+    `{"type":"publish","to":["bob"],"traceparent":"${traceparent}","data":{"text":"before"},"ref":1}`,
   ]);
   void outbox.add(undefined as never);
   expect(frames(outbox)).toEqual([[2, null]]);

@@ -1,6 +1,9 @@
 /** Publishing over HTTP: who sees it under what name, what refuses it, and the Idempotency-Key. */
+import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Publication } from "../../src/protocol/frames.ts";
+import { Posts } from "../../src/room/posts.ts";
+import { migrate } from "../../src/room/schema.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -10,6 +13,7 @@ interface Published {
   at: number;
 }
 
+const DAY = 86_400_000;
 const publisher = (user = "bot") => sign(user, { rooms: { "*": ["publish"] } });
 const keyed = (key: string) => ({ "idempotency-key": key });
 
@@ -28,6 +32,19 @@ describe("a publication over HTTP", () => {
     expect({ status, body }).toEqual({ status: 201, body: { offset: 1, at: expect.any(Number) } });
     await client.until(() => client.items.length === 1);
     expect(client.items[0]).toMatchObject({ offset: 1, by: "bot", at: body.at, data: { n: 1 } });
+  });
+
+  it("is refused where the room has a say about who joins, unless its user has joined or the token is no member's", async () => {
+    const room = new TestedRoom("chat");
+    const path = `/rooms/${room.path}/publish`;
+    const post = async (token: string) => (await ask("POST", path, { token, body: { data: "hi" } })).status;
+    expect(await post(await sign("unwanted"))).toBe(403);
+    expect(await post(await sign("ann"))).toBe(403);
+    const { client } = await Client.join(room.path, { user: "ann" });
+    expect(await post(await sign("ann"))).toBe(201);
+    expect(await post(await publisher("unwanted"))).toBe(201);
+    expect(await post(await sign("op", { rooms: { "*": ["join", "publish", "admin"] } }))).toBe(201);
+    await client.until(() => client.items.length === 3);
   });
 
   it("can be for some only", async () => {
@@ -163,6 +180,36 @@ describe("an Idempotency-Key", () => {
     expect((await post("k", { data: "x" })).body.offset).toBe(1);
     expect((await post("k", { data: "y" })).body.code).toBe("key_reused");
     expect((await log(room)).offset).toBe(1);
+  });
+
+  it("that was used again after a day is remembered for as long as its later use", async () => {
+    const room = new TestedRoom();
+    await runInDurableObject(room.stub, (_room, { storage }) => {
+      migrate(storage);
+      const posts = new Posts(storage.sql);
+      let made = 0;
+      const others = (count: number, at: number) => {
+        for (let i = 0; i < count; i++) posts.remember("ann", `k${++made}`, { offset: made, at, digest: "" });
+      };
+      others(4_095, 0);
+      posts.remember("ann", "again", { offset: 1, at: 0, digest: "" });
+      expect(posts.find("ann", "again", DAY - 1)?.offset).toBe(1);
+      expect(posts.find("ann", "again", DAY + 1)).toBeUndefined();
+      posts.remember("ann", "again", { offset: 2, at: DAY + 1, digest: "" });
+      others(4_095, DAY + 2);
+      expect(posts.find("ann", "again", DAY + 3)?.offset).toBe(2);
+      expect(new Posts(storage.sql).find("ann", "again", DAY + 3)?.offset).toBe(2);
+      others(1, DAY + 2);
+      expect(posts.find("ann", "again", DAY + 3)).toBeUndefined();
+    });
+  });
+
+  it("takes as much of its user's pace as any: repeats too", async () => {
+    const { post } = await setting();
+    const all = await Promise.all(Array.from({ length: 200 }, async () => post("k", { data: "x" })));
+    const statuses = all.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(50);
+    expect(statuses.filter((status) => status === 201)).toHaveLength(1);
   });
 
   it("is its user's own", async () => {

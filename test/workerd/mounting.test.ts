@@ -108,6 +108,31 @@ describe("under a path of a bigger app", () => {
   });
 });
 
+it("mounted at /, what the bigger app answers afterwards is its own, also where nobody may change the headers", async () => {
+  const bigger = new Hono<{ Bindings: Env }>();
+  bigger.route("/", createApp<Env>({ rooms }));
+  bigger.get("/go", () => Response.redirect("https://example.com/", 302));
+  bigger.get("/fetched", async () => worker(new Request("http://edge.test/healthz")));
+  const redirect = await at(bigger)(new Request("http://edge.test/go"));
+  expect([redirect.status, redirect.headers.get("location")]).toEqual([302, "https://example.com/"]);
+  const fetched = await at(bigger)(new Request("http://edge.test/fetched"));
+  expect([fetched.status, await fetched.json()]).toEqual([200, expect.objectContaining({ ok: true })]);
+});
+
+it("an object of an older version that does not know what is asked sends everyone back, and pages nobody", async () => {
+  const lines: string[] = [];
+  const logs = [vi.spyOn(console, "error"), vi.spyOn(console, "warn")];
+  for (const log of logs) log.mockImplementation((line: unknown) => void lines.push(String(line)));
+  // The directory's objects know nothing of what rooms are asked: so does a room from before a method came.
+  const app = createApp<Env>({ rooms: { relay: "EDGEROOMS_DIRECTORY" } });
+  const authorization = `Bearer ${await sign("op", { rooms: { "*": ["admin"] } })}`;
+  const request = new Request("http://edge.test/rooms/relay/x/members", { headers: { authorization } });
+  const response = await at(app)(request);
+  for (const log of logs) log.mockRestore();
+  expect(await response.json()).toMatchObject({ status: 503, code: "restarting", retryAfter: 1_000 });
+  expect(lines).toEqual([]);
+});
+
 it("a wrong path inside a mounted app is told to our clients in a way that they can see", async () => {
   const bigger = new Hono<{ Bindings: Env }>();
   bigger.route("/rt", createApp<Env>({ rooms }));

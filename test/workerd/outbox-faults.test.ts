@@ -84,7 +84,8 @@ describe("a receiver that is down", () => {
     room.receiver.mood = "refuse";
     await say(room, "one");
     await until(async () => (await stats(room)).dead === 1);
-    await say(room, "two", "three");
+    // One after the other: two of one tick would be one batch.
+    for (const text of ["two", "three"]) await say(room, text);
     await until(async () => (await stats(room)).dead === 3);
     const ids = room.receiver.tried.map(({ id }) => id);
     expect((await dead(room)).map(({ id, tries, events }) => [id, tries, events])).toEqual(

@@ -237,6 +237,16 @@ it("promise 4: the acks of what took effect come with the resume", async () => {
   expect(back.messages[0]).toContain('"pub"');
 });
 
+it("promise 5: what a hook makes larger than can be stored undoes what the hook wrote for it", async () => {
+  const room = new TestedRoom("chat");
+  const { client } = await Client.join(room.path, { user: "ann" });
+  client.send({ type: "publish", ref: 1, data: "swell" }, { type: "publish", ref: 2, data: "fine" });
+  await client.until(() => client.items.length === 1);
+  expect(client.of("error")).toMatchObject([{ ref: 1, code: "rejected" }]);
+  const rows = await room.sql("SELECT text FROM notes ORDER BY id");
+  expect(rows.map((row) => row["text"])).toEqual(["join ann", "publish ann"]);
+});
+
 it("promise 5: a hook that throws undoes its own event alone", async () => {
   const room = new TestedRoom("chat");
   const { client } = await Client.join(room.path, { user: "ann" });

@@ -2,13 +2,15 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Report } from "../../src/ops/directory.ts";
+import { flush } from "../../src/http/watch.ts";
+import { allFailures, type Report } from "../../src/ops/directory.ts";
 import { dataPointDoubles } from "../../src/ops/metrics.ts";
 import type { Note } from "../../src/room/failure.ts";
 import { shardOf } from "../../src/room/listing.ts";
 import { defineRoom } from "../../src/server.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
+import { worker } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
 import { equip, Log, marked, scrape } from "../support/watching.ts";
 
@@ -303,3 +305,23 @@ describe("an idle room", () => {
 });
 
 const pongs = (client: Client) => client.messages.filter((text) => text === "pong").length;
+
+it("failures that are grave stay, however many strangers are refused and whatever members send", async () => {
+  const room = new TestedRoom("chat");
+  const { client } = await Client.join(room.path);
+  client.send({ type: "publish", ref: 1, data: "throw" });
+  await client.next("error");
+  for (let i = 0; i < 6; i++) client.socket.send("nonsense");
+  await client.until(() => client.of("error").length === 7);
+  await client.close();
+  const grave = async () =>
+    (await allFailures(env.EDGEROOMS_DIRECTORY)).filter(
+      (note) => note.code === "hook_failed" && note.room === room.name,
+    );
+  await vi.waitFor(async () => expect(await grave()).toHaveLength(1));
+  for (let round = 0; round < 10; round++) {
+    for (let i = 0; i < 20; i++) await (await worker(new Request("http://edge.test/rooms/chat/x/log"))).text();
+    await flush(env);
+  }
+  expect(await grave()).toHaveLength(1);
+});
