@@ -1,7 +1,21 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 
 const { MODEL_SEED, MODEL_SCHEDULES } = process.env;
+
+/** Tests that run inside the runtime, next to the Worker under test. */
+function inWorkerd(name: string, include: string[]): TestProjectConfiguration {
+  return {
+    plugins: [
+      cloudflareTest({
+        wrangler: { configPath: "./test/support/wrangler.toml" },
+        // See test/model: one seed to reproduce, or how many schedules to try.
+        miniflare: { bindings: { MODEL_SEED: MODEL_SEED ?? "", MODEL_SCHEDULES: MODEL_SCHEDULES ?? "500" } },
+      }),
+    ],
+    test: { name, include, testTimeout: 20_000 },
+  };
+}
 
 export default defineConfig({
   test: {
@@ -9,20 +23,9 @@ export default defineConfig({
     onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
-      {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./test/support/wrangler.toml" },
-            // See test/model: one seed to reproduce, or how many schedules to try.
-            miniflare: { bindings: { MODEL_SEED: MODEL_SEED ?? "", MODEL_SCHEDULES: MODEL_SCHEDULES ?? "500" } },
-          }),
-        ],
-        test: {
-          name: "workerd",
-          include: ["test/workerd/**/*.test.ts", "test/model/**/*.test.ts"],
-          testTimeout: 20_000,
-        },
-      },
+      inWorkerd("workerd", ["test/workerd/**/*.test.ts", "test/model/**/*.test.ts"]),
+      // Half a minute for one test is too long for `npm test`: `npm run smoke` has it.
+      inWorkerd("slow", ["test/slow/**/*.test.ts"]),
       {
         test: {
           name: "browser",
