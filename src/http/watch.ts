@@ -73,6 +73,8 @@ export async function flush(env: object): Promise<void> {
   const counts = isolate.take();
   const told = notes;
   notes = [];
+  // A room in this isolate may have told it meanwhile.
+  if (told.length === 0 && Object.keys(counts).length === 0) return;
   try {
     await tellCounts(directory, counts, told);
   } catch {
