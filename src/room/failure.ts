@@ -69,11 +69,12 @@ export function isGrave({ code }: Note): boolean {
 }
 
 /**
- * A note more among a few. Of what clients do wrong the newest of each code is enough, and makes room first: nobody may
+ * A note more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
  * push out what is grave by going on.
  */
 export function withNote(notes: readonly Note[], note: Note, max: number): readonly Note[] {
-  const all = [...(isGrave(note) ? notes : notes.filter(({ code }) => code !== note.code)), note];
+  const isSame = ({ code, room }: Note) => code === note.code && room === note.room;
+  const all = [...(isGrave(note) ? notes : notes.filter((other) => !isSame(other))), note];
   if (all.length <= max) return all;
   const first = all.findIndex((other) => !isGrave(other));
   return all.toSpliced(Math.max(0, first), 1);
