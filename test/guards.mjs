@@ -247,7 +247,7 @@ const guards = [
   [
     "one key, one publication",
     "src/room/operator.ts",
-    "if (posted && posted.digest !== digest)",
+    "if (posted && posted.digest !== key?.digest)",
     "if (false)",
     "api-publish",
   ],

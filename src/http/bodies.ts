@@ -29,7 +29,7 @@ const REVOKE = `The body is {"user"}, 1 to ${MAX_USER_ID} characters.`;
 const DRAIN = `The body is {"within"?, "hold"?}, both in ms and at most ${LONGEST_DRAIN}.`;
 
 /** A publication. `key` is the Idempotency-Key as it was sent, if one was. */
-export function readPost(bytes: ArrayBuffer, key: string | undefined): Command<"post"> | string {
+export async function readPost(bytes: ArrayBuffer, key: string | undefined): Promise<Command<"post"> | string> {
   if (key !== undefined && !KEY.test(key)) return "The Idempotency-Key is 1 to 255 visible ASCII characters.";
   const body = objectIn(bytes);
   if (body?.["data"] === undefined || deeper(body, MAX_DEPTH)) return POST;
@@ -41,8 +41,16 @@ export function readPost(bytes: ArrayBuffer, key: string | undefined): Command<"
     data: data as Json,
     ...(to !== undefined && { to }),
     ...(traceparent !== undefined && { traceparent }),
-    ...(key !== undefined && { key }),
+    // Here, not in the room: a room has one thread for all, the Worker one for each request.
+    ...(key !== undefined && { key: { name: key, digest: await digestOf([data, to]) } }),
   };
+}
+
+/** Tells one publication from another: SHA-256, hexadecimal. */
+async function digestOf(publication: unknown): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(publication));
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Which part of the log: `?after=&limit=`. */

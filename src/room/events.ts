@@ -44,14 +44,8 @@ export type RoomEvent =
   /** Time passed. `answeredAt`: when a connection last answered a heartbeat, 0 for never. */
   | { readonly type: "alarm"; readonly answeredAt: (connection: Connection) => number }
   | { readonly type: "command"; readonly command: Command }
-  /** Somebody asks over HTTP. `digest`: of what is published, where it carries a key. */
-  | {
-      readonly type: "operate";
-      readonly caller: Caller;
-      readonly command: OperatorCommand;
-      readonly digest: string | undefined;
-      readonly facts: Facts;
-    }
+  /** Somebody asks over HTTP. */
+  | { readonly type: "operate"; readonly caller: Caller; readonly command: OperatorCommand; readonly facts: Facts }
   /** What came of a delivery of events. `batch`: its id. */
   | { readonly type: "settled"; readonly batch: string; readonly outcome: Delivered }
   | {

@@ -16,7 +16,6 @@ import { codeOfThrown, type Failure, type Note } from "./failure.ts";
 import { mintId } from "./ids.ts";
 import { Inbox, type Ran, type Waiting } from "./inbox.ts";
 import type { Answer, Caller, OperatorCommand } from "./operator.ts";
-import { digestOf } from "./posts.ts";
 import { migrate, UnreadableStorage } from "./schema.ts";
 import { Performer } from "./performer.ts";
 import type { Present } from "./presence.ts";
@@ -120,10 +119,8 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
 
   /** What is asked over HTTP with a token; the Worker has verified it. */
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
-    const hasKey = command.type === "post" && command.key !== undefined;
-    const digest = hasKey ? await digestOf([command.data, command.to]) : undefined;
     const facts = { sockets: this.#sockets, counts: this.#books.tally.counts };
-    const result = await this.#inbox.submit({ type: "operate", caller, command, digest, facts });
+    const result = await this.#inbox.submit({ type: "operate", caller, command, facts });
     return result.ok ? { ok: true, value: result.value as object } : result;
   }
 

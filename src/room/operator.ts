@@ -9,7 +9,7 @@ import { apply, applyAll } from "./commands.ts";
 import type { Effect, Refused, Result } from "./events.ts";
 import type { About } from "./failure.ts";
 import { isPresent, member, members } from "./presence.ts";
-import { publish, type Submission } from "./publish.ts";
+import { publish } from "./publish.ts";
 import { deliver } from "./delivery.ts";
 import type { Connection, RoomState } from "./state.ts";
 import type { Counts } from "./tally.ts";
@@ -30,8 +30,8 @@ export type OperatorCommand =
       readonly data: Json;
       readonly to?: readonly string[] | undefined;
       readonly traceparent?: string | undefined;
-      /** Idempotency-Key: the same one publishes once. */
-      readonly key?: string | undefined;
+      /** Idempotency-Key: the same one publishes once. `digest`: of `data` and `to`, which tells repeats from others. */
+      readonly key?: { readonly name: string; readonly digest: string } | undefined;
     }
   | { readonly type: "read"; readonly after?: number | undefined; readonly limit: number }
   | { readonly type: "members" }
@@ -89,17 +89,7 @@ const DEAD_LIMIT = 100;
 /** Does what is asked; nothing for who may not. */
 export function operate(
   state: RoomState,
-  {
-    caller,
-    command,
-    digest,
-    facts,
-  }: {
-    readonly caller: Caller;
-    readonly command: OperatorCommand;
-    readonly digest: string | undefined;
-    readonly facts: Facts;
-  },
+  { caller, command, facts }: { readonly caller: Caller; readonly command: OperatorCommand; readonly facts: Facts },
   now: number,
   effects: Effect[],
 ): Result {
@@ -108,7 +98,7 @@ export function operate(
   if (!grants.includes(command.type === "post" ? "publish" : "admin")) return { ok: false, code: "forbidden" };
   switch (command.type) {
     case "post":
-      return post(state, caller, command, digest, now, effects);
+      return post(state, caller, command, now, effects);
     case "read":
       return { ok: true, value: read(state, command) };
     case "members":
@@ -135,8 +125,7 @@ export function operate(
 function post(
   state: RoomState,
   { kind, room, credentials, requestId, traceparent }: Caller,
-  command: Submission & { readonly key?: string | undefined },
-  digest: string | undefined,
+  command: Extract<OperatorCommand, { type: "post" }>,
   now: number,
   effects: Effect[],
 ): Result {
@@ -150,8 +139,8 @@ function post(
     return { ok: false, code: "forbidden", message: "Join the room first." };
   }
   // Before the hook: a repeat gets the answer of the first time.
-  const posted = key === undefined ? undefined : state.posts.find(user, key, now);
-  if (posted && posted.digest !== digest) return { ok: false, code: "key_reused" };
+  const posted = key === undefined ? undefined : state.posts.find(user, key.name, now);
+  if (posted && posted.digest !== key?.digest) return { ok: false, code: "key_reused" };
   if (posted) {
     effects.push({ type: "count", series: "dedupe_hits" });
     return { ok: true, value: { offset: posted.offset, at: posted.at, repeated: true } };
@@ -176,7 +165,7 @@ function post(
   const result = publish(state, user, me, command, now, effects, about);
   if (!result.ok) return result;
   const { offset, at } = result.publication;
-  if (key !== undefined && digest !== undefined) state.posts.remember(user, key, { offset, at, digest });
+  if (key) state.posts.remember(user, key.name, { offset, at, digest: key.digest });
   applyAll(state, result.commands, now, effects);
   return { ok: true, value: { offset, at, repeated: false } };
 }

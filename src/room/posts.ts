@@ -98,10 +98,3 @@ export class Posts {
 function nameOf(user: string, key: string): string {
   return `${user}\n${key}`;
 }
-
-/** Tells one submission from another: SHA-256, hexadecimal. */
-export async function digestOf(submission: unknown): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(submission));
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
