@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { isGrave, type Note } from "../room/failure.ts";
 import { DIRECTORY_SHARDS, type Listing } from "../room/listing.ts";
-import { sum, Tally, type Counts } from "../room/tally.ts";
+import { sum, type Counts } from "../room/tally.ts";
 import type { KindTotals } from "./metrics.ts";
 
 /** A live room and when it last said so, in ms since the epoch. */
@@ -103,29 +103,20 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   totals(): Record<string, KindTotals> {
     this.#expire();
     const { sql } = this.ctx.storage;
-    const found = new Map<string, { gauges: Omit<KindTotals, "counts">; tally: Tally }>();
-    const of = (kind: string) => {
-      const known = found.get(kind) ?? { gauges: NOTHING, tally: new Tally() };
-      found.set(kind, known);
-      return known;
-    };
-    for (const row of sql.exec("SELECT kind, counts FROM edgerooms_past")) {
-      of(row["kind"] as string).tally.merge(JSON.parse(row["counts"] as string) as Counts);
+    const found: Record<string, KindTotals> = {};
+    for (const { kind, counts } of sql.exec("SELECT kind, counts FROM edgerooms_past")) {
+      add(found, kind as string, { ...NOTHING, counts: JSON.parse(counts as string) as Counts });
     }
     for (const row of sql.exec("SELECT kind, connections, members, sessions, counts FROM edgerooms_directory")) {
-      const kind = of(row["kind"] as string);
-      kind.tally.merge(JSON.parse(row["counts"] as string) as Counts);
-      const { rooms, connections, members, sessions } = kind.gauges;
-      kind.gauges = {
-        rooms: rooms + 1,
-        connections: connections + (row["connections"] as number),
-        members: members + (row["members"] as number),
-        sessions: sessions + (row["sessions"] as number),
-      };
+      add(found, row["kind"] as string, {
+        rooms: 1,
+        connections: row["connections"] as number,
+        members: row["members"] as number,
+        sessions: row["sessions"] as number,
+        counts: JSON.parse(row["counts"] as string) as Counts,
+      });
     }
-    return Object.fromEntries(
-      [...found].map(([kind, { gauges, tally }]) => [kind, { ...gauges, counts: tally.counts }]),
-    );
+    return found;
   }
 
   /** The newest failures that were told here, newest first within grave and not. */
@@ -183,7 +174,19 @@ function countsIn(rows: SqlStorageCursor<Record<string, SqlStorageValue>>): Coun
   return row ? (JSON.parse(row["counts"] as string) as Counts) : {};
 }
 
-const NOTHING = { rooms: 0, connections: 0, members: 0, sessions: 0 } as const;
+const NOTHING: KindTotals = { rooms: 0, connections: 0, members: 0, sessions: 0, counts: {} };
+
+/** Adds what there is of a kind to what was found of it so far. */
+function add(found: Record<string, KindTotals>, kind: string, more: KindTotals): void {
+  const { rooms, connections, members, sessions, counts } = found[kind] ?? NOTHING;
+  found[kind] = {
+    rooms: rooms + more.rooms,
+    connections: connections + more.connections,
+    members: members + more.members,
+    sessions: sessions + more.sessions,
+    counts: sum(counts, more.counts),
+  };
+}
 
 /** Where a list goes on: a part of the directory, and the last room of the page before. */
 const CURSOR = /^(\d{1,2})(?::([^/]+)\/(.+))?$/;
@@ -224,16 +227,7 @@ let mine: string | undefined;
 export async function allTotals(directory: DurableObjectNamespace<Directory>): Promise<Record<string, KindTotals>> {
   const together: Record<string, KindTotals> = {};
   for (const totals of await Promise.all(parts(directory).map(async (part) => part.totals()))) {
-    for (const [kind, more] of Object.entries(totals)) {
-      const { rooms, connections, members, sessions, counts } = together[kind] ?? { ...NOTHING, counts: {} };
-      together[kind] = {
-        rooms: rooms + more.rooms,
-        connections: connections + more.connections,
-        members: members + more.members,
-        sessions: sessions + more.sessions,
-        counts: sum(counts, more.counts),
-      };
-    }
+    for (const [kind, more] of Object.entries(totals)) add(together, kind, more);
   }
   return together;
 }
