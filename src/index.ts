@@ -4,7 +4,7 @@ import { createApp } from "./http/app.ts";
 import { devTokens, type DevEnv } from "./http/dev.ts";
 import { refuseUpgrade } from "./http/problem.ts";
 import { Directory } from "./ops/directory.ts";
-import { Room } from "./ops/room.ts";
+import { Room } from "./room.ts";
 import { webhook } from "./ops/webhook.ts";
 import { defineRoom } from "./room/definition.ts";
 

@@ -1,7 +1,7 @@
 /** The package entry `edgerooms`: what a Worker needs to define rooms and serve them. */
 export { createApp } from "./http/app.ts";
-export type { AppOptions, Caller, RoomAddress } from "./http/gate.ts";
-export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/auth.ts";
+export type { AppOptions, Caller, RoomAddress } from "./http/gate/gate.ts";
+export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/gate/auth.ts";
 export { Directory, type Listed } from "./ops/directory.ts";
 export type { Alert } from "./ops/failures.ts";
 export { queue } from "./ops/queue.ts";
@@ -23,5 +23,5 @@ export {
   type RoomDefinition,
 } from "./room/definition.ts";
 export { OutletRefused, type Batch, type OutEvent, type OutEventType, type Outlet } from "./room/outlet.ts";
-export { Room } from "./ops/room.ts";
-export type { Present } from "./room/presence.ts";
+export { Room } from "./room.ts";
+export type { Present } from "./room/store/members.ts";

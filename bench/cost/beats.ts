@@ -1,5 +1,5 @@
 /** How often a room's alarm rings for its heartbeat, by the room's own rule and its default numbers. */
-import { nextBeat } from "../../src/room/deadlines.ts";
+import { nextBeat } from "../../src/room/rules/deadlines.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 
 const HOUR = 3_600_000;

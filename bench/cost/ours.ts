@@ -1,8 +1,8 @@
 /** edgerooms with a meter. Kind `room` is as it comes, but for the rate; kind `beat` beats fast, to count a beat. */
 import { createApp } from "../../src/http/app.ts";
-import { jwt } from "../../src/http/auth.ts";
+import { jwt } from "../../src/http/gate/auth.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 import { readMeter, watchHandlers, watchStorage } from "./meter.ts";
 
 interface Env {

@@ -3,9 +3,9 @@
  * is kept for who comes back.
  */
 import { createApp } from "../../src/http/app.ts";
-import { jwt } from "../../src/http/auth.ts";
+import { jwt } from "../../src/http/gate/auth.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 
 interface Env {
   readonly ROOM: DurableObjectNamespace<FastRoom>;

@@ -9,14 +9,14 @@ import { requestId } from "hono/request-id";
 import { alertWebhook } from "../ops/webhook.ts";
 import { SUBPROTOCOL } from "../protocol/frames.ts";
 import { readResume, sealUpgrade } from "../room/admission.ts";
-import { operatorRoutes } from "./api.ts";
-import { Gate, type AppOptions } from "./gate.ts";
-import { checkOrigins } from "./origin.ts";
+import { operatorRoutes } from "./api/routes.ts";
+import { Gate, type AppOptions } from "./gate/gate.ts";
+import { checkOrigins } from "./gate/origin.ts";
 import { accepted, FRESH, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
-import { inTime } from "./room-call.ts";
+import { inTime } from "./with-timeout.ts";
 import { scrapeRoutes } from "./scrape.ts";
-import { seenOf } from "./seen.ts";
-import { spanned, thrown, watch } from "./watch.ts";
+import { seenOf } from "./request.ts";
+import { spanned, thrown, watch } from "./observe.ts";
 
 /**
  * An app that serves rooms alone or under any path of a bigger one: `app.route("/rt", createApp({...}))`.

@@ -3,8 +3,8 @@ import type { Context } from "hono";
 import { encode } from "../protocol/codec.ts";
 import { codes, texts, type CodeName } from "../protocol/codes.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
-import { closeQuietly } from "../room/close.ts";
-import { seenOf } from "./seen.ts";
+import { closeQuietly } from "../protocol/close.ts";
+import { seenOf } from "./request.ts";
 
 /** Why a request gets nothing. */
 export interface Refusal {

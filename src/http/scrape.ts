@@ -4,9 +4,9 @@ import { allFailures, allTotals, type Directory } from "../ops/directory.ts";
 import { isolate, prometheusText } from "../ops/metrics.ts";
 import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate } from "./gate/gate.ts";
 import { bearerToken, FRESH, problem } from "./problem.ts";
-import { flush } from "./watch.ts";
+import { flush } from "./observe.ts";
 
 /** Adds the routes. */
 export function scrapeRoutes<Env extends object>(app: Hono<{ Bindings: Env }>, gate: Gate<Env>): void {

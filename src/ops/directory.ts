@@ -4,9 +4,9 @@
  * Eventually consistent, and never in the path of an upgrade.
  */
 import { DurableObject } from "cloudflare:workers";
-import { isGrave, type Note } from "../room/failure.ts";
-import { DIRECTORY_SHARDS, type Listing } from "../room/listing.ts";
-import { sum, type Counts } from "../room/tally.ts";
+import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
+import { DIRECTORY_SHARDS, type Listing } from "../room/telemetry/listing.ts";
+import { sum, type Counts } from "../room/telemetry/counts.ts";
 import type { KindTotals } from "./metrics.ts";
 
 /** A live room and when it last said so, in ms since the epoch. */
@@ -18,7 +18,7 @@ export interface Listed extends Omit<Listing, "ttl"> {
 export type Report = Omit<Listing, "sessions"> & {
   readonly sessions?: number;
   readonly counts?: Counts;
-  readonly notes?: readonly Note[];
+  readonly notes?: readonly FailureRecord[];
   /** What its isolate counted, whatever room it was for. */
   readonly own?: Counts;
 };
@@ -80,7 +80,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   }
 
   /** An isolate of the Worker tells what it counted. Writes one row, and one for each failure. */
-  count(counts: Counts, notes: readonly Note[]): void {
+  count(counts: Counts, notes: readonly FailureRecord[]): void {
     this.#note(notes);
     this.#keep("", counts);
   }
@@ -120,9 +120,9 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   }
 
   /** The newest failures that were told here, newest first within grave and not. */
-  failures(): Note[] {
+  failures(): FailureRecord[] {
     const rows = this.ctx.storage.sql.exec("SELECT note FROM edgerooms_notes ORDER BY nth DESC");
-    return [...rows].map((row) => JSON.parse(row["note"] as string) as Note);
+    return [...rows].map((row) => JSON.parse(row["note"] as string) as FailureRecord);
   }
 
   /** Who has been silent for that long was lost in a crash and never woke again; what it counted stays. */
@@ -142,7 +142,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     sql.exec("INSERT OR REPLACE INTO edgerooms_past (kind, counts) VALUES (?, ?)", kind, JSON.stringify(total));
   }
 
-  #note(notes: readonly Note[]): void {
+  #note(notes: readonly FailureRecord[]): void {
     const { sql } = this.ctx.storage;
     for (const note of notes) {
       // Two rings: what clients do wrong must not push out what is grave.
@@ -215,7 +215,7 @@ export async function listRooms(
 export async function tellCounts(
   directory: DurableObjectNamespace<Directory>,
   counts: Counts,
-  notes: readonly Note[],
+  notes: readonly FailureRecord[],
 ): Promise<void> {
   mine ??= String(Math.floor(Math.random() * DIRECTORY_SHARDS));
   await directory.getByName(mine).count(counts, notes);
@@ -233,7 +233,7 @@ export async function allTotals(directory: DurableObjectNamespace<Directory>): P
 }
 
 /** The newest failures of all parts, newest first, at most a hundred: grave ones have half of the places for sure. */
-export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<Note[]> {
+export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<FailureRecord[]> {
   const found = await Promise.all(parts(directory).map(async (part) => part.failures()));
   const newest = found.flat().toSorted((a, b) => b.at - a.at);
   const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);

@@ -3,11 +3,11 @@
  * rooms and for the Worker. Bounded: a flood of failures is neither a flood of lines nor of calls.
  */
 import { codes, texts, type Severity } from "../protocol/codes.ts";
-import type { Note } from "../room/failure.ts";
+import type { FailureRecord } from "../room/telemetry/failure.ts";
 import { isolate } from "./metrics.ts";
 
 /** A failure somebody must look at now. */
-export interface Alert extends Note {
+export interface Alert extends FailureRecord {
   /** The code's sentence. */
   readonly text: string;
 }
@@ -35,7 +35,7 @@ const flows = new Map<string, Flow>();
  *
  * @returns what has to be waited for, if anything
  */
-export function record(note: Note, onAlert: OnAlert | undefined): Promise<void> | undefined {
+export function record(note: FailureRecord, onAlert: OnAlert | undefined): Promise<void> | undefined {
   const { severity } = codes[note.code];
   if (severity === "info") return undefined;
   const flow = flowOf(note);
@@ -49,7 +49,7 @@ export function record(note: Note, onAlert: OnAlert | undefined): Promise<void> 
   return call({ ...note, text: texts[note.code] }, onAlert);
 }
 
-function flowOf({ code, at }: Note): Flow {
+function flowOf({ code, at }: FailureRecord): Flow {
   const minute = Math.floor(at / MINUTE);
   let flow = flows.get(code);
   if (!flow) flows.set(code, (flow = { minute, lines: 0, leftOut: 0, alertedAt: -Infinity }));
@@ -60,7 +60,7 @@ function flowOf({ code, at }: Note): Flow {
   return flow;
 }
 
-function write(note: Note, level: Severity, flow: Flow): void {
+function write(note: FailureRecord, level: Severity, flow: Flow): void {
   if (++flow.lines > LINES) {
     flow.leftOut++;
     return;

@@ -2,13 +2,13 @@
  * Which metrics there are, what this isolate has counted of them, and how they are told to Prometheus and to Analytics
  * Engine. Knows neither where counts come from nor where they are kept.
  */
-import { buckets } from "../room/books.ts";
-import type { Listing } from "../room/listing.ts";
-import { Tally, type Counts } from "../room/tally.ts";
+import { buckets } from "../room/telemetry/recorder.ts";
+import type { Listing } from "../room/telemetry/listing.ts";
+import { Counters, type Counts } from "../room/telemetry/counts.ts";
 import type { BreakerState } from "./upstream.ts";
 
 /** What this isolate has counted and not handed on yet. */
-export const isolate = new Tally();
+export const isolate = new Counters();
 
 /** How many there are now of what rooms are made of, and what happened in them; of one kind of room. */
 export interface KindTotals {

@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 
 interface Env {
   readonly AUTH_SECRET: string;

@@ -6,9 +6,9 @@
 import { Hono, type Context } from "hono";
 import unsafe from "workerd:unsafe";
 import { createApp } from "../../src/http/app.ts";
-import { jwt } from "../../src/http/auth.ts";
+import { jwt } from "../../src/http/gate/auth.ts";
 import { defineRoom, type Definition } from "../../src/room/definition.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 import type { Present, TruthPage } from "./truth.ts";
 import { kinds } from "./rooms.ts";
 import { brief, isBroken } from "./saying.ts";

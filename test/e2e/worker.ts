@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
 import { devTokens, type DevEnv } from "../../src/http/dev.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 
 interface Env extends DevEnv {
   readonly ROOM: DurableObjectNamespace<FastRoom>;

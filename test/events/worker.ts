@@ -1,7 +1,7 @@
 /** The Worker of `npm run events`: rooms whose events go out by webhook, and that write down who came and went themselves. */
 import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 import { webhook } from "../../src/ops/webhook.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 

@@ -1,5 +1,5 @@
 /** The stalled readers of reader.ts, several times with and without, held against what they may cost. */
-import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/flow.ts";
+import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/rate.ts";
 import { median, type Findings } from "./findings.ts";
 import { publishPast, type Load, type Run } from "./reader.ts";
 

@@ -9,7 +9,7 @@ import { droppedAt } from "./vanish.ts";
 import type { World } from "./world.ts";
 
 const ROOM = "log/unread";
-/** As many as the room lets a user leave unread (MAX_UNREAD in src/room/sockets.ts). */
+/** As many as the room lets a user leave unread (MAX_UNREAD in src/room/runtime/sockets.ts). */
 const CONNECTIONS = 4;
 const SIZE = 60_000;
 

@@ -5,7 +5,7 @@
 import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
 import { defineRoom, type RoomDefinition } from "../../src/room/definition.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 import { FAST, rhythms, type Seen } from "./rhythms.ts";
 
 interface Env {

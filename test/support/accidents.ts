@@ -1,6 +1,6 @@
 /** Provokes what nobody wants: hooks, disks, services and receivers that fail. */
 import { expect, vi } from "vitest";
-import { jwt } from "../../src/http/auth.ts";
+import { jwt } from "../../src/http/gate/auth.ts";
 import { upstream } from "../../src/ops/upstream.ts";
 import { OutletRefused } from "../../src/room/outlet.ts";
 import { upgrade } from "./client.ts";

@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { expect, vi } from "vitest";
 import type { OutEvent } from "../../src/room/outlet.ts";
-import type { DeadLetter } from "../../src/room/outbox.ts";
+import type { DeadLetter } from "../../src/room/store/outbox.ts";
 import { Client, sign } from "./client.ts";
 import { TestedRoom } from "./room.ts";
 

@@ -2,7 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, vi } from "vitest";
-import type { Room } from "../../src/ops/room.ts";
+import type { Room } from "../../src/room.ts";
 import { receiverOf, type Receiver } from "./receiver.ts";
 import { clocks, reports } from "./worker.ts";
 

@@ -2,8 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
 import type { Alert } from "../../src/ops/failures.ts";
-import type { Note } from "../../src/room/failure.ts";
-import type { Room } from "../../src/ops/room.ts";
+import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
+import type { Room } from "../../src/room.ts";
 import { door } from "./door.ts";
 import type { TestedRoom } from "./room.ts";
 
@@ -78,7 +78,7 @@ export async function equip(
     definition?: Room["definition"];
     env?: object;
     onAlert?: (alert: Alert) => Promise<void> | void;
-    report?: (note: Note) => void;
+    report?: (note: FailureRecord) => void;
   },
 ): Promise<void> {
   await runInDurableObject(room.stub, (object) => {

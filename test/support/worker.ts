@@ -1,10 +1,10 @@
 /** The Worker under test: the real app over rooms whose clock a test can move. Nothing else of them differs. */
 import { createApp } from "../../src/http/app.ts";
-import type { Note } from "../../src/room/failure.ts";
+import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import { codes } from "../../src/protocol/codes.ts";
 import { defineRoom, reject, type Json } from "../../src/server.ts";
 import { Directory } from "../../src/ops/directory.ts";
-import { Room } from "../../src/ops/room.ts";
+import { Room } from "../../src/room.ts";
 import { receiverOf } from "./receiver.ts";
 
 export interface Env {
@@ -33,7 +33,7 @@ abstract class TestRoom extends Room<Env> {
     return clocks.get(this.ctx.id.name ?? "") ?? Date.now();
   }
 
-  protected override report(failed: Note): void {
+  protected override report(failed: FailureRecord): void {
     const name = this.ctx.id.name ?? "";
     const { severity } = codes[failed.code];
     // What clients do wrong is not what a test of something else looks for.

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 const root = join(import.meta.dirname, "../..");
 
 interface Source {
-  /** Below src/, such as `room/engine.ts`. */
+  /** Below src/, such as `room/core/step.ts`. */
   readonly path: string;
   readonly text: string;
   /** Text without comments and strings, so that words in them count for nothing. */
@@ -46,8 +46,8 @@ const foldersOf = ({ imports }: Source) => imports.map((name) => name.split("/")
 describe("the house", () => {
   it("has the sources it thinks it has", () => {
     expect(sources.length).toBeGreaterThan(30);
-    const engine = sources.find(({ path }) => path === "room/engine.ts");
-    expect(engine?.imports).toContain("protocol/codec.ts");
+    const step = sources.find(({ path }) => path === "room/core/step.ts");
+    expect(step?.imports).toContain("protocol/codec.ts");
   });
 
   it.each(inFolder("protocol"))("$path imports nothing of ours but protocol/", (source) => {
@@ -60,14 +60,14 @@ describe("the house", () => {
     );
   });
 
-  it.each(inFolder("room").filter(({ path }) => path !== "room/object.ts"))(
+  it.each(inFolder("room").filter(({ path }) => path !== "room/runtime/object.ts"))(
     "$path leaves sockets to sockets.ts; alarms, the clock and cloudflare:workers to object.ts",
     ({ path, code, imports }) => {
       expect(imports).not.toContain("cloudflare:workers");
       expect(code).not.toMatch(
         /\bDate\.now\b|\bnew Date\b|\bperformance\.now\b|\bsetAlarm\b|\bgetAlarm\b|\bdeleteAlarm\b/,
       );
-      if (path === "room/sockets.ts") return;
+      if (path === "room/runtime/sockets.ts") return;
       expect(code).not.toMatch(/\bWebSocket\b|\bWebSocketPair\b|\bacceptWebSocket\b|\bgetWebSockets\b/);
     },
   );
@@ -76,10 +76,10 @@ describe("the house", () => {
     "$path imports only hono, jose, protocol/, ops/, admission and what rooms are typed with",
     (source) => {
       const allowed =
-        /^(?:hono(?:\/.*)?|jose|protocol\/.*|http\/.*|ops\/.*|room\/(?:admission|close|definition|failure|operator)\.ts)$/;
+        /^(?:hono(?:\/.*)?|jose|protocol\/.*|http\/.*|ops\/.*|room\.ts|room\/(?:admission|definition|telemetry\/failure|core\/operate)\.ts)$/;
       expect(source.imports.filter((name) => !allowed.test(name))).toEqual([]);
       // Of the room itself only its type: the Worker must not pull the engine in by accident.
-      expect(source.text).not.toMatch(/^import (?!type)[^;]*(?:room\/(?:operator|definition)|ops\/room)\.ts";/m);
+      expect(source.text).not.toMatch(/^import (?!type)[^;]*(?:room\/(?:core\/operate|definition)|room)\.ts";/m);
     },
   );
 
@@ -103,18 +103,18 @@ describe("the house", () => {
 
   it("keeps SQL in schema.ts and in the module that owns the table", () => {
     const owners = {
-      edgerooms_meta: ["room/schema.ts"],
-      edgerooms_sessions: ["room/schema.ts", "room/sessions.ts"],
-      edgerooms_log: ["room/log.ts", "room/schema.ts"],
-      edgerooms_refs: ["room/log.ts", "room/schema.ts"],
-      edgerooms_jobs: ["room/jobs.ts", "room/schema.ts"],
-      edgerooms_keys: ["room/posts.ts", "room/schema.ts"],
-      edgerooms_outbox: ["room/outbox.ts", "room/schema.ts"],
-      edgerooms_dead: ["room/outbox.ts", "room/schema.ts"],
+      edgerooms_meta: ["room/store/schema.ts"],
+      edgerooms_sessions: ["room/store/schema.ts", "room/store/sessions.ts"],
+      edgerooms_log: ["room/store/log.ts", "room/store/schema.ts"],
+      edgerooms_refs: ["room/store/log.ts", "room/store/schema.ts"],
+      edgerooms_jobs: ["room/store/schema.ts", "room/store/timers.ts"],
+      edgerooms_keys: ["room/store/idempotency.ts", "room/store/schema.ts"],
+      edgerooms_outbox: ["room/store/outbox.ts", "room/store/schema.ts"],
+      edgerooms_dead: ["room/store/outbox.ts", "room/store/schema.ts"],
       edgerooms_directory: ["ops/directory.ts"],
       edgerooms_past: ["ops/directory.ts"],
       edgerooms_notes: ["ops/directory.ts"],
-      edgerooms_revoked: ["room/revocations.ts", "room/schema.ts"],
+      edgerooms_revoked: ["room/store/revocations.ts", "room/store/schema.ts"],
     };
     for (const [table, files] of Object.entries(owners)) {
       const users = sources.filter(({ text }) => new RegExp(`(?:TABLE|INTO|FROM|UPDATE) ${table}\\b`).test(text));

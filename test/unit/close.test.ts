@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { answerCode, cutReason } from "../../src/room/close.ts";
+import { answerCode, cutReason } from "../../src/protocol/close.ts";
 import { codes, nextStep } from "../../src/protocol/codes.ts";
 
 it("a reason is cut at 123 bytes and never inside a character", () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { missed, nextBeat, nextDeadline, sessionDeadline } from "../../src/room/deadlines.ts";
+import { missed, nextBeat, nextDeadline, sessionDeadline } from "../../src/room/rules/deadlines.ts";
 
 const windows = { grace: 10, resumeWindow: 100 };
 

@@ -27,7 +27,7 @@ import {
   type ServerFrame,
 } from "../../src/protocol/frames.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/flow.ts";
+import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/rate.ts";
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url).href), "utf8");
 const doc = read("docs/protocol.md");
@@ -123,29 +123,29 @@ const limits: Readonly<Record<string, number>> = {
   MAX_USER_ID,
   readFrame: longestMethod(),
   MAX_PRESENCE_BYTES,
-  MAX_ROOM_PRESENCE: inSource("src/room/engine.ts", "MAX_ROOM_PRESENCE"),
+  MAX_ROOM_PRESENCE: inSource("src/room/core/step.ts", "MAX_ROOM_PRESENCE"),
   REMEMBERED_REFS,
   "definition.rate.perSecond": definition.rate.perSecond,
   "definition.rate.burst": definition.rate.burst,
-  "COST.usual": inSource("src/room/engine.ts", "usual"),
-  "COST.sync": inSource("src/room/engine.ts", "sync"),
-  "COST.malformed": inSource("src/room/engine.ts", "malformed"),
-  FREE_ACK: inSource("src/room/engine.ts", "FREE_ACK"),
+  "COST.usual": inSource("src/room/core/step.ts", "usual"),
+  "COST.sync": inSource("src/room/core/step.ts", "sync"),
+  "COST.malformed": inSource("src/room/core/step.ts", "malformed"),
+  FREE_ACK: inSource("src/room/core/step.ts", "FREE_ACK"),
   CREDIT_ITEMS,
   CREDIT_BYTES,
   BACKLOG_BYTES,
   "BACKLOG_BYTES / 2": BACKLOG_BYTES / 2,
   "definition.retain": definition.retain,
-  DEFAULT_SNAPSHOT: inSource("src/room/catchup.ts", "DEFAULT_SNAPSHOT"),
-  CHUNK_BYTES: inSource("src/room/catchup.ts", "CHUNK_BYTES"),
+  DEFAULT_SNAPSHOT: inSource("src/room/core/resume.ts", "DEFAULT_SNAPSHOT"),
+  CHUNK_BYTES: inSource("src/room/core/resume.ts", "CHUNK_BYTES"),
   "definition.heartbeat.every": definition.heartbeat.every,
   "definition.heartbeat.idle": definition.heartbeat.idle,
   "definition.heartbeat.misses": definition.heartbeat.misses,
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   "definition.maxConnectionsPerUser": definition.maxConnectionsPerUser,
-  BYE_GRACE: inSource("src/room/sockets.ts", "BYE_GRACE"),
-  MAX_REASON_BYTES: inSource("src/room/close.ts", "MAX_REASON_BYTES"),
+  BYE_GRACE: inSource("src/room/runtime/sockets.ts", "BYE_GRACE"),
+  MAX_REASON_BYTES: inSource("src/protocol/close.ts", "MAX_REASON_BYTES"),
 };
 
 // What the document says.

@@ -7,7 +7,7 @@ import {
   fullBucket,
   hasCredit,
   take,
-} from "../../src/room/flow.ts";
+} from "../../src/room/rules/rate.ts";
 
 const rate = { perSecond: 50, burst: 100 };
 

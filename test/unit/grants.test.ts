@@ -1,6 +1,6 @@
 /** The `rooms` claim and its patterns. */
 import { describe, expect, it } from "vitest";
-import { grantsIn, matches } from "../../src/http/grants.ts";
+import { grantsIn, matches } from "../../src/http/gate/grants.ts";
 
 /** Every word of up to `length` letters. */
 function words(letters: readonly string[], length: number): string[] {

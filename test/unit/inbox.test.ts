@@ -1,7 +1,7 @@
 /** When a tick happens: at once in a quiet room, together with what arrives meanwhile in a busy one. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Inbox } from "../../src/room/inbox.ts";
-import type { RoomEvent } from "../../src/room/events.ts";
+import { Scheduler } from "../../src/room/runtime/scheduler.ts";
+import type { RoomEvent } from "../../src/room/core/event.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -11,7 +11,7 @@ const event = { type: "command", command: { type: "members" } } as const satisfi
 /** An inbox whose ticks write to so many sockets, and the sizes of those ticks. */
 function inbox(sockets: number) {
   const ticks: number[] = [];
-  const box = new Inbox(
+  const box = new Scheduler(
     (batch) => {
       ticks.push(batch.length);
       for (const { resolve } of batch) resolve?.({ ok: true });

@@ -1,6 +1,6 @@
 /** Which web pages may connect. */
 import { describe, expect, it } from "vitest";
-import { isAllowedOrigin } from "../../src/http/origin.ts";
+import { isAllowedOrigin } from "../../src/http/gate/origin.ts";
 
 const HERE = "https://rooms.test/rooms/chat/a?offset=1";
 const allows = (origin: string, ...entries: string[]) => isAllowedOrigin(origin, HERE, entries);

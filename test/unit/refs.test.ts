@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { RefMemory } from "../../src/room/refs.ts";
+import { RefMemory } from "../../src/room/store/refs.ts";
 
 const always = () => true;
 

@@ -2,8 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Publication } from "../../src/protocol/frames.ts";
-import { Posts } from "../../src/room/posts.ts";
-import { migrate } from "../../src/room/schema.ts";
+import { Idempotency } from "../../src/room/store/idempotency.ts";
+import { migrate } from "../../src/room/store/schema.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -186,7 +186,7 @@ describe("an Idempotency-Key", () => {
     const room = new TestedRoom();
     await runInDurableObject(room.stub, (_room, { storage }) => {
       migrate(storage);
-      const posts = new Posts(storage.sql);
+      const posts = new Idempotency(storage.sql);
       let made = 0;
       const others = (count: number, at: number) => {
         for (let i = 0; i < count; i++) posts.remember("ann", `k${++made}`, { offset: made, at, digest: "" });
@@ -198,7 +198,7 @@ describe("an Idempotency-Key", () => {
       posts.remember("ann", "again", { offset: 2, at: DAY + 1, digest: "" });
       others(4_095, DAY + 2);
       expect(posts.find("ann", "again", DAY + 3)?.offset).toBe(2);
-      expect(new Posts(storage.sql).find("ann", "again", DAY + 3)?.offset).toBe(2);
+      expect(new Idempotency(storage.sql).find("ann", "again", DAY + 3)?.offset).toBe(2);
       others(1, DAY + 2);
       expect(posts.find("ann", "again", DAY + 3)).toBeUndefined();
     });

@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { generateKeyPair, SignJWT, type JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { jwt } from "../../src/http/auth.ts";
+import { jwt } from "../../src/http/gate/auth.ts";
 import { SUBPROTOCOL } from "../../src/protocol/frames.ts";
 import { Client, sign } from "../support/client.ts";
 import { census, door, enter, expectBye, expectProblem, expectRefused, ours, plain, worker } from "../support/door.ts";

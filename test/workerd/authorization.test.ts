@@ -1,7 +1,7 @@
 /** Who may do what where: the `rooms` claim, the deployer's own `authorize`, and what of it all a room is told. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { AppOptions, Caller, RoomAddress } from "../../src/http/gate.ts";
+import type { AppOptions, Caller, RoomAddress } from "../../src/http/gate/gate.ts";
 import { Client, sign } from "../support/client.ts";
 import { census, door, enter, expectRefused, ours, plain, worker } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";

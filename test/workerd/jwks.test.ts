@@ -1,7 +1,7 @@
 /** Tokens signed with an issuer's keys: which count, how often the issuer is asked, and what happens while it is away. */
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { jwt } from "../../src/http/auth.ts";
+import { jwt } from "../../src/http/gate/auth.ts";
 import {
   door,
   enter,

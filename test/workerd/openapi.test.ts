@@ -2,8 +2,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
-import { openapi } from "../../src/http/openapi.ts";
-import type { OpenApi } from "../../src/http/openapi.ts";
+import { openapi } from "../../src/http/api/openapi.ts";
+import type { OpenApi } from "../../src/http/api/openapi.ts";
 import { accepts, allows, ask, operator, type Told } from "../support/contract.ts";
 import { Client } from "../support/client.ts";
 import { door, rooms } from "../support/door.ts";

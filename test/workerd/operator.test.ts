@@ -3,7 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import type { Listed } from "../../src/ops/directory.ts";
-import { DIRECTORY_SHARDS, isListedAgain, shardOf } from "../../src/room/listing.ts";
+import { DIRECTORY_SHARDS, isListedAgain, shardOf } from "../../src/room/telemetry/listing.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { door } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";

@@ -1,7 +1,7 @@
 /** Storage has a version: new storage gets the tables, older is brought up, newer is refused and left alone. */
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
-import { migrate, SCHEMA_VERSION } from "../../src/room/schema.ts";
+import { migrate, SCHEMA_VERSION } from "../../src/room/store/schema.ts";
 import { Client, upgrade } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 

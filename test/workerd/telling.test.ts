@@ -2,11 +2,11 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { flush } from "../../src/http/watch.ts";
+import { flush } from "../../src/http/observe.ts";
 import { allFailures, type Report } from "../../src/ops/directory.ts";
 import { dataPointDoubles } from "../../src/ops/metrics.ts";
-import { withNote, type Note } from "../../src/room/failure.ts";
-import { shardOf } from "../../src/room/listing.ts";
+import { addRecord, type FailureRecord } from "../../src/room/telemetry/failure.ts";
+import { shardOf } from "../../src/room/telemetry/listing.ts";
 import { defineRoom } from "../../src/server.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
@@ -37,7 +37,7 @@ async function since(kind: string) {
 const AHEAD = Math.ceil(Date.now() / 600_000 + 6) * 600_000;
 const ttl = "1d";
 
-const failures = async () => (await ask<{ failures: Note[] }>("GET", "/failures")).body.failures;
+const failures = async () => (await ask<{ failures: FailureRecord[] }>("GET", "/failures")).body.failures;
 
 describe("what was counted", () => {
   it("is told once, whichever socket carried it and whichever is gone when the room wakes", async () => {
@@ -182,7 +182,7 @@ describe("failures", () => {
     expect((await mine())[0]).toEqual({ ...what, ...ids, room: rooms[1]?.name });
 
     const shard = env.EDGEROOMS_DIRECTORY.getByName("3");
-    const note = (n: number): Note => ({ at: n, code: "internal", where: `many ${n}` });
+    const note = (n: number): FailureRecord => ({ at: n, code: "internal", where: `many ${n}` });
     for (let n = 1; n <= 120; n += 20)
       await shard.count(
         {},
@@ -333,9 +333,15 @@ it("failures that are grave stay, however many strangers are refused and whateve
 });
 
 it("of a few failures the grave ones are kept, then the newest of each code and room", () => {
-  const note = (code: Note["code"], room: string, at: number): Note => ({ at, code, where: "test", kind: "k", room });
-  let few: readonly Note[] = [note("hook_failed", "a", 1)];
-  for (let at = 2; at < 30; at++) few = withNote(few, note("bad_frame", `r${at % 7}`, at), 5);
+  const note = (code: FailureRecord["code"], room: string, at: number): FailureRecord => ({
+    at,
+    code,
+    where: "test",
+    kind: "k",
+    room,
+  });
+  let few: readonly FailureRecord[] = [note("hook_failed", "a", 1)];
+  for (let at = 2; at < 30; at++) few = addRecord(few, note("bad_frame", `r${at % 7}`, at), 5);
   expect(few.map(({ code, at }) => [code, at])).toEqual([
     ["hook_failed", 1],
     ["bad_frame", 26],
@@ -343,8 +349,8 @@ it("of a few failures the grave ones are kept, then the newest of each code and 
     ["bad_frame", 28],
     ["bad_frame", 29],
   ]);
-  for (let at = 30; at < 35; at++) few = withNote(few, note("internal", "a", at), 5);
+  for (let at = 30; at < 35; at++) few = addRecord(few, note("internal", "a", at), 5);
   expect(few.map(({ at }) => at)).toEqual([30, 31, 32, 33, 34]);
-  few = withNote(few, note("bad_frame", "a", 35), 5);
+  few = addRecord(few, note("bad_frame", "a", 35), 5);
   expect(few.map(({ at }) => at)).toEqual([30, 31, 32, 33, 34]);
 });

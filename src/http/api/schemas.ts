@@ -1,0 +1,224 @@
+/**
+ * The JSON that goes over the HTTP API, as JSON Schema (2020-12): what openapi.ts refers to by name. Objects are open,
+ * because fields may be added; what is there already is written down. Knows nothing of paths.
+ */
+import { codes } from "../../protocol/codes.ts";
+import { MAX_RECIPIENTS, MAX_USER_ID, SUBPROTOCOL } from "../../protocol/frames.ts";
+import { DEFAULT_DRAIN, LONGEST_DRAIN, SESSION } from "./bodies.ts";
+
+/** A schema, as far as ours go. */
+export type Schema = Readonly<Record<string, unknown>>;
+
+type Properties = Readonly<Record<string, Schema>>;
+
+/** A schema by its name in the document. */
+export function ref(name: keyof typeof schemas): Schema {
+  return named(name);
+}
+
+const named = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+/** An object whose fields are all there, but for those listed. */
+function object(properties: Properties, optional: readonly string[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: "object", ...(required.length > 0 && { required }), properties };
+}
+
+const list = (items: Schema, maxItems?: number): Schema => ({
+  type: "array",
+  items,
+  ...(maxItems !== undefined && { maxItems }),
+});
+const integer = (description: string, minimum = 0): Schema => ({ type: "integer", minimum, description });
+const text = (description: string): Schema => ({ type: "string", description });
+const moment = (description: string) => integer(`${description} Milliseconds since 1970.`);
+const offset = (description: string) => integer(description);
+const flag = (description: string): Schema => ({ type: "boolean", description });
+const json: Schema = { description: "Any JSON." };
+const code: Schema = { type: "string", enum: Object.keys(codes) };
+
+const user: Schema = {
+  type: "string",
+  minLength: 1,
+  maxLength: MAX_USER_ID,
+  description: `A user id: the \`sub\` of tokens, at most ${MAX_USER_ID} UTF-16 units.`,
+};
+const session: Schema = { type: "string", pattern: SESSION.source, description: "The id of a session." };
+const traceparent: Schema = {
+  type: "string",
+  pattern: "^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$",
+  description: "W3C trace context.",
+};
+const span = (description: string, preset: number): Schema => ({
+  type: "number",
+  minimum: 0,
+  maximum: LONGEST_DRAIN,
+  default: preset,
+  description: `${description} Milliseconds.`,
+});
+
+const publication = object(
+  {
+    offset: offset("Place in the room's log."),
+    by: { type: ["string", "null"], description: "User id of the publisher; null when the room itself published." },
+    at: moment("When it was stored."),
+    data: json,
+    to: { ...list(user, MAX_RECIPIENTS), description: "Whom it was for. Absent: everyone." },
+    traceparent,
+  },
+  ["to", "traceparent"],
+);
+
+const sessionView = object(
+  {
+    session,
+    user,
+    name: text("The name in the token."),
+    connected: flag("Whether there is a connection now; otherwise the session waits to be resumed."),
+    since: moment("When the last connection was opened."),
+    droppedAt: moment("When the connection was lost."),
+    lag: integer("Publications not yet acknowledged or fed. Only while connected."),
+    heardAt: moment("When it last answered a heartbeat, 0 for never. Only while connected."),
+    missed: integer("Heartbeats in a row that it left unanswered. Only while connected."),
+    unread: integer("Bytes sent that the runtime still holds, where it tells."),
+  },
+  ["name", "droppedAt", "lag", "heardAt", "missed", "unread"],
+);
+
+const stats = object(
+  {
+    kind: text("The kind of room."),
+    room: text("Its name."),
+    epoch: text("The identity of the log's history."),
+    offset: offset("Offset of the newest publication; 0 before the first."),
+    oldest: offset("Offset of the oldest publication that is kept."),
+    members: integer("Users who are here."),
+    sessions: integer("Sessions, those without a connection included."),
+    connections: integer("Connections now."),
+    draining: object({ until: moment("When who is left is closed."), reopens: moment("When it takes anyone again.") }),
+    beat: object({ due: moment("When the next heartbeat is."), interval: integer("The time between two, in ms.") }),
+    outbox: object(
+      {
+        pending: integer("Batches of events that wait for delivery."),
+        dead: integer("Batches that were given up."),
+        tries: integer("Deliveries of the first batch that failed so far."),
+        nextTry: moment("When it is tried again."),
+      },
+      ["nextTry"],
+    ),
+    counts: {
+      type: "object",
+      additionalProperties: { type: "number" },
+      description: "What happened since the last report, by series: a metric's name and the values of its labels.",
+    },
+  },
+  ["draining", "beat", "outbox"],
+);
+
+const failure = object(
+  {
+    at: moment("When it happened."),
+    code,
+    severity: { type: "string", enum: ["info", "warn", "error", "alert"], description: "How grave it is." },
+    where: text("The part of the system that failed."),
+    kind: text("The kind of room."),
+    room: text("The room."),
+    session: text("The session."),
+    user: text("The user."),
+    requestId: text("Id of the HTTP request."),
+    traceId: text("Id of the trace."),
+    message: text("For whoever looks into it. Never a token or what a client sent."),
+  },
+  ["kind", "room", "session", "user", "requestId", "traceId", "message"],
+);
+
+/** Every schema of the document, by its name there. */
+export const schemas = {
+  Problem: {
+    ...object(
+      {
+        type: { type: "string", pattern: "^urn:edgerooms:problem:[a-z_]+$" },
+        title: text("What the code means."),
+        status: { type: "integer", minimum: 400, maximum: 599 },
+        code,
+        detail: text("What exactly is wrong."),
+        retryAfter: integer("Milliseconds after which trying again makes sense."),
+        requestId: text("The thread to pull in the logs."),
+      },
+      ["detail", "retryAfter", "requestId"],
+    ),
+    description: "Why there is no other answer: RFC 9457.",
+  },
+  Publication: publication,
+  Member: object(
+    {
+      id: user,
+      name: text("The name in the token."),
+      data: { description: "What the member last set with a presence frame. Any JSON." },
+    },
+    ["name", "data"],
+  ),
+  SessionView: sessionView,
+  RoomStats: stats,
+  DeadLetter: object({
+    id: text("Id of the batch."),
+    at: moment("When its events happened."),
+    tries: integer("Deliveries that failed."),
+    error: text("What the last one failed with: a code."),
+    events: integer("Events in it.", 1),
+  }),
+  Failure: failure,
+  LiveRoom: object({
+    kind: text("The kind of room."),
+    room: text("Its name."),
+    connections: integer("Connections.", 1),
+    members: integer("Users who are here."),
+    sessions: integer("Sessions, those without a connection included."),
+    offset: offset("Offset of the newest publication."),
+    at: moment("When the room last told all this."),
+  }),
+
+  Health: object({ ok: { const: true }, protocol: { const: SUBPROTOCOL } }),
+  Refresh: object({ session: { type: "string", description: "The id of a session of this user." } }),
+  Refreshed: object({ expires: moment("When the session's token now runs out.") }),
+  Publish: object(
+    {
+      data: { description: "Any JSON that nests at most 31 deep." },
+      to: { ...list(user, MAX_RECIPIENTS), minItems: 1, description: "User ids whom it is for. Absent: everyone." },
+      traceparent,
+    },
+    ["to", "traceparent"],
+  ),
+  Published: object({ offset: offset("Its place in the room's log."), at: moment("When it was stored.") }),
+  Log: object({
+    epoch: text("The identity of the log's history."),
+    oldest: offset("Offset of the oldest publication that is kept."),
+    offset: offset("Offset of the newest publication."),
+    items: list(named("Publication")),
+  }),
+  Members: object({ members: list(named("Member")) }),
+  Sessions: object({ sessions: list(named("SessionView")) }),
+  Kick: {
+    ...object({ user, session }, ["user", "session"]),
+    oneOf: [{ required: ["user"] }, { required: ["session"] }],
+    description: "A user, of whom every session ends, or one session.",
+  },
+  Revoke: object({ user }),
+  Ended: object({ sessions: integer("How many sessions it ended.") }),
+  Drain: object(
+    {
+      within: span("How long everyone has to go before they are closed.", DEFAULT_DRAIN),
+      hold: span("For how long after that nobody is taken.", 0),
+    },
+    ["within", "hold"],
+  ),
+  Draining: object({
+    until: moment("When who is left is closed."),
+    reopens: moment("When the room takes anyone again."),
+    connections: integer("How many were told."),
+  }),
+  Dead: object({ dead: list(named("DeadLetter"), 100) }),
+  Redelivered: object({ pending: integer("Batches that wait for delivery now.") }),
+  Rooms: object({ rooms: list(named("LiveRoom")), next: text("The following page's cursor.") }, ["next"]),
+  Failures: object({ failures: list(named("Failure"), 100) }),
+} as const satisfies Record<string, Schema>;

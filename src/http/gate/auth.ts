@@ -1,0 +1,139 @@
+/**
+ * Verifies tokens with jose: a shared secret or an issuer's key set, algorithms pinned for either. Not configured means
+ * that nobody gets in. Knows nothing of rooms; what a token allows where is grants.ts.
+ */
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { MAX_USER_ID } from "../../protocol/frames.ts";
+import { IssuerUnreachable, keySet } from "./keys.ts";
+import type { Refusal } from "../problem.ts";
+
+/** What a verified token says, whatever room it is for. */
+export interface Verified {
+  readonly user: string;
+  readonly name?: string;
+  /** ms since the epoch; 0 when the token does not say. */
+  readonly issued: number;
+  /** ms since the epoch, clock tolerance included. */
+  readonly expires: number;
+  /** Every claim, for `authorize`. */
+  readonly claims: JWTPayload;
+}
+
+/** Decides who a token belongs to. */
+export interface Authenticator {
+  /** Whether a token in the URL counts. */
+  readonly tokenInUrl: boolean;
+  verify(token: string | undefined, env: object): Promise<Verified | Refusal>;
+}
+
+/** Settings of {@link jwt}. What is absent is read from the environment variable named with it. */
+export interface JwtOptions {
+  /** Shared secret for HS256, at least 32 bytes. `AUTH_SECRET`. Not used when there is a key set. */
+  secret?: string;
+  /** Address of the issuer's key set, for RS256, ES256 and EdDSA. `AUTH_JWKS_URL`. */
+  jwksUrl?: string;
+  /** Required `iss`. `AUTH_ISSUER`; not checked when neither is set. */
+  issuer?: string;
+  /** Required `aud`. `AUTH_AUDIENCE`; not checked when neither is set. */
+  audience?: string;
+  /** Seconds by which clocks may differ. Default 10, at most 60. */
+  clockTolerance?: number;
+  /** Accept `?token=` too. URLs end up in logs: default false. */
+  tokenInUrl?: boolean;
+}
+
+const SECRET_ALGORITHMS = ["HS256"];
+const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA"];
+/** RFC 7518 section 3.2: a key at least as long as the hash. */
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Tokens are JWTs.
+ *
+ * @throws RangeError for a clock tolerance outside 0 to 60 s
+ */
+export function jwt(options: JwtOptions = {}): Authenticator {
+  const { clockTolerance = 10, tokenInUrl = false } = options;
+  if (!(clockTolerance >= 0 && clockTolerance <= 60)) throw new RangeError("clockTolerance is 0 to 60 seconds");
+  return {
+    tokenInUrl,
+    async verify(token, env) {
+      const keys = keysOf(options, env);
+      if ("code" in keys) return keys;
+      if (!token) return { code: "unauthorized", message: "There is no token." };
+      const issuer = options.issuer ?? setting(env, "AUTH_ISSUER");
+      const audience = options.audience ?? setting(env, "AUTH_AUDIENCE");
+      try {
+        const { payload } = await jwtVerify(token, keys.get, {
+          algorithms: keys.algorithms,
+          clockTolerance,
+          requiredClaims: ["sub", "exp"],
+          ...(issuer !== undefined && { issuer }),
+          ...(audience !== undefined && { audience }),
+        });
+        return read(payload, clockTolerance);
+      } catch (error) {
+        return refusalFor(error);
+      }
+    },
+  };
+}
+
+function setting(env: object, name: string): string | undefined {
+  const value = (env as Record<string, unknown>)[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | Refusal {
+  const url = options.jwksUrl ?? setting(env, "AUTH_JWKS_URL");
+  if (url !== undefined) {
+    if (!URL.canParse(url)) return misconfigured("needs an AUTH_JWKS_URL that is a URL");
+    return { get: keySet(url).get, algorithms: KEY_SET_ALGORITHMS };
+  }
+  const secret = new TextEncoder().encode(options.secret ?? setting(env, "AUTH_SECRET") ?? "");
+  if (secret.length >= MIN_SECRET_BYTES) return { get: () => secret, algorithms: SECRET_ALGORITHMS };
+  if (secret.length === 0) return misconfigured("is not configured");
+  return misconfigured(`needs an AUTH_SECRET of ${MIN_SECRET_BYTES} bytes or more`);
+}
+
+function misconfigured(what: string): Refusal {
+  const because = `authentication ${what}: all are refused`;
+  return { code: "unavailable", message: "Authentication is not configured.", because };
+}
+
+// What ends up in log lines and in front of other members. Invisible characters would make two users look like one; in
+// names, two of them have a use: they join letters in some scripts.
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\u2028\u2029]/u;
+const JOINERS = /[\u200c\u200d]/gu;
+
+/** The last moment a Date can be: JSON carries it, which is not so of the Infinity that `exp: 1e999` becomes. */
+const END_OF_TIME = 8.64e15;
+
+function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
+  const { sub, name, exp = 0, iat = 0 } = claims;
+  // jose takes any JSON for a sub.
+  if (typeof sub !== "string" || sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
+    return { code: "unauthorized", message: `sub must be 1 to ${MAX_USER_ID} printable characters.` };
+  }
+  // Issued in the future, it would outlive its revocation.
+  if (iat > Date.now() / 1_000 + clockTolerance) return { code: "unauthorized", message: "iat is in the future." };
+  const named =
+    typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name.replaceAll(JOINERS, ""));
+  return {
+    user: sub,
+    ...(named && { name }),
+    issued: Math.floor(Math.min(iat * 1_000, END_OF_TIME)),
+    expires: Math.floor(Math.min((exp + clockTolerance) * 1_000, END_OF_TIME)),
+    claims,
+  };
+}
+
+function refusalFor(error: unknown): Refusal {
+  if (error instanceof errors.JWTExpired) return { code: "token_expired" };
+  if (error instanceof IssuerUnreachable) {
+    return { code: error.code, message: "The issuer's keys are out of reach.", retryAfter: error.retryAfter };
+  }
+  // Which check failed helps the honest; jose's messages name claims, never their values or keys.
+  if (error instanceof errors.JOSEError) return { code: "unauthorized", message: error.message };
+  return { code: "unauthorized" };
+}

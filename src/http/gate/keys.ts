@@ -1,0 +1,123 @@
+/** An issuer's keys: fetched, cached, asked for no more often than is decent, and kept while the issuer is away. */
+import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { OPEN_FOR, upstream, UpstreamFailed, type Upstream } from "../../ops/upstream.ts";
+
+/** How long a key set counts as fresh. A key withdrawn by the issuer is trusted no longer than this. */
+const FRESH = 600_000;
+/** Between questions to the issuer by an isolate that has keys: for a key id it does not know, or to renew the set. */
+const COOLDOWN = 30_000;
+const FETCH_TIMEOUT = 5_000;
+/** How long the first question of an isolate is waited for before another asks too: its request may be cancelled. */
+const PATIENCE = 1_000;
+/** Between two looks whether the first question was answered. */
+const LOOK_EVERY = 25;
+const ACCEPTED = "application/json, application/jwk-set+json";
+
+/** Whether a token is good could not be found out. */
+export class IssuerUnreachable extends Error {
+  /** What came of the question that was asked for this token; `unavailable`: it is too early to ask. */
+  readonly code: UpstreamFailed["code"];
+  /** When asking again can give another answer, in ms. */
+  readonly retryAfter: number;
+
+  constructor(code: UpstreamFailed["code"], retryAfter: number) {
+    super("the issuer's keys are out of reach");
+    this.code = code;
+    this.retryAfter = Math.max(OPEN_FOR, retryAfter);
+  }
+}
+
+/** What came of a question for one token: `early` when there was none, UpstreamFailed when it brought no keys. */
+type Outcome = "good" | "early" | UpstreamFailed;
+
+/**
+ * While the issuer is out of reach the last good set goes on, whatever its age. Strangers choose key ids, and requests
+ * of a Worker cannot wait for each other's fetch: the moment of the question counts, not of the answer.
+ */
+class KeySet {
+  readonly #url: string;
+  readonly #upstream: Upstream;
+  #keys: JWTVerifyGetKey | undefined;
+  #freshUntil = -Infinity;
+  #askedAt = -Infinity;
+  #awaited = false;
+  #failure: UpstreamFailed | undefined;
+
+  constructor(url: string) {
+    this.#url = url;
+    this.#upstream = upstream("jwks", url, { timeout: FETCH_TIMEOUT });
+  }
+
+  readonly get: JWTVerifyGetKey = async (header, token) => {
+    let outcome: Outcome = "early";
+    if (!this.#keys) outcome = await this.#first();
+    else if (Date.now() >= this.#freshUntil) outcome = await this.#again();
+    if (!this.#keys) throw this.#unreachable(outcome);
+    try {
+      return await this.#keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+    }
+    // It may be signed with a key that the issuer made since. Only an answer to this very question can tell: what
+    // strangers asked before must not turn an honest token away for good.
+    if (outcome === "early") outcome = await this.#again();
+    if (outcome !== "good") throw this.#unreachable(outcome);
+    return this.#keys(header, token);
+  };
+
+  /**
+   * Without keys nobody gets in. Of those who come at once one asks, and the others look by timers of their own whether
+   * it was answered. Where the breaker is not closed they are told so at once.
+   */
+  async #first(): Promise<Outcome> {
+    const before = this.#failure;
+    while (this.#awaited && Date.now() - this.#askedAt < PATIENCE && this.#upstream.state === "closed") {
+      await scheduler.wait(LOOK_EVERY);
+      if (this.#keys) return "early";
+      if (this.#failure && this.#failure !== before) return this.#failure;
+    }
+    return this.#ask();
+  }
+
+  /** Asks an issuer whose keys are known already. */
+  async #again(): Promise<Outcome> {
+    return Date.now() - this.#askedAt < COOLDOWN ? "early" : this.#ask();
+  }
+
+  async #ask(): Promise<Outcome> {
+    this.#askedAt = Date.now();
+    this.#awaited = true;
+    try {
+      this.#keys = await this.#upstream.request(this.#url, { headers: { accept: ACCEPTED } }, readKeys);
+      this.#freshUntil = Date.now() + FRESH;
+      return "good";
+    } catch (error) {
+      if (!(error instanceof UpstreamFailed)) throw error;
+      this.#failure = error;
+      return error;
+    } finally {
+      this.#awaited = false;
+    }
+  }
+
+  #unreachable(outcome: Outcome): IssuerUnreachable {
+    const failure = outcome instanceof UpstreamFailed ? outcome : undefined;
+    const wait = this.#keys ? this.#askedAt + COOLDOWN - Date.now() : failure?.retryAfter;
+    return new IssuerUnreachable(failure?.code ?? "unavailable", wait ?? OPEN_FOR);
+  }
+}
+
+async function readKeys(response: Response): Promise<JWTVerifyGetKey> {
+  if (response.status !== 200) throw new Error("no key set");
+  return createLocalJWKSet(await response.json());
+}
+
+/** One per address and isolate: the cache must outlive the request that filled it. */
+const keySets = new Map<string, KeySet>();
+
+/** The key set at an address. */
+export function keySet(url: string): KeySet {
+  const known = keySets.get(url) ?? new KeySet(url);
+  keySets.set(url, known);
+  return known;
+}

@@ -1,0 +1,59 @@
+/**
+ * The room that users subclass: the bare room, and what watches it. Failures become log lines and alerts, counts go to the
+ * directory and to Analytics Engine, work becomes spans. Decides nothing about members or publications.
+ */
+import type { RoomReport } from "./room/telemetry/recorder.ts";
+import type { FailureRecord } from "./room/telemetry/failure.ts";
+import { shardOf } from "./room/telemetry/listing.ts";
+import { RoomObject, type Attributes } from "./room/runtime/object.ts";
+import type { Directory } from "./ops/directory.ts";
+import { record, type Alert } from "./ops/failures.ts";
+import { dataPoint, isolate } from "./ops/metrics.ts";
+import { span } from "./ops/trace.ts";
+import { alertWebhook } from "./ops/webhook.ts";
+
+/** Bindings that a room uses when they are there. */
+interface Bindings {
+  readonly EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory>;
+  readonly EDGEROOMS_ANALYTICS?: AnalyticsEngineDataset;
+}
+
+/**
+ * A room. Bind a subclass in wrangler.toml as a SQLite-backed Durable Object and name the binding in `createApp`.
+ * Without a `definition` of its own it relays publications, signals and presence.
+ */
+export abstract class Room<Env = unknown> extends RoomObject<Env> {
+  #directory: DurableObjectStub<Directory> | undefined;
+
+  /**
+   * Told of failures of severity `alert`, at most once a minute for each code and isolate. Default: the webhook at
+   * `ALERT_WEBHOOK_URL`, if there is one.
+   */
+  protected readonly onAlert: ((alert: Alert) => Promise<void> | void) | undefined = alertWebhook(this.env as object);
+
+  protected override report(note: FailureRecord): void {
+    void record(note, this.onAlert);
+  }
+
+  protected override async tell({ listing, counts, notes }: RoomReport): Promise<void> {
+    const { EDGEROOMS_DIRECTORY: directory, EDGEROOMS_ANALYTICS: analytics } = this.env as Bindings;
+    analytics?.writeDataPoint(dataPoint(listing, counts));
+    if (!directory) return;
+    // What this isolate counted for all its rooms, such as its breakers: nobody else can tell.
+    const own = isolate.take();
+    try {
+      // One stub: its calls arrive in their order.
+      this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
+      await this.#directory.update({ ...listing, counts, notes, own });
+    } catch (error) {
+      isolate.merge(own);
+      // After one failure a stub is good for nothing.
+      this.#directory = undefined;
+      throw error;
+    }
+  }
+
+  protected override span<T>(name: string, attributes: Attributes, run: () => T): T {
+    return span(name, { ...attributes, room: this.ctx.id.name }, run);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Members made from sessions: who is here, and what a change of one session means to the others. A member is present
+ * through one or more sessions and is announced once, whatever its sessions do. Pure but for the reads it is handed.
+ */
+import type { Member } from "../../protocol/frames.ts";
+import type { Session, Sessions } from "./sessions.ts";
+
+/**
+ * A {@link Member} as it crosses RPC, whose types cannot carry the endless recursion of Json. `data` is JSON all the same.
+ */
+export type Present = Omit<Member, "data"> & { readonly data?: object | string | number | boolean | null };
+
+/** A user as the others see it: name and data from the present session that spoke last. */
+export function memberOf(user: string, sessions: readonly Session[]): Member {
+  let named: Session | undefined;
+  let spoke: Session | undefined;
+  for (const session of sessions) {
+    if (session.name !== null && (!named || session.connectedAt >= named.connectedAt)) named = session;
+    if (session.data !== undefined && (!spoke || session.dataAt >= spoke.dataAt)) spoke = session;
+  }
+  return {
+    id: user,
+    ...(named?.name != null && { name: named.name }),
+    ...(spoke?.data !== undefined && { data: spoke.data }),
+  };
+}
+
+/** Whether a user is present through any session but `except`. */
+export function isPresent(sessions: Sessions, user: string, except?: string): boolean {
+  return sessions.of(user).some((s) => s.present && s.id !== except);
+}
+
+/** The user as a member, seen through its present sessions (all of them when none is present any more). */
+export function member(sessions: Sessions, user: string): Member {
+  const mine = sessions.of(user);
+  const present = mine.filter((s) => s.present);
+  return memberOf(user, present.length > 0 ? present : mine);
+}
+
+/** Everyone who is here, by id: an order that waking from storage cannot change. */
+export function members(sessions: Sessions): Member[] {
+  return [...sessions.presentUsers()].toSorted().map((user) => member(sessions, user));
+}
+
+/**
+ * The list of members as text, kept up to date: every welcome carries it, and writing it anew for each of thousands who
+ * come at once would cost more than all the rest.
+ */
+export class Roster {
+  readonly #sessions: Sessions;
+  readonly #texts = new Map<string, string>();
+  /** Users of `#texts`, in order. */
+  readonly #users: string[] = [];
+  #text: string | undefined;
+
+  constructor(sessions: Sessions) {
+    this.#sessions = sessions;
+  }
+
+  /** What {@link members} would give, as JSON. */
+  get text(): string {
+    this.#catchUp();
+    return (this.#text ??= `[${this.#users.map((user) => this.#texts.get(user)).join(",")}]`);
+  }
+
+  /** How many members there are. */
+  get size(): number {
+    this.#catchUp();
+    return this.#users.length;
+  }
+
+  /** Not before somebody asks: most wakes are for a beat, which has nothing to do with it. */
+  #catchUp(): void {
+    const changed = this.#sessions.takeChanged();
+    if (this.#users.length > 0) {
+      for (const user of changed) this.#update(user);
+      return;
+    }
+    // From nothing: sorting all at once is cheaper than finding each its place.
+    this.#users.push(...[...this.#sessions.presentUsers()].toSorted());
+    for (const user of this.#users) this.#texts.set(user, JSON.stringify(member(this.#sessions, user)));
+    this.#text = undefined;
+  }
+
+  #update(user: string): void {
+    const before = this.#texts.get(user);
+    const after = isPresent(this.#sessions, user) ? JSON.stringify(member(this.#sessions, user)) : undefined;
+    if (before === after) return;
+    this.#text = undefined;
+    const place = placeOf(this.#users, user);
+    if (after === undefined) {
+      this.#users.splice(place, 1);
+      this.#texts.delete(user);
+      return;
+    }
+    if (before === undefined) this.#users.splice(place, 0, user);
+    this.#texts.set(user, after);
+  }
+}
+
+/** Where a text stands, or would stand, in a list in order. */
+function placeOf(list: readonly string[], text: string): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((list[middle] ?? "") < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

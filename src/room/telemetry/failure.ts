@@ -1,0 +1,107 @@
+/**
+ * What went wrong, and about whom: the same for a bad frame, a hook that throws, a disk that fails and a refused request.
+ * Turns what was thrown into a line that can be shown to an operator.
+ */
+import { codes, type CodeName } from "../../protocol/codes.ts";
+import { traceIdOf } from "../../protocol/trace.ts";
+import { UnreadableStorage } from "../store/schema.ts";
+
+/** Whose doing or loss a failure is. */
+export interface FailureContext {
+  readonly session?: string;
+  readonly user?: string;
+  /** Id of the HTTP request that opened the connection, or that asked. */
+  readonly requestId?: string | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+/** One failure. What was sent or said is never part of it. */
+export interface Failure extends FailureContext {
+  readonly code: CodeName;
+  /** What failed: the type of a frame, the name of a hook, a part of the room. */
+  readonly where: string;
+  /** What was thrown: only its name and message are ever read. */
+  readonly error?: unknown;
+}
+
+/** A failure as logs and lists have it. */
+export interface FailureRecord {
+  /** When, in ms since the epoch. */
+  readonly at: number;
+  readonly code: CodeName;
+  readonly where: string;
+  readonly kind?: string;
+  readonly room?: string;
+  readonly session?: string;
+  readonly user?: string;
+  readonly requestId?: string;
+  readonly traceId?: string;
+  readonly message?: string;
+}
+
+/** Characters of a message, at most: a hook may throw anything. */
+const MESSAGE_LENGTH = 300;
+/** What could forge a line of a log or colour a terminal: controls, line ends, and what turns text around. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+/** Anything like a JWT, or the beginning of one: an error that quotes its input must not put a token into a log. */
+const TOKEN = /\beyJ[\w.-]{8,}|\b[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
+
+/** A failure as it is written down. */
+export function recordOf(
+  failure: Failure,
+  now: number,
+  place: { kind: string; room: string } | undefined,
+): FailureRecord {
+  const { code, where, session, user, requestId, traceparent, error } = failure;
+  return {
+    at: now,
+    code,
+    where,
+    ...(place?.kind && { kind: place.kind }),
+    ...(place?.room && { room: place.room }),
+    ...(session !== undefined && { session }),
+    ...(user !== undefined && { user }),
+    ...(requestId !== undefined && { requestId }),
+    ...(traceparent !== undefined && { traceId: traceIdOf(traceparent) }),
+    ...(error !== undefined && { message: messageOf(error) }),
+  };
+}
+
+/** Whether a failure is no client's doing. */
+export function isGrave({ code }: FailureRecord): boolean {
+  return codes[code].severity !== "warn";
+}
+
+/**
+ * A note more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
+ * push out what is grave by going on.
+ */
+export function addRecord(notes: readonly FailureRecord[], note: FailureRecord, max: number): readonly FailureRecord[] {
+  const isSame = ({ code, room }: FailureRecord) => code === note.code && room === note.room;
+  const all = [...(isGrave(note) ? notes : notes.filter((other) => !isSame(other))), note];
+  if (all.length <= max) return all;
+  const first = all.findIndex((other) => !isGrave(other));
+  return all.toSpliced(Math.max(0, first), 1);
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return text
+    .slice(0, 4 * MESSAGE_LENGTH)
+    .replace(TOKEN, "[token]")
+    .replace(UNPRINTABLE, "\uFFFD")
+    .slice(0, MESSAGE_LENGTH);
+}
+
+/** The class of something that was thrown and that nobody expected. SQLite's own errors say so in their message. */
+export function codeOfThrown(error: unknown): CodeName {
+  const isStorage = error instanceof UnreadableStorage || (error instanceof Error && /\bSQLITE_/.test(error.message));
+  return isStorage ? "storage_failed" : "internal";
+}
+
+/** The class of what an outlet threw: its own `code` if it is one of the table, as those of this package are. */
+export function codeOfOutlet(error: unknown): CodeName {
+  const { code, name } = (typeof error === "object" && error !== null ? error : {}) as { code?: string; name?: string };
+  if (code !== undefined && Object.hasOwn(codes, code)) return code as CodeName;
+  return name === "TimeoutError" ? "upstream_timeout" : "upstream_failed";
+}
