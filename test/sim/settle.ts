@@ -1,0 +1,115 @@
+/**
+ * The end of a schedule: nothing is made to fail any more, everyone who wants to be here comes back, and everything must
+ * be accounted for.
+ */
+import type { Cast } from "./cast.ts";
+import { ask, reach } from "./outside.ts";
+import { check } from "./oracle/history.ts";
+
+/** What is left to everyone for coming back after a schedule, in ms, before somebody looks. */
+const PATIENCE = 40_000;
+/** And at most. */
+const LONGEST = 1_500_000;
+
+/** Lets the world come to rest, and judges it. */
+export async function settle(cast: Cast): Promise<void> {
+  const { world, room, sdk, raw } = cast;
+  world.chance.reseed(7);
+  world.note("settles");
+  cast.heal();
+  for (const { line } of raw) if (line && !line.isSilent) line.end.wire?.release();
+  for (const person of sdk) person.end?.wire?.release();
+  const { heartbeat, grace } = room.facts;
+  const ghosts = (heartbeat.misses + 2) * Math.max(heartbeat.idle, heartbeat.every);
+  await world.run(ghosts + grace + PATIENCE);
+  for (const person of sdk) if (person.isWanted) person.join();
+  const isQuiet = () => sdk.every(isDone) && (world.object.disk.rows.get("edgerooms_outbox") ?? 0) === 0;
+  for (let waited = 0; !isQuiet() && waited < LONGEST; waited += PATIENCE) await world.run(PATIENCE);
+  const late = sdk.find((person) => !isDone(person));
+  check(!late, () => `${late?.user} is ${late?.state} with ${late?.pending} publishes after ${LONGEST} ms of peace`);
+  await judgeEnd(cast);
+}
+
+function isDone({ isWanted, state, pending }: Cast["sdk"][number]): boolean {
+  return !isWanted || (state === "open" && pending === 0);
+}
+
+async function judgeEnd(cast: Cast): Promise<void> {
+  const { world, sdk, raw, room, outgoing } = cast;
+  let head: number | undefined;
+  let isThrough = false;
+  void reach(cast, undefined, "the end").then((offset) => {
+    head = offset;
+    isThrough = true;
+  });
+  await world.run(3_000);
+  check(isThrough && head !== undefined, () => "a publication of the server was not taken");
+  const { oracle } = world;
+  for (const ear of oracle.ears) ear.settle();
+  for (const person of sdk) person.settle(head ?? 0);
+  for (const { lines, user } of raw) {
+    for (const { end, isSilent, ear } of lines) {
+      const isOpen = end.wire?.state === 1;
+      check(!isOpen || !isSilent, () => `${user} answers no heartbeat and is still connected (${ear.session})`);
+    }
+  }
+  judgePresence(cast, await listed(cast));
+  if (room.facts.hasHooks) judgeHooks(cast);
+  if (!room.facts.hasEvents) return;
+  const { here, offset } = outgoing;
+  check(here === undefined || here === present(cast), () => `here are ${present(cast)}, the receiver was told ${here}`);
+  check(offset === undefined || offset === head, () => `the log ends at ${head}, the receiver was told up to ${offset}`);
+  check(world.object.disk.rows.get("edgerooms_outbox") === 0, () => "events wait in the outbox and nobody delivers them");
+}
+
+/** Who is here, by what their own ends of the lines say. */
+function present({ sdk, raw }: Cast): string {
+  const here = new Set<string>();
+  for (const { state, user } of sdk) if (state === "open") here.add(user);
+  for (const { lines, user } of raw) {
+    for (const { end, ear, isSilent } of lines) {
+      const isOpen = end.wire?.state === 1 && end.state === 1 && ear.bye === undefined && ear.session !== undefined;
+      if (isOpen && !isSilent) here.add(user);
+    }
+  }
+  return [...here].toSorted().join();
+}
+
+async function listed(cast: Cast): Promise<string> {
+  let list: string | undefined;
+  void ask(cast, { type: "members" }).then((value) => {
+    list = (value as { id: string }[]).map(({ id }) => id).join();
+  });
+  await cast.world.run(100);
+  return list ?? "nobody answers";
+}
+
+function judgePresence(cast: Cast, list: string): void {
+  const here = present(cast);
+  check(list === here, () => `here are ${here || "nobody"}, the room says ${list || "nobody"}`);
+  const lines = [...cast.sdk, ...cast.raw.flatMap((person) => person.lines)];
+  for (const { end, ear } of lines) {
+    if (end?.wire?.state !== 1 || end.state !== 1 || !ear?.session || ear.bye !== undefined) continue;
+    const told = [...ear.members].toSorted().join();
+    // Who lacks credit is told of no change.
+    if (!ear.hasCredit) check(told === here, () => `${ear.user} was told that here are ${told}, here are ${here}`);
+  }
+}
+
+/** What hooks wrote down: each member came and went by turns, and every timer rang. */
+function judgeHooks(cast: Cast): void {
+  const notes = cast.world.object.disk.look("notes", "SELECT text FROM notes ORDER BY id").map(({ text }) => String(text));
+  const here = new Set<string>();
+  for (const note of notes) {
+    const [verb, id = ""] = note.split(" ");
+    // The hook of bob's leaving throws, and what it wrote is undone.
+    if (id === "bob") continue;
+    if (verb === "join") {
+      check(!here.has(id), () => `onJoin ran twice for ${id}`);
+      here.add(id);
+    } else if (verb === "leave") check(here.delete(id), () => `onLeave ran twice for ${id}`);
+  }
+  for (const { name } of cast.reminders) {
+    check(notes.includes(`timer ${name}`), () => `the timer ${name} was set and never rang`);
+  }
+}
