@@ -2,6 +2,7 @@
 import type { Batch } from "../../src/room/outlet.ts";
 import { OutletRefused } from "../../src/room/outlet.ts";
 import { RoomHost } from "../../src/room/runtime/host.ts";
+import type { Era } from "./oracle/history.ts";
 import { Outgoing } from "./oracle/outgoing.ts";
 import { RawPerson } from "./people/raw.ts";
 import { SdkPerson } from "./people/sdk.ts";
@@ -23,8 +24,15 @@ export interface Post {
 /** A timer that the room was asked for, and said yes to. */
 export interface Reminder {
   readonly name: string;
-  /** How many copies of the storage had been made by then. */
-  readonly copies: number;
+}
+
+/** A copy of the storage, and what was true when it was made. */
+export interface Copied {
+  readonly copy: Copy;
+  /** When, in ms of the simulation. */
+  readonly at: number;
+  readonly era: Era;
+  readonly reminders: readonly Reminder[];
 }
 
 /** Everything that a schedule plays with. */
@@ -35,8 +43,10 @@ export class Cast {
   readonly raw: readonly [RawPerson, ...RawPerson[]];
   readonly outgoing = new Outgoing();
   readonly posts: Post[] = [];
+  /** Publications over HTTP so far, repeats not counted. */
+  posted = 0;
   reminders: Reminder[] = [];
-  copy: { readonly copy: Copy; readonly era: World["oracle"]["history"]["era"]; readonly reminders: readonly Reminder[] } | undefined;
+  copy: Copied | undefined;
   outlet: OutletMood = "takes";
   /** Until when the disk fails, in ms of the simulation, and how often. */
   diskFails = { until: -1, share: 0 };
@@ -53,6 +63,7 @@ export class Cast {
       deliver: (batch) => this.#deliver(batch),
       timerFails: (name) => this.#timerFails(name),
       publishes: (text) => this.world.oracle.history.wish(text, { by: null, to: undefined }),
+      kicks: (user) => this.world.oracle.ousted(user),
       outside,
     });
     const { definition, facts } = this.room;

@@ -46,9 +46,10 @@ export function post(cast: Cast): void {
   const { chance } = world;
   const old = chance.once(0.4) ? posts[chance.below(posts.length)] : undefined;
   const user = chance.pick(["ann", "eve"]);
-  const fresh = { key: chance.once(0.7) ? `key-${posts.length}` : undefined, text: `post ${posts.length}`, user };
+  const fresh = { key: chance.once(0.7) ? `key-${cast.posted}` : undefined, text: `post ${cast.posted}`, user };
   const what: Post = old?.key === undefined ? fresh : old;
   if (what === fresh) {
+    cast.posted++;
     posts.push(fresh);
     world.oracle.history.wish(fresh.text, { by: user, to: undefined });
   }
@@ -82,7 +83,7 @@ export function restore(cast: Cast): void {
   const { object, oracle } = world;
   cast.count("storage restored");
   object.replace(copy.copy);
-  oracle.history.restored(copy.copy.head, copy.era);
+  oracle.history.restored(copy.copy.head, copy.era, copy.at);
   oracle.isTimeUnsure = true;
   outgoing.restored();
   cast.reminders = [...copy.reminders];

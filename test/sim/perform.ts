@@ -100,9 +100,9 @@ const acts: Readonly<Record<StepKind, Act>> = {
     cast.world.object.flush = cast.world.chance.pick([0, 0, 3, 25]);
   },
   copy: (cast) => {
-    const { object, oracle } = cast.world;
+    const { object, oracle, timeline } = cast.world;
     if (object.isBusy) return;
-    cast.copy = { copy: object.disk.copy(), era: oracle.history.era, reminders: cast.reminders };
+    cast.copy = { copy: object.disk.copy(), at: timeline.now, era: oracle.history.era, reminders: cast.reminders };
   },
   restore,
   moveClock: (cast) => {
@@ -233,6 +233,6 @@ function remind(cast: Cast): void {
   const after = world.chance.between(0, world.chance.pick([50, 5_000, 60_000]));
   const { era } = world.oracle.history;
   void sdkOf(cast).call("remind", { name, after }).then((isSet) => {
-    if (isSet && world.oracle.history.era === era) cast.reminders = [...cast.reminders, { name, copies: 0 }];
+    if (isSet && world.oracle.history.era === era) cast.reminders = [...cast.reminders, { name }];
   });
 }

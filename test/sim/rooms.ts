@@ -12,6 +12,8 @@ export interface Hooked {
   timerFails(name: string): boolean;
   /** A hook publishes this text in the room's own name. */
   publishes(text: string): void;
+  /** A hook kicks a user. */
+  kicks(user: string): void;
   /** Work outside the room, for `defer`. */
   outside(): Promise<void>;
 }
@@ -62,7 +64,10 @@ function hooksOf(hooked: Hooked): Definition {
       if (text.startsWith("reject ")) return reject("no");
       if (text.startsWith("throw ")) throw new Error("hook broke");
       if (text.startsWith("echo ")) publish(room, hooked, `echo of ${text}`);
-      if (text.startsWith("kick ")) room.kick("eve");
+      if (text.startsWith("kick ")) {
+        hooked.kicks("eve");
+        room.kick("eve");
+      }
       if (text.startsWith("later ")) {
         room.defer(
           () => hooked.outside(),

@@ -3,8 +3,8 @@
  * of the protocol and nothing of how rooms work.
  */
 import type { ClientFrame, Member, Publication, ServerFrame } from "../../../src/protocol/frames.ts";
-import { CREDIT_ITEMS_TOLD, type Facts } from "./facts.ts";
-import { check, isFor, textOf, type Era } from "./history.ts";
+import { CREDIT_ITEMS_TOLD } from "./facts.ts";
+import { check, isFor, textOf, type Era, type Stamp } from "./history.ts";
 import type { Oracle } from "./oracle.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
@@ -29,7 +29,6 @@ export class Ear {
   /** Users that it was told are here. */
   readonly members = new Set<string>();
   readonly #oracle: Oracle;
-  readonly #facts: Facts;
   #epoch = "";
   /** Where the next pub must begin, less one. */
   #told = 0;
@@ -41,12 +40,12 @@ export class Ear {
   #syncs: number[] = [];
   /** The highest offset that the room may take for acknowledged. */
   #acked = 0;
-  readonly #calls = new Set<number>();
+  /** Calls without a reply, by ref. */
+  readonly #calls = new Map<number, number>();
   #awaitsSnapshot = false;
 
-  constructor(oracle: Oracle, facts: Facts, user: string, asked: Asked | undefined, hasCredit: boolean) {
+  constructor(oracle: Oracle, user: string, asked: Asked | undefined, hasCredit: boolean) {
     this.#oracle = oracle;
-    this.#facts = facts;
     this.user = user;
     this.asked = asked;
     this.hasCredit = hasCredit;
@@ -57,8 +56,8 @@ export class Ear {
     return this.#position;
   }
 
-  hears(frame: ServerFrame, stamp: number): void {
-    const { era, newest } = this.#oracle.history.read(stamp);
+  hears(frame: ServerFrame, stamp: Stamp): void {
+    const { era } = stamp;
     check(this.bye === undefined, () => `${this.#who} heard ${frame.type} after bye`);
     if (frame.type !== "bye") {
       check(frame.type === "welcome" ? !this.session : this.session, () => `${this.#who}: ${frame.type} out of turn`);
@@ -66,7 +65,7 @@ export class Ear {
     }
     switch (frame.type) {
       case "welcome":
-        return this.#welcome(frame, era, newest);
+        return this.#welcome(frame, stamp);
       case "snapshot":
         return this.#snapshot(frame, era);
       case "pub":
@@ -79,8 +78,7 @@ export class Ear {
         check(this.hasCredit || frame.offset <= this.#told || this.#syncs.length > 0, () => `${this.#who}: heartbeat at ${frame.offset}, told ${this.#told}`);
         return;
       case "reply":
-        check(this.#calls.delete(frame.ref), () => `${this.#who}: a reply to no call, ref ${frame.ref}`);
-        return;
+        return this.#reply(frame.ref);
       case "error":
         return this.#oracle.errored(this, frame);
       case "signal":
@@ -96,7 +94,7 @@ export class Ear {
 
   sends(frame: ClientFrame): void {
     if (frame.type === "publish") this.#oracle.sent(this, frame);
-    else if (frame.type === "call") this.#calls.add(frame.ref);
+    else if (frame.type === "call") this.#calls.set(frame.ref, (this.#calls.get(frame.ref) ?? 0) + 1);
     else if (frame.type === "sync") this.#syncs.push(frame.offset);
     else if (frame.type === "ack") this.#acked = Math.max(this.#acked, frame.offset);
     else if (frame.type === "leave" && this.session) this.#oracle.left(this.session);
@@ -117,14 +115,15 @@ export class Ear {
     return `${this.user} (${this.session?.slice(0, 6) ?? "no session"})`;
   }
 
-  #welcome(frame: Frame<"welcome">, era: Era, newest: number): void {
+  #welcome(frame: Frame<"welcome">, stamp: Stamp): void {
     const { asked } = this;
+    const { era, newest } = stamp;
     this.session = frame.session;
     this.#epoch = frame.epoch;
     this.era = era;
     check(frame.member === this.user, () => `${this.user} was welcomed as ${frame.member}`);
     check(frame.offset >= newest, () => `${this.#who}: welcome at ${frame.offset}, ${newest} was seen before`);
-    this.#oracle.welcomed(this, frame, era);
+    this.#oracle.welcomed(this, frame, stamp);
     this.members.clear();
     for (const { id } of frame.members) this.members.add(id);
     check(this.members.has(this.user), () => `${this.#who} is not among its own members`);
@@ -185,6 +184,12 @@ export class Ear {
     check(isFor(this.user, known), () => `${this.#who} saw what was not for it: ${known.text}`);
   }
 
+  #reply(ref: number): void {
+    const waiting = this.#calls.get(ref) ?? 0;
+    check(waiting > 0, () => `${this.#who}: a reply to no call, ref ${ref}`);
+    this.#calls.set(ref, waiting - 1);
+  }
+
   /** Nobody comes who is here, and nobody goes who is not. */
   #presence(frame: Frame<"presence">): void {
     if (frame.members) {
@@ -199,7 +204,6 @@ export class Ear {
       check(this.members.has(id), () => `${this.#who}: ${id} changed without being here`);
     }
     for (const id of frame.leave ?? []) check(this.members.delete(id), () => `${this.#who} was told twice that ${id} left`);
-    void this.#facts;
   }
 }
 

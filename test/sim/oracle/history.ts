@@ -26,18 +26,30 @@ export interface Known extends Wish {
   readonly text: string;
 }
 
+/** What the world knew at a moment; travels with what leaves the room. */
+export interface Stamp {
+  readonly era: Era;
+  /** The highest offset that anybody had been told of. */
+  readonly newest: number;
+  /** When it was, in ms of the simulation. */
+  readonly at: number;
+}
+
 /** One history: what lies after `fork` is its own, what lies before is its parent's. */
 export class Era {
   readonly nth: number;
   readonly parent: Era | undefined;
   readonly fork: number;
+  /** When the copy was made that it began with, in ms of the simulation. */
+  readonly copiedAt: number;
   /** The highest offset that anybody has been told of. */
   newest: number;
   readonly #published = new Map<number, Known>();
   readonly #offsets = new Map<string, number>();
 
-  constructor(parent: Era | undefined, fork: number) {
-    this.nth = parent ? parent.nth + 1 : 0;
+  constructor(nth: number, parent: Era | undefined, fork: number, copiedAt: number) {
+    this.nth = nth;
+    this.copiedAt = copiedAt;
     this.parent = parent;
     this.fork = fork;
     this.newest = Math.min(fork, parent?.newest ?? 0);
@@ -73,22 +85,11 @@ export class Era {
 
 /** Everything that was ever wished for and what came of it. */
 export class History {
-  era = new Era(undefined, 0);
+  era = new Era(0, undefined, 0, 0);
   readonly #eras: Era[] = [this.era];
   readonly #wishes = new Map<string, Wish>();
   /** Texts that were refused for good: nobody may ever see them. */
   readonly #refused = new Map<string, string>();
-
-  /** What the world knows now, as one number that travels with what leaves the room. */
-  get stamp(): number {
-    return this.era.nth * 2 ** 32 + this.era.newest;
-  }
-
-  /** The era in which something was sent, and what was known then. */
-  read(stamp: number): { readonly era: Era; readonly newest: number } {
-    const nth = Math.floor(stamp / 2 ** 32);
-    return { era: this.#eras[nth] ?? this.era, newest: stamp % 2 ** 32 };
-  }
 
   wish(text: string, wish: Wish): void {
     this.#wishes.set(text, wish);
@@ -127,11 +128,9 @@ export class History {
     return known;
   }
 
-  /** The storage was put back to when its newest publication had this offset. */
-  restored(head: number, of: Era): void {
-    this.era = new Era(of, Math.min(head, Number.MAX_SAFE_INTEGER));
-    // Eras count up, whatever they continue.
-    Object.assign(this.era, { nth: this.#eras.length });
+  /** The storage was put back to a copy that was made in this era, when its newest publication had this offset. */
+  restored(head: number, of: Era, copiedAt: number): void {
+    this.era = new Era(this.#eras.length, of, head, copiedAt);
     this.#eras.push(this.era);
   }
 }

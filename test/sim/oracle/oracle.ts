@@ -5,7 +5,7 @@
 import type { ClientFrame, ServerFrame } from "../../../src/protocol/frames.ts";
 import { Ear, type Asked } from "./ear.ts";
 import type { Facts } from "./facts.ts";
-import { check, History, type Era } from "./history.ts";
+import { check, History, type Era, type Stamp } from "./history.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
 
@@ -39,7 +39,9 @@ export class Oracle {
   readonly #sessions = new Map<string, SessionStory>();
   readonly #sent = new Map<string, SentPublish>();
   /** To which era an epoch belongs, as its first welcome said, and how far anybody came in it. */
-  readonly #epochs = new Map<string, { readonly era: Era; reached: number }>();
+  readonly #epochs = new Map<string, { readonly era: Era; readonly heardAt: number; reached: number }>();
+  /** When a user was last kicked or revoked: what was sent before may be heard after. */
+  readonly #ousted = new Map<string, number>();
   readonly #now: () => number;
   /** The clock was moved, or alarms and rows were lost on purpose: windows cannot be judged by time. */
   isTimeUnsure = false;
@@ -54,7 +56,7 @@ export class Oracle {
 
   /** A client connects. */
   listen(user: string, asked: Asked | undefined, hasCredit: boolean): Ear {
-    const ear = new Ear(this, this.facts, user, asked, hasCredit);
+    const ear = new Ear(this, user, asked, hasCredit);
     this.ears.push(ear);
     return ear;
   }
@@ -67,13 +69,20 @@ export class Oracle {
 
   /** A user was kicked or revoked, or is about to be. */
   ousted(user: string): void {
+    this.#ousted.set(user, this.#now());
     for (const story of this.#sessions.values()) if (story.user === user) story.mayBeOver = true;
   }
 
-  /** The connection of a session is known to be open at this moment. */
-  sawOpen(ear: Ear): void {
+  /** What the world knows now. */
+  get stamp(): Stamp {
+    const { era } = this.history;
+    return { era, newest: era.newest, at: this.#now() };
+  }
+
+  /** The connection of a session was open at this moment. */
+  sawOpen(ear: Ear, at: number): void {
     const story = ear.session === undefined ? undefined : this.#sessions.get(ear.session);
-    if (story) story.lastOpen = this.#now();
+    if (story) story.lastOpen = Math.max(story.lastOpen, at);
   }
 
   sent(ear: Ear, frame: Extract<ClientFrame, { type: "publish" }>): void {
@@ -106,15 +115,14 @@ export class Oracle {
     check(!isKept, () => `ref ${frame.ref} of ${ear.user} took effect at ${taken?.offset} and was refused later: ${frame.code}`);
   }
 
-  welcomed(ear: Ear, frame: Frame<"welcome">, era: Era): void {
+  welcomed(ear: Ear, frame: Frame<"welcome">, { era, at }: Stamp): void {
     const { session, epoch } = frame;
     const story = this.#sessions.get(session);
     check(!story || story.user === ear.user, () => `${ear.user} got the session of ${story?.user}`);
-    if (!story) this.#sessions.set(session, { user: ear.user, era, mayBeOver: false, lastOpen: this.#now() });
-    else story.lastOpen = this.#now();
+    if (!story) this.#sessions.set(session, { user: ear.user, era, mayBeOver: at <= (this.#ousted.get(ear.user) ?? -1), lastOpen: at });
     const { asked } = ear;
     if (asked) this.#judgeResume(ear, asked, frame, era);
-    if (!this.#epochs.has(epoch)) this.#epochs.set(epoch, { era, reached: 0 });
+    if (!this.#epochs.has(epoch)) this.#epochs.set(epoch, { era, reached: 0, heardAt: this.#now() });
   }
 
   /** A connection of this epoch has everything up to an offset. */
@@ -134,6 +142,8 @@ export class Oracle {
     const isOurs = position && of && era.includes(of.era, position.offset);
     // Nobody has a position that no connection of its epoch ever had.
     const isHonest = of && position.offset <= of.reached;
+    // An epoch that began after the copy is not in it, though everything that was said in it may be.
+    const isKept = of && (of.era === era || of.heardAt <= era.copiedAt);
     const who = `${ear.user} at ${position?.offset}`;
     if (frame.resumed) {
       check(!position || !of || isOurs, () => `${who} resumed in a history that its position is not of`);
@@ -145,7 +155,7 @@ export class Oracle {
       case "log_trimmed":
         return check(missed > this.facts.retain, () => `${who} missed ${missed}, the room keeps ${this.facts.retain}`);
       case "epoch_changed":
-        return check(!isOurs || !isHonest || missed > this.facts.retain, () => `${who} was told that the history changed, and it did not`);
+        return check(!isOurs || !isHonest || !isKept || missed > this.facts.retain, () => `${who} was told that the history changed, and it did not`);
       case "offset_ahead":
         return check(missed < 0, () => `${who} was told that it is ahead of ${frame.offset}`);
       case "session_unknown":
@@ -163,7 +173,8 @@ export class Oracle {
     // After a restore only what the copy had is known.
     if (story.era !== era) return;
     if (this.#now() - story.lastOpen > this.facts.resumeWindow / 2) return;
-    const mine = [...this.#sessions.values()].filter(({ user }) => user === ear.user).length;
+    // Each of them may have opened a session that nobody heard of; too many dropped ones push the oldest out.
+    const mine = this.ears.filter(({ user }) => user === ear.user).length;
     if (mine > this.facts.maxConnectionsPerUser) return;
     check(false, () => `${ear.user}'s session was forgotten ${this.#now() - story.lastOpen} ms after it was open`);
   }

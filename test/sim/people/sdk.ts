@@ -8,7 +8,7 @@ import { check, isFor, textOf, type Era } from "../oracle/history.ts";
 import type { ClientEnd } from "../world/client-end.ts";
 import { ROOM } from "../world/edge.ts";
 import type { World } from "../world/world.ts";
-import { encodeToken, socketClass } from "./socket.ts";
+import { encodeToken, socketClass, type Delivering } from "./socket.ts";
 
 /** Codes after which a publish may have taken effect all the same. */
 const UNSURE = new Set(["outcome_unknown", "unavailable"]);
@@ -39,7 +39,7 @@ export class SdkPerson {
   readonly #world: World;
   readonly #tokens: Tokens;
   readonly #store = new Map<string, string>();
-  #delivering: { of: { readonly era: Era } | undefined } = { of: undefined };
+  #delivering: Delivering = { of: undefined };
   #runs: Run[] = [];
   #run: Run | undefined;
   #published = 0;
@@ -122,7 +122,7 @@ export class SdkPerson {
   /** Everything must have arrived by now. */
   settle(head: number): void {
     check(this.pending === 0, () => `${this.user} has ${this.pending} publishes that never settled`);
-    if (this.#run && this.state === "open") check(this.#run.last <= head, () => `${this.user} is ahead of the room`);
+    if (this.#run && this.state === "open") check(this.#run.last >= head, () => `${this.user} is at ${this.#run?.last}, the room at ${head}`);
     for (const run of this.#runs) {
       const end = run === this.#run && this.state === "open" ? head : run.last;
       for (let offset = run.from + 1; offset <= end; offset++) {

@@ -2,9 +2,14 @@
 import { decodeServer } from "../../../src/protocol/codec.ts";
 import { BEARER_PREFIX, PING, type ClientFrame } from "../../../src/protocol/frames.ts";
 import type { Asked, Ear } from "../oracle/ear.ts";
-import type { History } from "../oracle/history.ts";
+import type { Stamp } from "../oracle/history.ts";
 import { ClientEnd, type EndEvents, type Tap } from "../world/client-end.ts";
 import type { World } from "../world/world.ts";
+
+/** What was known when the room sent what is being handed over right now. */
+export interface Delivering {
+  of: Stamp | undefined;
+}
 
 type Listener = (event: { data?: unknown; code?: number; reason?: string }) => void;
 
@@ -17,9 +22,10 @@ export function askedOf(query: URLSearchParams): Asked | undefined {
 }
 
 /** Lets an ear judge what passes a client's end. */
-export function tapOf(world: World, ear: Ear, delivering?: { of: ReturnType<History["read"]> | undefined }): Tap {
+export function tapOf(world: World, ear: Ear, delivering?: Delivering): Tap {
   return {
-    heard(text, stamp, deliver) {
+    heard(text, value, deliver) {
+      const stamp = (value as Stamp | undefined) ?? world.oracle.stamp;
       world.trace.note(world.timeline.now, `${ear.user} <`, text);
       if (!ear.isOver) {
         for (const frame of decodeServer(text) ?? []) {
@@ -27,9 +33,9 @@ export function tapOf(world: World, ear: Ear, delivering?: { of: ReturnType<Hist
           world.oracle.judged++;
         }
         if (ear.bye !== undefined) ear.isOver = true;
-        else world.oracle.sawOpen(ear);
+        else if (value) world.oracle.sawOpen(ear, stamp.at);
       }
-      if (delivering) delivering.of = world.oracle.history.read(stamp);
+      if (delivering) delivering.of = stamp;
       deliver();
     },
     sent(text) {
@@ -38,9 +44,6 @@ export function tapOf(world: World, ear: Ear, delivering?: { of: ReturnType<Hist
       const frames = parse(text);
       for (const frame of frames) ear.sends(frame);
     },
-    opened() {
-      world.oracle.sawOpen(ear);
-    },
     over() {
       ear.isOver = true;
     },
@@ -48,7 +51,7 @@ export function tapOf(world: World, ear: Ear, delivering?: { of: ReturnType<Hist
 }
 
 /** A WebSocket class whose sockets lead into this world. */
-export function socketClass(world: World, user: string, opened: (end: ClientEnd, ear: Ear, delivering: { of: ReturnType<History["read"]> | undefined }) => void) {
+export function socketClass(world: World, user: string, opened: (end: ClientEnd, ear: Ear, delivering: Delivering) => void) {
   return class SimWebSocket {
     readonly #end: ClientEnd;
     readonly #listeners = new Map<string, Listener[]>();

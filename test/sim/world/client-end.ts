@@ -7,10 +7,8 @@ import type { Receiver, Wire } from "./wire.ts";
 /** Who listens in on one connection. */
 export interface Tap {
   /** A text arrived. `stamp`: what the world knew when the room sent it. `deliver` hands it to the client. */
-  heard(text: string, stamp: number, deliver: () => void): void;
+  heard(text: string, stamp: unknown, deliver: () => void): void;
   sent(text: string): void;
-  /** A wire was opened for it. */
-  opened(): void;
   /** No more of it is heard. */
   over(): void;
 }
@@ -48,7 +46,6 @@ export class ClientEnd implements Receiver {
     if (this.state !== 0) return false;
     this.state = 1;
     this.wire = wire;
-    this.#tap.opened();
     this.#events.open();
     wire.attach(this);
     return true;
@@ -75,7 +72,7 @@ export class ClientEnd implements Receiver {
   send(text: string): void {
     if (this.state !== 1) return;
     this.#tap.sent(text);
-    this.wire?.sendUp({ type: "text", text, stamp: 0 });
+    this.wire?.sendUp({ type: "text", text });
   }
 
   close(code = 1005, reason = ""): void {
@@ -85,7 +82,7 @@ export class ClientEnd implements Receiver {
     this.wire?.sendUp({ type: "close", code, reason });
   }
 
-  text(text: string, stamp: number): void {
+  text(text: string, stamp: unknown): void {
     if (this.state === 3) return;
     // A socket that is closing still reads: its program may have stopped listening.
     this.#tap.heard(text, stamp, () => this.#events.text(text));

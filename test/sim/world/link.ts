@@ -5,9 +5,9 @@
 import type { Chance } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** One thing on its way. */
+/** One thing on its way. `stamp`: what the world knew when the room sent it. */
 export type Item =
-  | { readonly type: "text"; readonly text: string; readonly stamp: number }
+  | { readonly type: "text"; readonly text: string; readonly stamp?: unknown }
   /** A close frame. */
   | { readonly type: "close"; readonly code: number; readonly reason: string }
   /** The connection ended without one. */

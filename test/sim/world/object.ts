@@ -25,7 +25,7 @@ export interface ObjectParts {
   /** Makes an instance. */
   readonly build: (platform: Platform) => RoomHost;
   /** Goes with everything that leaves: what the world knew when it was sent. */
-  readonly stamp: () => number;
+  readonly stamp: () => unknown;
   /** Something happened that belongs into the trace. */
   readonly note: (what: string) => void;
 }

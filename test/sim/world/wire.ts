@@ -29,7 +29,7 @@ export interface WireParts {
 
 /** What the client's end does with what arrives. */
 export interface Receiver {
-  text(text: string, stamp: number): void;
+  text(text: string, stamp: unknown): void;
   closed(code: number, reason: string): void;
 }
 
@@ -125,7 +125,7 @@ export class Wire {
     if (item.type === "text") {
       if (item.text !== PING) return this.#parts.message(this, item.text);
       this.answeredAt = this.#parts.wall();
-      return this.#down.push({ type: "text", text: PONG, stamp: 0 });
+      return this.#down.push({ type: "text", text: PONG });
     }
     // The client's close is answered, or answers ours.
     if (this.state === 1) this.#down.push({ ...item, code: answerCode(item.code) });
@@ -168,7 +168,7 @@ export class Handle implements RoomSocket {
     if (!this.#isAlive()) return;
     if (typeof text !== "string") throw new TypeError("a simulated socket sends text");
     if (this.wire.state !== 1) throw new TypeError("Can't call WebSocket send() after close().");
-    this.#send(this.wire, { type: "text", text, stamp: 0 });
+    this.#send(this.wire, { type: "text", text });
   }
 
   close(code?: number, reason?: string): void {

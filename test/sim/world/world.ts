@@ -41,6 +41,8 @@ export class World {
   /** Events so far. */
   events = 0;
   #failure: unknown;
+  /** The latest moment that the clock had shown when it was moved. */
+  #latest = 0;
 
   constructor({ seed, facts, chance, build, tell }: WorldParts) {
     const { timeline, weather } = this;
@@ -55,7 +57,7 @@ export class World {
       name: "room",
       wall: () => this.wall,
       build,
-      stamp: () => this.oracle.history.stamp,
+      stamp: () => this.oracle.stamp,
       note: (what) => this.note(what),
     });
     this.edge = new Edge({ timeline, chance, weather, object: this.object, wall: () => this.wall });
@@ -81,8 +83,14 @@ export class World {
     this.#failure ??= error;
   }
 
+  /** How long the clock takes until it shows what it has shown before, in ms. */
+  get behind(): number {
+    return Math.max(0, this.#latest - this.wall);
+  }
+
   /** Moves every clock. */
   moveClock(ms: number): void {
+    this.#latest = Math.max(this.#latest, this.wall);
     this.skew += ms;
     this.oracle.isTimeUnsure = true;
     this.object.rearmAlarm();
