@@ -23,7 +23,7 @@ const WEIGHTS = {
   rawSilent: 1,
   rawSteal: 1,
   rawLeave: 1,
-  rawFlood: 0.4,
+  rawFlood: 0.1,
   cut: 6,
   halfOpen: 2,
   slow: 2,

@@ -6,9 +6,9 @@ import type { Cast } from "./cast.ts";
 import { ask, reach } from "./outside.ts";
 import { check } from "./oracle/history.ts";
 
-/** What is left to everyone for coming back after a schedule, in ms, before somebody looks. */
-const PATIENCE = 40_000;
-/** And at most. */
+/** What everyone has for coming back once nothing is in the way, in ms. */
+const PATIENCE = 75_000;
+/** And at most: retries of what failed are up to five minutes apart. */
 const LONGEST = 1_500_000;
 
 /** Lets the world come to rest, and judges it. */
@@ -19,20 +19,37 @@ export async function settle(cast: Cast): Promise<void> {
   cast.heal();
   for (const { line } of raw) if (line && !line.isSilent) line.end.wire?.release();
   for (const person of sdk) person.end?.wire?.release();
+  for (const person of sdk) if (person.isWanted) person.join();
   const { heartbeat, grace } = room.facts;
   const ghosts = (heartbeat.misses + 2) * Math.max(heartbeat.idle, heartbeat.every);
   // A clock that was put back makes everything that is due wait for longer.
-  await world.run(world.behind + ghosts + grace + PATIENCE);
-  for (const person of sdk) if (person.isWanted) person.join();
-  const isQuiet = () => sdk.every(isDone) && (world.object.disk.rows.get("edgerooms_outbox") ?? 0) === 0;
-  for (let waited = 0; !isQuiet() && waited < LONGEST; waited += PATIENCE) await world.run(PATIENCE);
-  const late = sdk.find((person) => !isDone(person));
-  check(!late, () => `${late?.user} is ${late?.state} with ${late?.pending} publishes after ${LONGEST} ms of peace`);
+  const soon = world.timeline.now + world.behind + ghosts + grace + PATIENCE;
+  while (world.timeline.now < soon && !(await isAtRest(cast))) await world.run(grace > 0 ? 4_000 : 2_000);
+  const late = world.timeline.now + LONGEST;
+  while (world.timeline.now < late && !isDone(cast)) await world.run(PATIENCE);
+  const missing = sdk.find((person) => !isSettled(person));
+  check(!missing, () => `${missing?.user} is ${missing?.state} with ${missing?.pending} publishes after ${LONGEST} ms of peace`);
   await judgeEnd(cast);
 }
 
-function isDone({ isWanted, state, pending }: Cast["sdk"][number]): boolean {
+function isSettled({ isWanted, state, pending }: Cast["sdk"][number]): boolean {
   return !isWanted || (state === "open" && pending === 0);
+}
+
+/** Whether everyone has what they want, and everything has gone out. */
+function isDone({ sdk, world }: Cast): boolean {
+  return sdk.every(isSettled) && (world.object.disk.rows.get("edgerooms_outbox") ?? 0) === 0;
+}
+
+/** Whether nothing is left to happen that would change what is judged. */
+async function isAtRest(cast: Cast): Promise<boolean> {
+  const { reminders, sdk, raw, world } = cast;
+  if (!isDone(cast) || world.behind > 0) return false;
+  if (world.object.wires.some((wire) => wire.isHalfOpen) || sdk.some(({ end }) => end?.wire?.isHalfOpen)) return false;
+  if (raw.some(({ lines }) => lines.some(({ end, isSilent }) => isSilent && end.wire?.state === 1))) return false;
+  const notes = reminders.length > 0 ? notesOf(cast) : [];
+  if (!reminders.every(({ name }) => notes.includes(`timer ${name}`))) return false;
+  return (await listed(cast)) === present(cast);
 }
 
 async function judgeEnd(cast: Cast): Promise<void> {
@@ -54,7 +71,13 @@ async function judgeEnd(cast: Cast): Promise<void> {
       check(!isOpen || !isSilent, () => `${user} answers no heartbeat and is still connected (${ear.session})`);
     }
   }
-  judgePresence(cast, await listed(cast));
+  let list = await listed(cast);
+  // Whose token ends at this very moment is gone, and present until its grace is over.
+  for (let n = 0; n < 12 && list !== present(cast); n++) {
+    await world.run(1_000);
+    list = await listed(cast);
+  }
+  judgePresence(cast, list);
   if (room.facts.hasHooks) judgeTimers(cast);
   // A hook that writes to a failing disk fails alone, and its event goes on.
   if (room.facts.hasHooks && !cast.done.has("statement failed")) judgeHooks(cast);

@@ -26,6 +26,8 @@ export class Ear {
   /** It was told good-bye with this code. */
   bye: string | undefined;
   isOver = false;
+  /** Those of the message that is being handed over. */
+  frames: readonly ServerFrame[] = [];
   /** Users that it was told are here. */
   readonly members = new Set<string>();
   readonly #oracle: Oracle;

@@ -2,7 +2,6 @@
  * A person who speaks frames directly, and does what the SDK never does: repeats refs, acknowledges at odd times, syncs
  * backwards, takes sessions over, stops answering. It still keeps the rules that the protocol's promises depend on.
  */
-import { decodeServer } from "../../../src/protocol/codec.ts";
 import { PING, type ClientFrame, type ServerFrame } from "../../../src/protocol/frames.ts";
 import type { Asked, Ear } from "../oracle/ear.ts";
 import { ClientEnd } from "../world/client-end.ts";
@@ -60,7 +59,7 @@ export class RawPerson {
     const { asked, credit } = wish;
     const ear = world.oracle.listen(this.user, asked, credit);
     const end = new ClientEnd(
-      { open: () => {}, text: (text) => this.#hear(line, text), closed: () => {}, failed: () => {} },
+      { open: () => {}, text: () => this.#hear(line), closed: () => {}, failed: () => {} },
       tapOf(world, ear),
     );
     const line: RawLine = { end, ear, isSilent: false, acknowledges: wish.acknowledges, acked: 0 };
@@ -111,8 +110,9 @@ export class RawPerson {
     this.send(...frames.map(({ ref, text, to }) => ({ type: "publish", ref, data: text, ...(to && { to }) })));
   }
 
-  #hear(line: RawLine, text: string): void {
-    for (const frame of decodeServer(text) ?? []) this.#frame(line, frame);
+  #hear(line: RawLine): void {
+    for (const frame of line.ear.frames) this.#frame(line, frame);
+    line.ear.frames = [];
     const { position } = line.ear;
     if (!line.acknowledges || !line.ear.hasCredit || line.end.state !== 1 || position <= line.acked) return;
     line.acked = position;

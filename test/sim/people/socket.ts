@@ -28,7 +28,8 @@ export function tapOf(world: World, ear: Ear, delivering?: Delivering): Tap {
       const stamp = (value as Stamp | undefined) ?? world.oracle.stamp;
       world.trace.note(world.timeline.now, `${ear.user} <`, text);
       if (!ear.isOver) {
-        for (const frame of decodeServer(text) ?? []) {
+        ear.frames = decodeServer(text) ?? [];
+        for (const frame of ear.frames) {
           ear.hears(frame, stamp);
           world.oracle.judged++;
         }

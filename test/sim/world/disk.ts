@@ -24,6 +24,7 @@ export class Disk {
   whenDirty: () => void = () => {};
   readonly #db = new DatabaseSync(":memory:");
   readonly #statements = new Map<string, StatementSync>();
+  readonly #known = new Map<string, { readonly isRead: boolean; readonly statement: StatementSync | undefined }>();
   #isDirty = false;
   #isOpen = false;
   #depth = 0;
@@ -169,16 +170,17 @@ export class Disk {
 
   #exec(query: string, values: readonly SqlStorageValue[]) {
     this.beforeStatement(query);
-    const isRead = /^\s*(?:SELECT|WITH)\b/i.test(query);
-    if (!isRead) this.#write();
-    // Several statements at once have no values and no rows.
-    if (/;\s*\S/.test(query)) {
-      this.#db.exec(query);
-      return cursorOver([]);
+    let known = this.#known.get(query);
+    if (!known) {
+      const isRead = /^\s*(?:SELECT|WITH)\b/i.test(query);
+      // Several statements at once have no values and no rows.
+      known = { isRead, statement: /;\s*\S/.test(query) ? undefined : this.#db.prepare(query) };
+      this.#known.set(query, known);
     }
-    const statement = this.#statement(query);
-    if (isRead) return cursorOver(statement.all(...(values as SQLInputValue[])) as Row[]);
-    statement.run(...(values as SQLInputValue[]));
+    if (!known.isRead) this.#write();
+    if (!known.statement) this.#db.exec(query);
+    else if (known.isRead) return cursorOver(known.statement.all(...(values as SQLInputValue[])) as Row[]);
+    else known.statement.run(...(values as SQLInputValue[]));
     return cursorOver([]);
   }
 

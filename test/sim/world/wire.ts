@@ -2,6 +2,7 @@
  * One WebSocket between a client and the object, with what the runtime keeps of it: state, attachment, when the peer last
  * sent `ping`. The object sees it through a handle that dies with its instance. Knows nothing of frames.
  */
+import { deserialize, serialize } from "node:v8";
 import { PING, PONG } from "../../../src/protocol/frames.ts";
 import { answerCode } from "../../../src/protocol/close.ts";
 import type { RoomSocket } from "../../../src/room/runtime/platform.ts";
@@ -37,7 +38,7 @@ export interface Receiver {
 export class Wire {
   /** As the WebSocket interface has it, at the server's end. */
   state: 1 | 2 | 3 = 1;
-  attachment: unknown = null;
+  attachment: Buffer | undefined;
   /** When the peer last sent `ping`, by the room's clock; 0 for never. */
   answeredAt = 0;
   readonly #up: Lane;
@@ -58,6 +59,11 @@ export class Wire {
   /** Bytes that the runtime holds for the peer. */
   get waiting(): number {
     return this.#down.waiting;
+  }
+
+  /** Whether the line is dead and an end has not noticed. */
+  get isHalfOpen(): boolean {
+    return this.#isHalfOpen && this.state !== 3;
   }
 
   /** The client's end is in the hands of a client. */
@@ -181,12 +187,13 @@ export class Handle implements RoomSocket {
 
   serializeAttachment(value: unknown): void {
     if (!this.#isAlive()) return;
-    const copy: unknown = structuredClone(value);
-    if (JSON.stringify(copy).length > MAX_ATTACHMENT) throw new Error("An attachment is at most 16384 bytes.");
+    const copy = serialize(value);
+    if (copy.byteLength > MAX_ATTACHMENT) throw new Error("An attachment is at most 16384 bytes.");
     this.wire.attachment = copy;
   }
 
   deserializeAttachment(): unknown {
-    return structuredClone(this.wire.attachment);
+    const { attachment } = this.wire;
+    return attachment ? deserialize(attachment) : null;
   }
 }
