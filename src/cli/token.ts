@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { SignJWT } from "jose";
-import { MAX_USER_ID } from "../protocol/frames.ts";
+import { MAX_USER_ID } from "../protocol/limits.ts";
 import { Failure, Misuse, type Command } from "./command.ts";
 import { print } from "./output.ts";
 

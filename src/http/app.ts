@@ -12,10 +12,10 @@ import { readResume, sealUpgrade } from "../room/admission.ts";
 import { operatorRoutes } from "./api/routes.ts";
 import { Gate, type AppOptions } from "./gate/gate.ts";
 import { checkOrigins } from "./gate/origin.ts";
-import { accepted, FRESH, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
+import { accepted, FRESH, isUpgrade, problem, refuseUpgrade, speaksOurs } from "./problem.ts";
 import { inTime } from "./with-timeout.ts";
 import { scrapeRoutes } from "./scrape.ts";
-import { seenOf } from "./request.ts";
+import { seenOf, type LoggedRefusal } from "./request.ts";
 import { spanned, thrown, watch } from "./observe.ts";
 
 /**
@@ -90,7 +90,7 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   });
   const response = await spanned(c, "admission", () => inTime(stub.fetch(sealed)));
   if (response.webSocket) return accepted(c, response.webSocket);
-  return refuseUpgrade(c, await response.json<Refusal>());
+  return refuseUpgrade(c, await response.json<LoggedRefusal>());
 }
 
 async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {

@@ -12,8 +12,8 @@ import { UpstreamFailed } from "../ops/upstream.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { isTraceparent } from "../protocol/trace.ts";
 import { recordOf, addRecord, type FailureRecord } from "../room/telemetry/failure.ts";
-import { isUpgrade, refuseUpgrade, type Refusal } from "./problem.ts";
-import { seenOf, type Seen } from "./request.ts";
+import { isUpgrade, refuseUpgrade } from "./problem.ts";
+import { seenOf, type LoggedRefusal, type Seen } from "./request.ts";
 
 /** How long counts wait for more before they are handed to the directory, in ms; the platform waits 30 s at most. */
 const FLUSH_AFTER = 10_000;
@@ -97,7 +97,7 @@ async function later(env: object): Promise<void> {
 
 function refused(
   { thrown: error, traceparent, address, user }: Seen,
-  { code, message, because = message }: Refusal,
+  { code, message, because = message }: LoggedRefusal,
   requestId: string | undefined,
   where: string,
   onAlert: OnAlert | undefined,
@@ -112,7 +112,7 @@ function refused(
 }
 
 /** What a throw means. A Durable Object's own errors say whether trying again makes sense. */
-function refusalOf(error: Error): Refusal {
+function refusalOf(error: Error): LoggedRefusal {
   if (error instanceof UpstreamFailed) {
     const { code, retryAfter } = error;
     return { code, ...(retryAfter !== undefined && { retryAfter }) };

@@ -1,27 +1,16 @@
 /** How a request is refused: one row of the codes table as an RFC 9457 problem, or as a WebSocket that closes at once. */
 import type { Context } from "hono";
 import { encode } from "../protocol/codec.ts";
-import { codes, texts, type CodeName } from "../protocol/codes.ts";
+import { codes, texts } from "../protocol/codes.ts";
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
 import { closeQuietly } from "../protocol/close.ts";
-import { seenOf } from "./request.ts";
-
-/** Why a request gets nothing. */
-export interface Refusal {
-  readonly code: CodeName;
-  /** For the reader, instead of the table's sentence. Nothing secret. */
-  readonly message?: string;
-  /** For the log, instead of the message: nobody else is told. */
-  readonly because?: string;
-  /** Milliseconds after which trying again makes sense. */
-  readonly retryAfter?: number;
-}
+import { seenOf, type LoggedRefusal } from "./request.ts";
 
 /** For answers that are only true now. */
 export const FRESH = { "cache-control": "no-store" } as const;
 
 /** A refusal for whoever can read HTTP. */
-export function problem(c: Context, refusal: Refusal): Response {
+export function problem(c: Context, refusal: LoggedRefusal): Response {
   seenOf(c).refusal = refusal;
   const { code, message, retryAfter } = refusal;
   const { http } = codes[code];
@@ -45,7 +34,7 @@ export function problem(c: Context, refusal: Refusal): Response {
  * A refusal of an upgrade. Browsers hide the status of a failed upgrade from the page, so a client that speaks our
  * protocol is accepted here, in the Worker, told why, and closed; no room wakes for it.
  */
-export function refuseUpgrade(c: Context, refusal: Refusal): Response {
+export function refuseUpgrade(c: Context, refusal: LoggedRefusal): Response {
   if (!isUpgrade(c.req.raw) || !speaksOurs(c.req.raw)) return problem(c, refusal);
   seenOf(c).refusal = refusal;
   const { code, message, retryAfter } = refusal;

@@ -1,6 +1,12 @@
 /** What is learnt of a request while it is answered, for whoever writes down what came of it. */
 import type { Context } from "hono";
-import type { Refusal } from "./problem.ts";
+import type { Refusal } from "../protocol/refusal.ts";
+
+/** A refusal, and what only the log may say of it. */
+export interface LoggedRefusal extends Refusal {
+  /** For the log, instead of the message. The client never sees it. */
+  readonly because?: string;
+}
 
 /** What is known of one request so far. */
 export interface Seen {
@@ -11,7 +17,7 @@ export interface Seen {
   /** Whose token it carries. */
   user?: string;
   /** Why it got nothing. */
-  refusal?: Refusal;
+  refusal?: LoggedRefusal;
   /** What was thrown at it. */
   thrown?: Error;
 }

@@ -5,7 +5,8 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { decode } from "../../src/protocol/codec.ts";
-import { REMEMBERED_REFS, type ClientFrame, type Publication } from "../../src/protocol/frames.ts";
+import type { ClientFrame, Publication } from "../../src/protocol/frames.ts";
+import { REMEMBERED_REFS } from "../../src/protocol/limits.ts";
 import { anyMessage, type Message, type Palette } from "../attack/frames.ts";
 import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";

@@ -3,7 +3,8 @@
  * room, or as a sentence about what they should have been. Pure; knows neither Hono nor who asks.
  */
 import { isOffset, isRecipients } from "../../protocol/codec.ts";
-import { MAX_DEPTH, MAX_RECIPIENTS, MAX_USER_ID, type Json } from "../../protocol/frames.ts";
+import type { Json } from "../../protocol/frames.ts";
+import { MAX_DEPTH, MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
 import { isTraceparent } from "../../protocol/trace.ts";
 import type { OperatorCommand } from "../../room/core/operate.ts";
 

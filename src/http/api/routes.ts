@@ -5,15 +5,15 @@
 import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { listRooms, type Directory } from "../../ops/directory.ts";
-import { MAX_MESSAGE_BYTES } from "../../protocol/frames.ts";
+import { MAX_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { Grant } from "../../room/definition.ts";
 import type { Answer, OperatorCommand } from "../../room/core/operate.ts";
 import { readDrain, readKick, readPost, readRange, readRevoke } from "./bodies.ts";
 import type { Gate } from "../gate/gate.ts";
 import { openapi } from "./openapi.ts";
-import { FRESH, isUpgrade, problem, refuseUpgrade, type Refusal } from "../problem.ts";
+import { FRESH, isUpgrade, problem, refuseUpgrade } from "../problem.ts";
 import { inTime } from "../with-timeout.ts";
-import { seenOf } from "../request.ts";
+import { seenOf, type LoggedRefusal } from "../request.ts";
 
 /** Bytes of the body of a publication: the largest message, and what stands around its data. */
 const LARGEST_POST = MAX_MESSAGE_BYTES + 4_096;
@@ -135,7 +135,7 @@ async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gat
   return c.json({ ...page, rooms: page.rooms.filter((_, i) => seen[i]) }, 200, FRESH);
 }
 
-const NO_DIRECTORY: Refusal = {
+const NO_DIRECTORY: LoggedRefusal = {
   code: "not_found",
   message: "There is no list of rooms: bind the class Directory as EDGEROOMS_DIRECTORY.",
 };

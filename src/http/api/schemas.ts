@@ -3,7 +3,8 @@
  * because fields may be added; what is there already is written down. Knows nothing of paths.
  */
 import { codes } from "../../protocol/codes.ts";
-import { MAX_RECIPIENTS, MAX_USER_ID, SUBPROTOCOL } from "../../protocol/frames.ts";
+import { SUBPROTOCOL } from "../../protocol/frames.ts";
+import { MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
 import { DEFAULT_DRAIN, LONGEST_DRAIN, SESSION } from "./bodies.ts";
 
 /** A schema, as far as ours go. */

@@ -3,9 +3,9 @@
  * that nobody gets in. Knows nothing of rooms; what a token allows where is grants.ts.
  */
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
-import { MAX_USER_ID } from "../../protocol/frames.ts";
+import { MAX_USER_ID } from "../../protocol/limits.ts";
 import { IssuerUnreachable, keySet } from "./keys.ts";
-import type { Refusal } from "../problem.ts";
+import type { LoggedRefusal } from "../request.ts";
 
 /** What a verified token says, whatever room it is for. */
 export interface Verified {
@@ -23,7 +23,7 @@ export interface Verified {
 export interface Authenticator {
   /** Whether a token in the URL counts. */
   readonly tokenInUrl: boolean;
-  verify(token: string | undefined, env: object): Promise<Verified | Refusal>;
+  verify(token: string | undefined, env: object): Promise<Verified | LoggedRefusal>;
 }
 
 /** Settings of {@link jwt}. What is absent is read from the environment variable named with it. */
@@ -84,7 +84,7 @@ function setting(env: object, name: string): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | Refusal {
+function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | LoggedRefusal {
   const url = options.jwksUrl ?? setting(env, "AUTH_JWKS_URL");
   if (url !== undefined) {
     if (!URL.canParse(url)) return misconfigured("needs an AUTH_JWKS_URL that is a URL");
@@ -96,7 +96,7 @@ function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algor
   return misconfigured(`needs an AUTH_SECRET of ${MIN_SECRET_BYTES} bytes or more`);
 }
 
-function misconfigured(what: string): Refusal {
+function misconfigured(what: string): LoggedRefusal {
   const because = `authentication ${what}: all are refused`;
   return { code: "unavailable", message: "Authentication is not configured.", because };
 }
@@ -109,7 +109,7 @@ const JOINERS = /[\u200c\u200d]/gu;
 /** The last moment a Date can be: JSON carries it, which is not so of the Infinity that `exp: 1e999` becomes. */
 const END_OF_TIME = 8.64e15;
 
-function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
+function read(claims: JWTPayload, clockTolerance: number): Verified | LoggedRefusal {
   const { sub, name, exp = 0, iat = 0 } = claims;
   // jose takes any JSON for a sub.
   if (typeof sub !== "string" || sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
@@ -128,7 +128,7 @@ function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
   };
 }
 
-function refusalFor(error: unknown): Refusal {
+function refusalFor(error: unknown): LoggedRefusal {
   if (error instanceof errors.JWTExpired) return { code: "token_expired" };
   if (error instanceof IssuerUnreachable) {
     return { code: error.code, message: "The issuer's keys are out of reach.", retryAfter: error.retryAfter };

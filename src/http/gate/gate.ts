@@ -10,8 +10,8 @@ import type { Room } from "../../room.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { grantsAnywhere, grantsIn } from "./grants.ts";
 import { isAllowedOrigin } from "./origin.ts";
-import { bearerToken, type Refusal } from "../problem.ts";
-import { seenOf } from "../request.ts";
+import { bearerToken } from "../problem.ts";
+import { seenOf, type LoggedRefusal } from "../request.ts";
 import { spanned } from "../observe.ts";
 
 /** A room by its kind and name. */
@@ -69,7 +69,7 @@ export class Gate<Env extends object> {
   }
 
   /** Who asks, whatever room it is about. */
-  async caller(c: Context<{ Bindings: Env }>): Promise<Verified | Refusal> {
+  async caller(c: Context<{ Bindings: Env }>): Promise<Verified | LoggedRefusal> {
     if (!this.allowsOrigin(c)) return { code: "forbidden", message: "This origin may not connect." };
     const token = bearerToken(c.req.raw, this.#auth.tokenInUrl);
     const verified = await spanned(c, "verify", () => this.#auth.verify(token, c.env));
@@ -81,7 +81,7 @@ export class Gate<Env extends object> {
    * Why a caller may not see all rooms at once: the token must say so, and `authorize` must not object. The address that
    * stands for all rooms is any room of any kind.
    */
-  async overseer(c: Context<{ Bindings: Env }>): Promise<Refusal | undefined> {
+  async overseer(c: Context<{ Bindings: Env }>): Promise<LoggedRefusal | undefined> {
     const caller = await this.caller(c);
     if ("code" in caller) return caller;
     const { kind, room } = ALL_ROOMS;
@@ -97,8 +97,8 @@ export class Gate<Env extends object> {
     const verified = await this.caller(c);
     if ("code" in verified) return verified;
     const credentials = await this.#authorize(c, verified, address);
-    if (!credentials?.grants.includes(grant)) return { code: "forbidden" } satisfies Refusal;
-    if (credentials.expires <= Date.now()) return { code: "token_expired" } satisfies Refusal;
+    if (!credentials?.grants.includes(grant)) return { code: "forbidden" } satisfies LoggedRefusal;
+    if (credentials.expires <= Date.now()) return { code: "token_expired" } satisfies LoggedRefusal;
     const binding = this.#options.rooms[address.kind] as keyof Env & string;
     const namespace = c.env[binding] as DurableObjectNamespace<Room> | undefined;
     if (!namespace) throw new Error(`there is no Durable Object binding ${binding}`);
@@ -115,7 +115,7 @@ export class Gate<Env extends object> {
     return (await this.#authorize(c, caller, address))?.grants.includes("admin") ?? false;
   }
 
-  #address(c: Context): RoomAddress | Refusal {
+  #address(c: Context): RoomAddress | LoggedRefusal {
     const { rooms } = this.#options;
     const { kind = Object.keys(rooms)[0] ?? "", room = "" } = c.req.param() as Partial<RoomAddress>;
     if (!Object.hasOwn(rooms, kind)) return { code: "not_found", message: "There is no such kind of room." };

@@ -3,7 +3,7 @@
  * things, and get them here.
  */
 import { encode, isRecipients } from "../../protocol/codec.ts";
-import { MAX_RECIPIENTS } from "../../protocol/frames.ts";
+import { MAX_RECIPIENTS } from "../../protocol/limits.ts";
 import { announceChange, end } from "./depart.ts";
 import type { Command, Effect, Result } from "./event.ts";
 import { member, members } from "../store/members.ts";

@@ -3,7 +3,8 @@
  * client which of them it was.
  */
 import { encodeWith } from "../../protocol/codec.ts";
-import { MAX_BATCH, REMEMBERED_REFS, type Limits, type ResetReason } from "../../protocol/frames.ts";
+import type { Limits, ResetReason } from "../../protocol/frames.ts";
+import { MAX_BATCH, REMEMBERED_REFS } from "../../protocol/limits.ts";
 import type { Admission } from "../admission.ts";
 import { replay, reset, whyReset } from "./resume.ts";
 import { applyAll } from "./commands.ts";

@@ -5,7 +5,8 @@
  */
 import { encode, exceeds, orNull, type Malformed } from "../../protocol/codec.ts";
 import { isRetryable, texts, type CodeName } from "../../protocol/codes.ts";
-import { MAX_PRESENCE_BYTES, type ClientFrame, type FrameError } from "../../protocol/frames.ts";
+import type { ClientFrame, FrameError } from "../../protocol/frames.ts";
+import { MAX_PRESENCE_BYTES } from "../../protocol/limits.ts";
 import { ring } from "./alarm.ts";
 import { acknowledge, replay, reset, whyReset } from "./resume.ts";
 import { apply, applyAll } from "./commands.ts";

@@ -6,7 +6,8 @@
  * replay passes text on without parsing it.
  */
 import { byteLength } from "../../protocol/codec.ts";
-import { MAX_MESSAGE_BYTES, REMEMBERED_REFS, type Publication } from "../../protocol/frames.ts";
+import type { Publication } from "../../protocol/frames.ts";
+import { MAX_MESSAGE_BYTES, REMEMBERED_REFS } from "../../protocol/limits.ts";
 import { mergeRefs, newestRefs, RefMemory, type RefTable } from "./refs.ts";
 
 /** Past this many bytes of items the log keeps fewer publications than `retain`. */
