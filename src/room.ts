@@ -5,7 +5,8 @@
 import type { RoomReport } from "./room/telemetry/recorder.ts";
 import type { FailureRecord } from "./room/telemetry/failure.ts";
 import { shardOf } from "./room/telemetry/listing.ts";
-import { RoomObject, type Attributes } from "./room/runtime/object.ts";
+import { RoomObject } from "./room/runtime/object.ts";
+import type { Attributes } from "./room/runtime/ticker.ts";
 import type { Directory } from "./ops/directory.ts";
 import { record, type Alert } from "./ops/failures.ts";
 import { dataPoint, isolate } from "./ops/metrics.ts";
@@ -31,11 +32,11 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
    */
   protected readonly onAlert: ((alert: Alert) => Promise<void> | void) | undefined = alertWebhook(this.env as object);
 
-  protected override report(note: FailureRecord): void {
-    void record(note, this.onAlert);
+  protected override report(failed: FailureRecord): void {
+    void record(failed, this.onAlert);
   }
 
-  protected override async tell({ listing, counts, notes }: RoomReport): Promise<void> {
+  protected override async tell({ listing, counts, records }: RoomReport): Promise<void> {
     const { EDGEROOMS_DIRECTORY: directory, EDGEROOMS_ANALYTICS: analytics } = this.env as Bindings;
     analytics?.writeDataPoint(dataPoint(listing, counts));
     if (!directory) return;
@@ -44,7 +45,7 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
     try {
       // One stub: its calls arrive in their order.
       this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
-      await this.#directory.update({ ...listing, counts, notes, own });
+      await this.#directory.update({ ...listing, counts, notes: records, own });
     } catch (error) {
       isolate.merge(own);
       // After one failure a stub is good for nothing.

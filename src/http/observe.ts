@@ -99,14 +99,14 @@ function refused(
   { thrown: error, traceparent, address, user }: Seen,
   { code, message, because = message }: LoggedRefusal,
   requestId: string | undefined,
-  where: string,
+  source: string,
   onAlert: OnAlert | undefined,
 ): Promise<void> | undefined {
   if (TOLD_BY_ROOMS.includes(code) && !error) return undefined;
   isolate.add(`errors|${code}`);
   if (codes[code].severity === "info") return undefined;
   const about = { ...(user !== undefined && { user }), requestId, traceparent };
-  const note = recordOf({ ...about, code, where, error: error ?? because }, Date.now(), address);
+  const note = recordOf({ ...about, code, source, error: error ?? because }, Date.now(), address);
   notes = addRecord(notes, note, MAX_NOTES);
   return record(note, onAlert);
 }

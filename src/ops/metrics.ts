@@ -8,7 +8,7 @@ import { Counters, type Counts } from "../room/telemetry/counts.ts";
 import type { BreakerState } from "./upstream.ts";
 
 /** What this isolate has counted and not handed on yet. */
-export const isolate = new Counters();
+export const isolate = new Counters<string>();
 
 /** How many there are now of what rooms are made of, and what happened in them; of one kind of room. */
 export interface KindTotals {

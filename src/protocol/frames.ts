@@ -133,7 +133,8 @@ export type ServerFrame =
     }
   | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
   | { readonly type: "heartbeat"; readonly offset: number; readonly next: number }
-  | ({ readonly type: "error"; readonly ref?: number } & FrameError)
+  /** `frame`: the type of the frame that failed, where it has no `ref`; absent where it could not be read. */
+  | ({ readonly type: "error"; readonly ref?: number; readonly frame?: ClientFrame["type"] } & FrameError)
   | { readonly type: "snapshot"; readonly data: Json; readonly offset: number; readonly reason: ResetReason }
   | { readonly type: "goaway"; readonly within: number; readonly reason: CodeName }
   | {

@@ -17,3 +17,5 @@ export const MAX_USER_ID = 255;
 export const MAX_PRESENCE_BYTES = 2_048;
 /** Refs of a session whose offsets are remembered after their publications left the log. */
 export const REMEMBERED_REFS = 256;
+/** One publication as it is stored and travels, in bytes: the largest message, and what the room adds to it. */
+export const MAX_ITEM_BYTES = MAX_MESSAGE_BYTES + 32_768;

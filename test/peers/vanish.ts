@@ -3,7 +3,7 @@
  * hear of it, and what is left of them afterwards.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { BACKLOG_BYTES } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
 import type { Findings } from "./findings.ts";
 import { item, type Member } from "./member.ts";
 import { noticedWithin, rhythms, type Seen } from "./rhythms.ts";

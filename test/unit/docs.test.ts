@@ -21,7 +21,8 @@ import {
 } from "../../src/protocol/frames.ts";
 import * as shared from "../../src/protocol/limits.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
+import { CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/connection.ts";
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url).href), "utf8");
 const doc = read("docs/protocol.md");
@@ -64,7 +65,7 @@ const serverFields = {
   presence: { join: "optional", leave: "optional", update: "optional", members: "optional" },
   reply: { ref: "always", data: "optional", error: "optional" },
   heartbeat: { offset: "always", next: "always" },
-  error: { ref: "optional", code: "always", message: "always", retryable: "always", retryAfter: "optional" },
+  error: { ref: "optional", frame: "optional", code: "always", message: "always", retryable: "always", retryAfter: "optional" },
   snapshot: { data: "always", offset: "always", reason: "always" },
   goaway: { within: "always", reason: "always" },
   bye: { code: "always", reason: "always", message: "optional", retryAfter: "optional" },

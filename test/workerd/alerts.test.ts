@@ -56,7 +56,7 @@ describe("onAlert", () => {
       {
         at: minute,
         code: "internal",
-        where: "GET /rooms/:kind/:room",
+        source: "GET /rooms/:kind/:room",
         kind: "relay",
         room: room.name,
         user: "ann",
@@ -83,7 +83,7 @@ describe("onAlert", () => {
     await equip(room, { onAlert: (alert) => void told.push(alert) });
     for (let ref = 1; ref <= 3; ref++) await fail(ref);
     expect(told).toMatchObject([
-      { code: "storage_failed", kind: "relay", room: room.name, session: welcome.session, user: "ann", where: "tick" },
+      { code: "storage_failed", kind: "relay", room: room.name, session: welcome.session, user: "ann", source: "tick" },
     ]);
     vi.setSystemTime(minute + 60_000);
     await fail(4);

@@ -1,7 +1,7 @@
 /** What an operator does to a room over HTTP. Every answer is held against the OpenAPI document: see contract.ts. */
 import { describe, expect, it, vi } from "vitest";
 import type { Publication } from "../../src/protocol/frames.ts";
-import type { SessionView } from "../../src/room/core/operate.ts";
+import type { SessionView } from "../../src/room/operator.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask, operator } from "../support/contract.ts";
 import { census, door, enter } from "../support/door.ts";

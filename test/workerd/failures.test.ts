@@ -13,7 +13,7 @@ import { Log, scrape } from "../support/watching.ts";
 const KEYS = [
   "level",
   "code",
-  "where",
+  "source",
   "kind",
   "room",
   "session",

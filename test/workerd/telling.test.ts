@@ -93,7 +93,7 @@ describe("what was counted", () => {
     await equip(room, { env: { EDGEROOMS_DIRECTORY: down } });
     const { client } = await Client.join(room.path, { ttl });
     await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
-    expect(log.of("upstream_failed")[0]).toMatchObject({ where: "directory", kind: "small", room: room.name });
+    expect(log.of("upstream_failed")[0]).toMatchObject({ source: "directory", kind: "small", room: room.name });
     client.send({ type: "call", ref: 1, method: "none", data: null });
     await client.next("reply");
     await client.publish(1, 1);
@@ -178,18 +178,18 @@ describe("failures", () => {
     await vi.waitFor(async () => expect(await mine()).toHaveLength(2));
     expect((await mine()).map(({ room }) => room)).toEqual([rooms[1]?.name, rooms[0]?.name]);
     const ids = { requestId: expect.any(String), traceId: expect.any(String) };
-    const what = { at: expect.any(Number), code: "unknown_method", severity: "warn", where: "call", kind: "small" };
+    const what = { at: expect.any(Number), code: "unknown_method", severity: "warn", source: "call", kind: "small" };
     expect((await mine())[0]).toEqual({ ...what, ...ids, room: rooms[1]?.name });
 
     const shard = env.EDGEROOMS_DIRECTORY.getByName("3");
-    const note = (n: number): FailureRecord => ({ at: n, code: "internal", where: `many ${n}` });
+    const note = (n: number): FailureRecord => ({ at: n, code: "internal", source: `many ${n}` });
     for (let n = 1; n <= 120; n += 20)
       await shard.count(
         {},
         Array.from({ length: 20 }, (_, i) => note(n + i)),
       );
     // A room of this test may be in this part too.
-    const there = (await shard.failures()).map(({ where }) => where).filter((where) => where.startsWith("many"));
+    const there = (await shard.failures()).map(({ source }) => source).filter((source) => source.startsWith("many"));
     expect(there).toEqual(Array.from({ length: 100 }, (_, i) => `many ${120 - i}`));
     const newest = note(Date.now() + 86_400_000);
     await env.EDGEROOMS_DIRECTORY.getByName("15").count({}, [newest]);
@@ -212,7 +212,7 @@ it("what is no failure is none, although it is counted", async () => {
 });
 
 describe("data points", () => {
-  it("are written for every report, where Analytics Engine is bound", async () => {
+  it("are written for every report, source Analytics Engine is bound", async () => {
     const points: AnalyticsEngineDataPoint[] = [];
     const room = new TestedRoom("small");
     await equip(room, {
@@ -327,16 +327,16 @@ it("failures that are grave stay, however many strangers are refused and whateve
 
   const part = env.EDGEROOMS_DIRECTORY.getByName("5");
   const [one] = await grave();
-  await part.count({}, one ? [{ ...one, where: "here" }] : []);
-  for (let n = 0; n < 150; n++) await part.count({}, [{ at: n, code: "unauthorized", where: "many" }]);
-  expect((await part.failures()).filter(({ where }) => where === "here")).toHaveLength(1);
+  await part.count({}, one ? [{ ...one, source: "here" }] : []);
+  for (let n = 0; n < 150; n++) await part.count({}, [{ at: n, code: "unauthorized", source: "many" }]);
+  expect((await part.failures()).filter(({ source }) => source === "here")).toHaveLength(1);
 });
 
 it("of a few failures the grave ones are kept, then the newest of each code and room", () => {
   const note = (code: FailureRecord["code"], room: string, at: number): FailureRecord => ({
     at,
     code,
-    where: "test",
+    source: "test",
     kind: "k",
     room,
   });

@@ -6,7 +6,7 @@ import { isOffset, isRecipients } from "../../protocol/codec.ts";
 import type { Json } from "../../protocol/frames.ts";
 import { MAX_DEPTH, MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
 import { isTraceparent } from "../../protocol/trace.ts";
-import type { OperatorCommand } from "../../room/core/operate.ts";
+import type { OperatorCommand } from "../../room/operator.ts";
 
 type Command<T extends OperatorCommand["type"]> = Extract<OperatorCommand, { type: T }>;
 type Body = Readonly<Record<string, unknown>>;
@@ -83,7 +83,7 @@ export function readDrain(bytes: ArrayBuffer): Command<"drain"> | string {
   if (!body) return DRAIN;
   const { within = DEFAULT_DRAIN, hold = 0 } = body;
   if (!isSpan(within) || !isSpan(hold)) return DRAIN;
-  return { type: "drain", within: Math.round(within), hold: Math.round(hold) };
+  return { type: "drain", within: Math.round(within), reopenAfter: Math.round(hold) };
 }
 
 function objectIn(bytes: ArrayBuffer): Body | undefined {

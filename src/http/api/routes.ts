@@ -7,7 +7,7 @@ import { bodyLimit } from "hono/body-limit";
 import { listRooms, type Directory } from "../../ops/directory.ts";
 import { MAX_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { Grant } from "../../room/definition.ts";
-import type { Answer, OperatorCommand } from "../../room/core/operate.ts";
+import type { Answer, OperatorCommand } from "../../room/operator.ts";
 import { readDrain, readKick, readPost, readRange, readRevoke } from "./bodies.ts";
 import type { Gate } from "../gate/gate.ts";
 import { openapi } from "./openapi.ts";

@@ -1,45 +1,6 @@
+/** How much may wait for a peer that does not read. */
 import { describe, expect, it } from "vitest";
-import {
-  Backlog,
-  BACKLOG_BYTES,
-  CREDIT_BYTES,
-  CREDIT_ITEMS,
-  fullBucket,
-  hasCredit,
-  take,
-} from "../../src/room/rules/rate.ts";
-
-const rate = { perSecond: 50, burst: 100 };
-
-describe("the bucket", () => {
-  it("gives the burst, then the rate", () => {
-    const bucket = fullBucket(rate, 0);
-    for (let i = 0; i < 100; i++) expect(take(bucket, rate, 0, 1).ok).toBe(true);
-    expect(take(bucket, rate, 0, 1)).toEqual({ ok: false, retryAfter: 20, abuse: false });
-    expect(take(bucket, rate, 40, 1).ok).toBe(true);
-    expect(take(bucket, rate, 40, 1).ok).toBe(false);
-  });
-
-  it("never holds more than the burst, nor gains when the clock goes back", () => {
-    const bucket = fullBucket(rate, 1_000);
-    take(bucket, rate, 1_000_000, 0);
-    expect(bucket.tokens).toBe(100);
-    take(bucket, rate, 0, 100);
-    expect(take(bucket, rate, 500, 1).ok).toBe(false);
-  });
-
-  it("calls it abuse when the debt is larger than the burst", () => {
-    const bucket = fullBucket(rate, 0);
-    for (let i = 0; i < 200; i++) expect(take(bucket, rate, 0, 1)).not.toMatchObject({ abuse: true });
-    expect(take(bucket, rate, 0, 1)).toEqual({ ok: false, retryAfter: 2_020, abuse: true });
-  });
-});
-
-it("credit ends after so many items or bytes", () => {
-  expect(hasCredit(CREDIT_ITEMS - 1, CREDIT_BYTES - 1)).toBe(true);
-  expect(hasCredit(CREDIT_ITEMS, 0)).toBe(false);
-  expect(hasCredit(0, CREDIT_BYTES)).toBe(false);
-});
+import { Backlog, BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
 
 describe("the backlog", () => {
   const half = BACKLOG_BYTES / 2;
@@ -64,7 +25,7 @@ describe("the backlog", () => {
     backlog.sent(half - 1);
     expect(backlog.judge(silent, 0, BACKLOG_BYTES)).toBe("ok");
     backlog.sent(1);
-    expect(backlog.judge(silent, 1, BACKLOG_BYTES)).toBe("probe");
+    expect(backlog.judge(silent, 1, BACKLOG_BYTES)).toBe("ask");
     backlog.sent(half);
     expect(backlog.judge(silent, 2, BACKLOG_BYTES)).toBe("ok");
     backlog.sent(1);
@@ -74,13 +35,13 @@ describe("the backlog", () => {
   it("takes an answer as proof that all before the question was read", () => {
     const backlog = new Backlog();
     for (let round = 0; round < 20; round++) {
-      expect(backlog.judge(reading(undefined, round * 10 - 1), round * 10, BACKLOG_BYTES)).toMatch(/probe|ok/);
+      expect(backlog.judge(reading(undefined, round * 10 - 1), round * 10, BACKLOG_BYTES)).toMatch(/ask|ok/);
       backlog.sent(half);
     }
     // An answer from before the question proves nothing.
     const other = new Backlog();
     other.sent(half);
-    expect(other.judge(reading(undefined, 5), 10, BACKLOG_BYTES)).toBe("probe");
+    expect(other.judge(reading(undefined, 5), 10, BACKLOG_BYTES)).toBe("ask");
     other.sent(half + 1);
     expect(other.judge(reading(undefined, 10), 11, BACKLOG_BYTES)).toBe("slow");
   });
@@ -109,5 +70,20 @@ describe("the backlog", () => {
     expect(backlog.isBehind).toBe(false);
     backlog.sent(1_000_000);
     expect(backlog.judge(reading(1_000_000), 14_000, 10)).toBe("ok");
+  });
+
+  it("elsewhere never gives up a peer that it has not asked, however much one tick sends", () => {
+    const backlog = new Backlog();
+    backlog.sent(3 * BACKLOG_BYTES);
+    expect(backlog.judge(silent, 0, BACKLOG_BYTES)).toBe("ask");
+    expect(backlog.judge(reading(undefined, 1), 2, BACKLOG_BYTES)).toBe("ok");
+    expect(backlog.isBehind).toBe(false);
+  });
+
+  it("takes the answer to a heartbeat as a sign of life like any other", () => {
+    const backlog = new Backlog();
+    backlog.sent(half);
+    backlog.asked(10);
+    expect(backlog.judge(reading(undefined, 11), 12, BACKLOG_BYTES)).toBe("ok");
   });
 });
