@@ -9,7 +9,7 @@ import { member } from "../store/members.ts";
 import { toMe, type Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { announceChange, disconnect, end } from "./depart.ts";
-import { runHook, writable } from "./hooks.ts";
+import { runHook, sendable } from "./hooks.ts";
 import { publish } from "./publish.ts";
 import { acknowledge, returnCredit, sync } from "./resume.ts";
 import type { Turn } from "./turn.ts";
@@ -134,7 +134,7 @@ function onCall(turn: Turn, sender: Sender, frame: Frame<"call">): void {
   const { ref, method, data } = frame;
   const run = turn.state.definition.methods.get(method);
   if (!run) return answer(turn, sender, frame, failure("unknown_method"));
-  const result = runHook(turn, `methods.${method}`, (room) => writable(run(room, meOf(turn, sender), data)) ?? null);
+  const result = runHook(turn, `methods.${method}`, (room) => sendable(run(room, meOf(turn, sender), data)) ?? null);
   if (!result.ok) return answer(turn, sender, frame, failure(result.code, result));
   turn.send(sender.connection, { type: "reply", ref, data: orNull(result.value) });
 }

@@ -169,11 +169,22 @@ function timerName(name: string): void {
 }
 
 /**
- * What a hook returned to the room, if the room can keep it.
+ * What a hook returned to the room, if JSON can carry it.
  *
- * @throws TypeError or RangeError, undone with the hook, when it cannot
+ * @throws TypeError, undone with the hook, when it cannot
  */
 export function writable<T>(value: T): T {
+  assertSynchronous(value);
+  if (typeof value === "object") JSON.stringify(value);
+  return value;
+}
+
+/**
+ * What a hook returned for one client, if it is no larger than a message may be.
+ *
+ * @throws TypeError or RangeError, undone with the hook, when it is not
+ */
+export function sendable<T>(value: T): T {
   assertSynchronous(value);
   if (typeof value === "object" || typeof value === "string") carried(value);
   return value;

@@ -9,7 +9,7 @@ import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
 import { toMe } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
-import { runHook, writable } from "./hooks.ts";
+import { runHook, sendable } from "./hooks.ts";
 import type { Turn } from "./turn.ts";
 
 /** A replay goes out in `pub` frames of about this many bytes. */
@@ -123,7 +123,7 @@ function snapshot(turn: Turn, connection: Connection): Json {
     return state.replay.recent(wanted) as unknown as Json;
   }
   const me = toMe(session, member(state.sessions, session.user));
-  const result = runHook(turn, "snapshot", (room) => writable(hook(room, me)));
+  const result = runHook(turn, "snapshot", (room) => sendable(hook(room, me)));
   if (result.ok) return orNull(result.value);
   if (result.code === "rejected") {
     turn.fail({ code: "hook_failed", source: "snapshot", error: new Error("a snapshot cannot be rejected") });

@@ -150,15 +150,12 @@ export class RoomHost {
   async alarm({ scheduledTime, retryCount = 0 }: { scheduledTime?: number; retryCount?: number } = {}): Promise<void> {
     this.#recorder.counters.add("alarms");
     try {
+      this.#ticker.ring(scheduledTime);
       // An earlier try was killed, by its time or its memory. The platform gives up after some: this one rings again.
       if (retryCount > 0) await this.#armBeforehand();
-      // A state that is built now must know for when the alarm was set, not when it rang: who answered the last heartbeat
-      // within that lateness is not silent.
-      else this.#ticker.setArmed(scheduledTime ?? this.#ticker.armed);
       const now = this.#platform.now();
       this.#ticker.release(now);
       const state = this.#ticker.load();
-      if (retryCount === 0) this.#ticker.setArmed(undefined);
       const events = dueEvents(state, now, () => this.#answeredAt(state));
       if (events.length > 0) await this.#scheduler.submitAll(events);
       // Nothing was due yet: then the alarm is set for what will be.

@@ -9,6 +9,7 @@ import { encodeFailure, failure } from "../core/frames.ts";
 import { applyTick, EventFailed, type TickInput, type TickOutcome } from "../core/tick.ts";
 import type { RoomDefinition } from "../definition.ts";
 import { migrate, versionOf } from "../store/schema.ts";
+import type { Session } from "../store/sessions.ts";
 import { RoomState, type Continuation } from "../store/state.ts";
 import { codeOfThrown, UnreadableStorage, type Failure } from "../telemetry/failure.ts";
 import type { Recorder } from "../telemetry/recorder.ts";
@@ -58,15 +59,15 @@ export class Ticker {
   /** Due things that could not be done lately, by key: until when each has to wait. */
   readonly #held = new Map<string, number>();
   #state: RoomState | undefined;
+  /** When the alarm is set to ring; `undefined` when it is not set. */
   #armed: number | undefined;
+  /** For when the alarm was set that rings now. */
+  #ringing: number | undefined;
+  /** Sessions that lost their socket in a reset, until their drops have happened. */
+  #lost: readonly Session[] = [];
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
-  }
-
-  /** When the alarm is set to ring, or was if it is ringing; `undefined` when it is not set. */
-  get armed(): number | undefined {
-    return this.#armed;
   }
 
   /** The state, if it is in memory. */
@@ -74,9 +75,20 @@ export class Ticker {
     return this.#state;
   }
 
-  /** The runtime says when the alarm is set to ring. */
+  /** The alarm is set to ring at this moment, without a tick that asked for it. */
   setArmed(at: number | undefined): void {
     this.#armed = at;
+  }
+
+  /**
+   * The alarm is ringing, and is set no more.
+   *
+   * @param scheduled for when it was set, if the runtime says so. It may ring late: a state that is built now must know
+   *   for when it was set, because who answered the last heartbeat within that lateness is not silent
+   */
+  ring(scheduled: number | undefined): void {
+    this.#ringing = scheduled ?? this.#armed;
+    this.#armed = undefined;
   }
 
   /**
@@ -107,6 +119,7 @@ export class Ticker {
   /** Sets the alarm, or calls it off. */
   arm(next: number | undefined): void {
     const when = next === undefined ? undefined : Math.min(next, LATEST_ALARM);
+    this.#ringing = undefined;
     if (when === this.#armed) return;
     this.#armed = when;
     const { storage } = this.#parts.platform;
@@ -119,10 +132,7 @@ export class Ticker {
 
   /** Sets the alarm to ring in a while, unless it rings sooner. */
   armRetry(): void {
-    const now = this.#parts.platform.now();
-    // The alarm that is ringing is none that will.
-    const armed = this.#armed !== undefined && this.#armed > now ? this.#armed : Infinity;
-    this.arm(Math.min(armed, now + RETRY_MS));
+    this.arm(Math.min(this.#armed ?? Infinity, this.#parts.platform.now() + RETRY_MS));
   }
 
   #tick(batch: readonly Waiting[]): Ran {
@@ -231,21 +241,19 @@ export class Ticker {
 
   /** Sessions that lost their socket in a reset have a tick of their own: what they cannot do is not the others' fault. */
   #reconcile(): void {
-    if (this.#state) return;
     try {
-      let lost = this.#ifWritten()?.lost ?? [];
-      while (lost.length > 0) {
-        const events = lost.map(({ id, generation }): RoomEvent => ({ type: "drop", session: id, generation }));
-        lost = lost.slice(this.#tick(events.map((event) => ({ event }))).done);
-      }
+      // A room that was never written to has lost nobody, and gets no tables for the question.
+      if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
     } catch {
       // The state cannot be built: the tick that follows says so.
+      return;
     }
-  }
-
-  /** The state of a room that was ever written to. */
-  #ifWritten(): RoomState | undefined {
-    return versionOf(this.#parts.platform.storage.sql) === 0 ? undefined : this.load();
+    const lost = this.#lost;
+    this.#lost = [];
+    const drops = lost.map(({ id, generation }): RoomEvent => ({ type: "drop", session: id, generation }));
+    for (let done = 0; done < drops.length; ) {
+      done += this.#tick(drops.slice(done).map((event) => ({ event }))).done;
+    }
   }
 
   #build(): RoomState {
@@ -261,13 +269,14 @@ export class Ticker {
       atomic: (run) => storage.transactionSync(run),
       pointers: [...found.keys()],
       room: platform.name,
-      alarm: this.#armed,
+      alarm: this.#ringing ?? this.#armed,
       heartbeatAt: carried?.heartbeatAt,
       now: platform.now(),
       held: this.#held,
       continuations,
     });
     sockets.adopt(found, ({ session, generation }) => state.connection(session, generation));
+    this.#lost = state.lost;
     return state;
   }
 }
