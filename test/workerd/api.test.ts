@@ -1,10 +1,11 @@
 /** What an operator does to a room over HTTP. Every answer is held against the OpenAPI document: see contract.ts. */
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Publication } from "../../src/protocol/frames.ts";
 import type { SessionView } from "../../src/room/core/operate.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask, operator } from "../support/contract.ts";
 import { census, door, enter } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 interface Log {
@@ -164,7 +165,7 @@ describe("looking at a room", () => {
     client.send({ type: "presence", data: { mood: "good" } });
     const path = `/rooms/${room.path}/members`;
     const expected = [{ id: "ann", name: "Ann", data: { mood: "good" } }];
-    await vi.waitFor(async () => expect((await ask("GET", path)).body).toEqual({ members: expected }));
+    await eventually(async () => expect((await ask("GET", path)).body).toEqual({ members: expected }));
   });
 
   it("shows every session: how far it is behind, and when it was last heard", async () => {
@@ -177,7 +178,7 @@ describe("looking at a room", () => {
     expect(behind).toMatchObject({ session: welcome.session, user: "ann", connected: true, lag: 3 });
     expect(behind?.since).toBeGreaterThan(Date.now() - 20_000);
     ann.send({ type: "ack", offset: 2 });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const view = (await sessions(room)).find(({ user }) => user === "ann");
       expect(view?.lag).toBe(1);
       expect(view?.heardAt).toBeGreaterThan(Date.now() - 20_000);
