@@ -2,11 +2,13 @@ import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 import { FACTOR, factor, patience } from "./test/support/patience.ts";
 
-const { MODEL_SEED, MODEL_SCHEDULES } = process.env;
+/** See test/model: one seed to reproduce, or how many schedules to try. */
+const { MODEL_SEED = "", MODEL_SCHEDULES = "" } = process.env;
 
 /** For what every project has: how slow this machine is, and what a test or hook may take, by what it takes alone. */
 function waits(aloneMs: number) {
-  return { env: { [FACTOR]: String(factor()) }, testTimeout: patience(aloneMs), hookTimeout: patience(aloneMs) };
+  const env = { [FACTOR]: String(factor()), MODEL_SEED, MODEL_SCHEDULES };
+  return { env, testTimeout: patience(aloneMs), hookTimeout: patience(aloneMs) };
 }
 
 /** Tests that run inside the runtime, next to the Worker under test. */
@@ -15,8 +17,6 @@ function inWorkerd(name: string, include: string[]): TestProjectConfiguration {
     plugins: [
       cloudflareTest({
         wrangler: { configPath: "./test/support/wrangler.toml" },
-        // See test/model: one seed to reproduce, or how many schedules to try.
-        miniflare: { bindings: { MODEL_SEED: MODEL_SEED ?? "", MODEL_SCHEDULES: MODEL_SCHEDULES ?? "500" } },
       }),
     ],
     test: { name, include, ...waits(6_000) },

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Browser, type BrowserContext, type Locator, type Page } from "playwright-core";
 import { expect } from "vitest";
-import { eventually } from "../support/patience.ts";
+import { eventually, patience } from "../support/patience.ts";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const args = [
@@ -63,6 +63,7 @@ export class Tab {
 
   constructor(page: Page) {
     this.page = page;
+    page.setDefaultTimeout(patience(4_000));
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("console", (message) => {
       if (message.type() === "error") this.complaints.push(message.text());

@@ -64,7 +64,7 @@ describe("two people", () => {
   });
 
   it("side by side: one is offline, nothing is missing afterwards, what waited arrives", async () => {
-    const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+    const { page } = new Tab(await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage());
     await page.goto(`${server.url}/?panes=2&room=${room()}`);
     const [ann, bob] = [page.locator(".pane").first(), page.locator(".pane").last()];
     const say = async (pane: typeof ann, text: string) => {

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { connect, memoryStore, type RoomClient } from "../../src/client/client.ts";
 import { useMembers, usePublications, useRoom, useSignal } from "../../src/react/react.ts";
 import { Server } from "../e2e/server.ts";
-import { eventually } from "../support/patience.ts";
+import { eventually, patience } from "../support/patience.ts";
 import { launch } from "./chromium.ts";
 
 const HTML = `<!doctype html><html lang="en"><title>hooks</title><div id="root"></div>
@@ -57,6 +57,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   page = await browser.newPage();
+  page.setDefaultTimeout(patience(4_000));
   sockets = [];
   errors = [];
   page.on("websocket", (socket) => sockets.push(socket));

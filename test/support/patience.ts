@@ -9,6 +9,8 @@ const MARGIN = 10;
 /** What {@link measure} takes on an idle machine of two cores, in ms. */
 const REFERENCE_MS = 80;
 const ROUNDS = 20;
+/** Between two looks at a condition, in ms, unless a wait says otherwise. */
+const LOOK_MS = 5;
 
 /** The variable that carries the factor from the process that measured it to those that it starts. */
 export const FACTOR = "TEST_PATIENCE_FACTOR";
@@ -44,9 +46,14 @@ export interface Wait {
   readonly everyMs?: number;
 }
 
+/** The time between two looks at a condition; `everyMs` is 5 by default. */
+export function untilNextLook(everyMs = LOOK_MS): Promise<void> {
+  return new Promise((resolve) => startTimer(resolve, everyMs));
+}
+
 /** Looks again and again until `check` neither throws nor is false, and returns what it returned. */
 export async function eventually<T>(check: () => T | Promise<T>, wait: Wait = {}): Promise<T> {
-  const { what = "the condition", aloneMs, everyMs = 5 } = wait;
+  const { what = "the condition", aloneMs, everyMs } = wait;
   const limitMs = patience(aloneMs);
   const end = now() + limitMs;
   for (;;) {
@@ -59,7 +66,7 @@ export async function eventually<T>(check: () => T | Promise<T>, wait: Wait = {}
       failed = error;
     }
     if (now() > end) throw failed ?? new Error(`waited ${limitMs} ms for ${what}`);
-    await new Promise((resolve) => startTimer(resolve, everyMs));
+    await untilNextLook(everyMs);
   }
 }
 

@@ -169,6 +169,7 @@ describe("looking at a room", () => {
   });
 
   it("shows every session: how far it is behind, and when it was last heard", async () => {
+    const began = Date.now();
     const room = new TestedRoom("beat");
     const { client: ann, welcome } = await Client.join(room.path, { user: "ann", credit: true });
     const bob = await Client.join(room.path, { user: "bob" });
@@ -176,12 +177,12 @@ describe("looking at a room", () => {
     await ann.until(() => ann.items.length === 3);
     const behind = (await sessions(room)).find(({ user }) => user === "ann");
     expect(behind).toMatchObject({ session: welcome.session, user: "ann", connected: true, lag: 3 });
-    expect(behind?.since).toBeGreaterThan(Date.now() - 20_000);
+    expect(behind?.since).toBeGreaterThanOrEqual(began);
     ann.send({ type: "ack", offset: 2 });
     await eventually(async () => {
       const view = (await sessions(room)).find(({ user }) => user === "ann");
       expect(view?.lag).toBe(1);
-      expect(view?.heardAt).toBeGreaterThan(Date.now() - 20_000);
+      expect(view?.heardAt).toBeGreaterThanOrEqual(began);
     });
     await bob.client.close();
     await room.dropped(bob.welcome.session);
