@@ -1,10 +1,9 @@
 /** The command `edgerooms` against the real `npm start`: what its commands do, and what they print. */
 import { decodeJwt } from "jose";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Json } from "../../src/protocol/frames.ts";
+import { eventually } from "../support/patience.ts";
 import { run, Running, Scene } from "./cli-run.ts";
-
-const PATIENCE = { timeout: 20_000, interval: 20 };
 
 const scene = new Scene();
 beforeAll(() => scene.start());
@@ -45,11 +44,8 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
   await scene.enter("desk", "bob");
   await scene.enter("desk-2", "bob");
   ann.send({ type: "presence", data: { typing: true } });
-  await vi.waitFor(
-    async () => expect((await scene.json<{ rooms: unknown[] }>("rooms")).rooms.length).toBe(2),
-    PATIENCE,
-  );
-  await vi.waitFor(async () => expect((await scene.op(["members", "desk"])).out).toContain("typing"), PATIENCE);
+  await eventually(async () => expect((await scene.json<{ rooms: unknown[] }>("rooms")).rooms.length).toBe(2));
+  await eventually(async () => expect((await scene.op(["members", "desk"])).out).toContain("typing"));
 
   const rooms = await scene.op(["rooms"]);
   const [head, first, second, blank, foot] = rooms.out.split("\n");
@@ -133,14 +129,14 @@ it("tail: what was said, then what is being said, through an outage, until Ctrl-
   const tailing = new Running(["tail", room, "--after", "1", "--json"], { env });
   const seen = () =>
     tailing.out.split("\n").flatMap((line) => (line ? [(JSON.parse(line) as { data: Json }).data] : []));
-  await vi.waitFor(() => expect(seen()).toEqual(["two", "three"]), PATIENCE);
+  await eventually(() => expect(seen()).toEqual(["two", "three"]));
   await scene.op(["publish", room, "four"]);
-  await vi.waitFor(() => expect(seen()).toEqual(["two", "three", "four"]), PATIENCE);
+  await eventually(() => expect(seen()).toEqual(["two", "three", "four"]));
   await front.close();
-  await vi.waitFor(() => expect(tailing.err).toContain("The server is out of reach"), PATIENCE);
+  await eventually(() => expect(tailing.err).toContain("The server is out of reach"));
   await scene.op(["publish", room, "five"]);
   await scene.badWay(Number(port));
-  await vi.waitFor(() => expect(seen()).toEqual(["two", "three", "four", "five"]), PATIENCE);
+  await eventually(() => expect(seen()).toEqual(["two", "three", "four", "five"]));
   tailing.process.kill("SIGINT");
   expect((await tailing.ended).code).toBe(0);
   expect(tailing.err).toBe("The server is out of reach: trying again until it is back.\nThe server is back.\n");

@@ -1,6 +1,6 @@
 /** What tests of events that go out do again and again: a room whose time they rule, what it says, and its operator. */
 import { exports } from "cloudflare:workers";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { OutEvent } from "../../src/room/outlet.ts";
 import type { DeadLetter } from "../../src/room/store/outbox.ts";
 import { Client, sign } from "./client.ts";
@@ -21,11 +21,6 @@ export async function join(room: TestedRoom, user: string): Promise<Client> {
 /** Publishes in the room's own name, all in one go. */
 export async function say(room: TestedRoom, ...data: string[]): Promise<void> {
   await Promise.all(data.map((one) => room.stub.publish(one)));
-}
-
-/** Waits for the condition, looking often. */
-export async function until(condition: () => unknown): Promise<void> {
-  await vi.waitFor(async () => expect(await condition()).toBe(true), { timeout: 4_000, interval: 2 });
 }
 
 /** What an operator gets over HTTP; and does, when there is a body. */

@@ -10,8 +10,6 @@ import { receiverOf } from "./receiver.ts";
 export interface Env {
   AUTH_SECRET: string;
   ENVIRONMENT: string;
-  MODEL_SEED: string;
-  MODEL_SCHEDULES: string;
   RELAY: DurableObjectNamespace<RelayRoom>;
   CHAT: DurableObjectNamespace<ChatRoom>;
   SMALL: DurableObjectNamespace<SmallRoom>;

@@ -5,6 +5,7 @@ import { texts } from "../../src/protocol/codes.ts";
 import { Client } from "../support/client.ts";
 import { door, expectProblem, plain } from "../support/door.ts";
 import { Site } from "../support/issuer.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { equip, Log, marked, scrape } from "../support/watching.ts";
 
@@ -115,7 +116,7 @@ describe("onAlert", () => {
     await client.publish(2, "fine");
     const at = door({ authorize: broken, onAlert: () => Promise.reject(new Error("the pager is down")) });
     await expectProblem(await plain(at, "/rooms/relay/r"), "internal");
-    await vi.waitFor(async () => expect((await alerts()).failed - before.failed).toBe(2));
+    await eventually(async () => expect((await alerts()).failed - before.failed).toBe(2));
     expect((await alerts()).sent).toBe(before.sent);
     expect(log.texts.join()).not.toContain("pager");
   });
@@ -124,7 +125,7 @@ describe("onAlert", () => {
     const site = new Site();
     const at = door({ authorize: broken }, { ALERT_WEBHOOK_URL: site.url });
     await plain(at, "/rooms/relay/r");
-    await vi.waitFor(() => expect(site.asked).toBe(1));
+    await eventually(() => expect(site.asked).toBe(1));
     expect(await site.requests[0]?.json()).toMatchObject({ type: "edgerooms.alert", data: { code: "internal" } });
   });
 });
@@ -190,7 +191,7 @@ describe("the log", () => {
     expect((await client.next("reply")).error?.code).toBe("unknown_method");
     await client.publish(1, "fine");
     await client.close();
-    await vi.waitFor(async () => expect((await scrape()).of(series) - before).toBe(1));
+    await eventually(async () => expect((await scrape()).of(series) - before).toBe(1));
   });
 });
 

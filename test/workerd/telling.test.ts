@@ -11,6 +11,7 @@ import { defineRoom } from "../../src/server.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
 import { worker } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { equip, Log, marked, scrape } from "../support/watching.ts";
 
@@ -52,7 +53,7 @@ describe("what was counted", () => {
       await room.evict();
       await room.pass(60_000);
       await room.evict();
-      await vi.waitFor(async () => expect(await more("publications")).toBe(i + 1));
+      await eventually(async () => expect(await more("publications")).toBe(i + 1));
     }
     // Carried by bob's socket and not told: its own end is what wakes the room.
     await bob.publish(5, 5);
@@ -61,7 +62,7 @@ describe("what was counted", () => {
     await room.dropped(welcome.session);
     await room.evict();
     await ann.close();
-    await vi.waitFor(async () => expect(await more("publications")).toBe(5));
+    await eventually(async () => expect(await more("publications")).toBe(5));
     expect(await more("connects")).toBe(2);
     // What was missed is less than an event: nobody was.
     expect(await more("deliveries")).toBe(10);
@@ -80,7 +81,7 @@ describe("what was counted", () => {
     }
     await client.publish(5, 5);
     await client.close();
-    await vi.waitFor(async () => expect(await more("publications")).toBe(2));
+    await eventually(async () => expect(await more("publications")).toBe(2));
     expect(await more("errors", ',code="storage_failed"')).toBe(3);
     expect([await more("connects"), await more("wakeups")]).toEqual([1, 1]);
   });
@@ -92,17 +93,17 @@ describe("what was counted", () => {
     const down = { getByName: () => ({ update: () => Promise.reject(new Error("the directory is down")) }) };
     await equip(room, { env: { EDGEROOMS_DIRECTORY: down } });
     const { client } = await Client.join(room.path, { ttl });
-    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
+    await eventually(() => expect(log.of("upstream_failed")).toHaveLength(1));
     expect(log.of("upstream_failed")[0]).toMatchObject({ source: "directory", kind: "small", room: room.name });
     client.send({ type: "call", ref: 1, method: "none", data: null });
     await client.next("reply");
     await client.publish(1, 1);
     await room.pass(60_000);
-    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(2));
+    await eventually(() => expect(log.of("upstream_failed")).toHaveLength(2));
     // The real directory is bound again; what was not told is with the socket.
     await room.evict();
     await client.close();
-    await vi.waitFor(async () => expect(await more("publications")).toBe(1));
+    await eventually(async () => expect(await more("publications")).toBe(1));
     expect(await more("connects")).toBe(1);
     expect(await more("errors", ',code="upstream_failed"')).toBe(2);
     const told = (await failures()).filter((failure) => failure.room === room.name).map(({ code }) => code);
@@ -175,7 +176,7 @@ describe("failures", () => {
       await client.close();
     }
     const mine = async () => (await failures()).filter(({ room }) => rooms.some(({ name }) => name === room));
-    await vi.waitFor(async () => expect(await mine()).toHaveLength(2));
+    await eventually(async () => expect(await mine()).toHaveLength(2));
     expect((await mine()).map(({ room }) => room)).toEqual([rooms[1]?.name, rooms[0]?.name]);
     const ids = { requestId: expect.any(String), traceId: expect.any(String) };
     const what = { at: expect.any(Number), code: "unknown_method", severity: "warn", source: "call", kind: "small" };
@@ -221,7 +222,7 @@ describe("data points", () => {
     const { client } = await Client.join(room.path);
     await client.publish(1, 1);
     await client.close();
-    await vi.waitFor(() => expect(points).toHaveLength(2));
+    await eventually(() => expect(points).toHaveLength(2));
     const values = points.map(
       ({ doubles = [] }) =>
         (name: (typeof dataPointDoubles)[number]) =>
@@ -257,7 +258,7 @@ describe("an idle room", () => {
     room.stopClock(AHEAD);
     const { client: ann } = await Client.join(room.path, { user: "ann", ttl });
     const { client: bob } = await Client.join(room.path, { user: "bob", ttl });
-    await vi.waitFor(() => expect(delivered.length).toBeGreaterThan(0));
+    await eventually(() => expect(delivered.length).toBeGreaterThan(0));
     let time = AHEAD;
     const expected: number[] = [];
     const rows: number[] = [];
@@ -290,7 +291,7 @@ describe("an idle room", () => {
     const room = new TestedRoom("events");
     room.stopClock(AHEAD);
     const { client } = await Client.join(room.path, { ttl });
-    await vi.waitFor(() => expect(room.receiver.taken.length).toBeGreaterThan(0));
+    await eventually(() => expect(room.receiver.taken.length).toBeGreaterThan(0));
     for (let beat = 1; beat <= 8; beat++) {
       await room.evict();
       await room.pass(400);
@@ -318,7 +319,7 @@ it("failures that are grave stay, however many strangers are refused and whateve
     (await allFailures(env.EDGEROOMS_DIRECTORY)).filter(
       (note) => note.code === "hook_failed" && note.room === room.name,
     );
-  await vi.waitFor(async () => expect(await grave()).toHaveLength(1));
+  await eventually(async () => expect(await grave()).toHaveLength(1));
   for (let round = 0; round < 10; round++) {
     for (let i = 0; i < 20; i++) await (await worker(new Request(`http://edge.test/rooms/chat/x${i}/log`))).text();
     await flush(env);
