@@ -296,7 +296,7 @@ function toSql(value: unknown): SQLInputValue {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (typeof value === "bigint") throw new TypeError("Cannot convert a BigInt value to a number");
   // Whatever else it is becomes text, as in the runtime; `[object Object]` too.
-  return `${value as string}`;
+  return String(value as boolean);
 }
 
 function fromSql(value: SQLOutputValue): SqlStorageValue {
