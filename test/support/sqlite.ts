@@ -9,6 +9,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { NodeCursor, NodeSql } from "./sqlite-cursor.ts";
+import { asInWorkerd, fromSql, toSql } from "./sqlite-values.ts";
 import { isSchemaChange, parse, type Statement } from "./statements.ts";
 
 /** Called with the text of each statement before it runs, `BEGIN`, `COMMIT` and their like included. May throw. */
@@ -28,8 +30,6 @@ interface Prepared {
   readonly changesSchema: boolean;
 }
 
-type Row = Record<string, SqlStorageValue>;
-
 /** Texts whose statements stay prepared, at most. */
 const MAX_CACHED = 500;
 /** The platform takes no alarm after the year 2189. */
@@ -38,7 +38,7 @@ const LATEST_ALARM_MS = 6_926_000_000_000;
 /** The storage of one object. */
 export class NodeStorage implements Pick<
   DurableObjectStorage,
-  "sql" | "transactionSync" | "getAlarm" | "setAlarm" | "deleteAlarm" | "deleteAll"
+  "sql" | "transactionSync" | "getAlarm" | "setAlarm" | "deleteAlarm" | "deleteAll" | "sync"
 > {
   /** Set it to make statements fail. What a simulated crash must do: throw at one statement and at every later one. */
   fault: Fault | undefined;
@@ -119,6 +119,11 @@ export class NodeStorage implements Pick<
       this.fault?.("deleteAll");
       this.#reopen(new Uint8Array());
     });
+  }
+
+  /** Everything is written already; a {@link fault} may say that it is not. */
+  sync(): Promise<void> {
+    return this.#later(() => this.fault?.("sync"));
   }
 
   /** A copy of the whole database, alarm included. Not within a transaction. */
@@ -213,121 +218,6 @@ export class NodeStorage implements Pick<
   }
 }
 
-/** What `storage.sql` is, without a way to anything else of the storage. */
-class NodeSql implements Pick<SqlStorage, "exec" | "databaseSize"> {
-  readonly #exec: (query: string, bindings: readonly unknown[]) => NodeCursor;
-  readonly #size: () => number;
-
-  constructor(exec: (query: string, bindings: readonly unknown[]) => NodeCursor, size: () => number) {
-    this.#exec = exec;
-    this.#size = size;
-  }
-
-  get databaseSize(): number {
-    return this.#size();
-  }
-
-  exec<T extends Row>(query: string, ...bindings: unknown[]): SqlStorageCursor<T> {
-    // The caller says what its columns are, as it does to the real one.
-    return this.#exec(query, bindings) as SqlStorageCursor<Row> as SqlStorageCursor<T>;
-  }
-}
-
-/** Rows that were read, handed out once. */
-class NodeCursor implements SqlStorageCursor<Row> {
-  readonly columnNames: string[];
-  readonly #rows: readonly SqlStorageValue[][];
-  #next = 0;
-
-  constructor(columns: readonly string[], rows: readonly SqlStorageValue[][]) {
-    this.columnNames = [...columns];
-    this.#rows = rows;
-  }
-
-  get rowsRead(): number {
-    throw new Error("NodeStorage does not count the rows it reads");
-  }
-
-  get rowsWritten(): number {
-    throw new Error("NodeStorage does not count the rows it writes");
-  }
-
-  next(): IteratorResult<Row, undefined> {
-    const row = this.#rows[this.#next];
-    if (!row) return { done: true, value: undefined };
-    this.#next++;
-    return { done: false, value: Object.fromEntries(this.columnNames.map((name, i) => [name, row[i] ?? null])) };
-  }
-
-  toArray(): Row[] {
-    return [...this];
-  }
-
-  one(): Row {
-    const { value } = this.next();
-    if (!value) throw new Error("Expected exactly one result from SQL query, but got no results.");
-    if (this.#next < this.#rows.length) {
-      throw new Error("Expected exactly one result from SQL query, but got multiple results.");
-    }
-    return value;
-  }
-
-  *raw<U extends SqlStorageValue[]>(): Generator<U, undefined> {
-    for (let row = this.#rows[this.#next]; row; row = this.#rows[this.#next]) {
-      this.#next++;
-      yield row as U;
-    }
-  }
-
-  *[Symbol.iterator](): Generator<Row, undefined> {
-    for (let row = this.next(); !row.done; row = this.next()) yield row.value;
-  }
-}
-
 function open(path: string): DatabaseSync {
   return new DatabaseSync(path, { enableDoubleQuotedStringLiterals: true });
-}
-
-/** What the runtime makes of a binding. */
-function toSql(value: unknown): SQLInputValue {
-  if (value === null || value === undefined) return null;
-  if (typeof value === "number" || typeof value === "string") return value;
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  if (typeof value === "bigint") throw new TypeError("Cannot convert a BigInt value to a number");
-  // Whatever else it is becomes text, as in the runtime; `[object Object]` too.
-  return String(value as boolean);
-}
-
-function fromSql(value: SQLOutputValue): SqlStorageValue {
-  if (typeof value === "bigint") return Number(value);
-  return value instanceof Uint8Array ? new Uint8Array(value).buffer : value;
-}
-
-/** Names of SQLite's result codes that a test can cause. */
-const names: Readonly<Record<number, string>> = {
-  1: "SQLITE_ERROR",
-  5: "SQLITE_BUSY",
-  6: "SQLITE_LOCKED",
-  10: "SQLITE_IOERR",
-  11: "SQLITE_CORRUPT",
-  13: "SQLITE_FULL",
-  18: "SQLITE_TOOBIG",
-  19: "SQLITE_CONSTRAINT",
-  20: "SQLITE_MISMATCH",
-  26: "SQLITE_NOTADB",
-  275: "SQLITE_CONSTRAINT_CHECK",
-  787: "SQLITE_CONSTRAINT_FOREIGNKEY",
-  1299: "SQLITE_CONSTRAINT_NOTNULL",
-  1555: "SQLITE_CONSTRAINT_PRIMARYKEY",
-  2067: "SQLITE_CONSTRAINT_UNIQUE",
-};
-
-/** The runtime ends a message with the name of SQLite's code, node:sqlite has its number in `errcode`. */
-function asInWorkerd(error: unknown): unknown {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
-  const code = error.errcode;
-  const name = names[code & 0xff] ?? `SQLITE_${code & 0xff}`;
-  const extended = code > 0xff ? ` (extended: ${names[code] ?? code})` : "";
-  return new Error(`${error.message}: ${name}${extended}`, { cause: error });
 }

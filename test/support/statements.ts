@@ -60,7 +60,7 @@ function parseOne(text: string): Statement {
   if (Buffer.byteLength(text) > MAX_STATEMENT_BYTES) throw new Error("statement too long: SQLITE_TOOBIG");
   const parameters = countParameters(code.replaceAll(quoted, ""));
   if (parameters > MAX_PARAMETERS) throw new Error("too many SQL variables: SQLITE_ERROR");
-  return { text, parameters };
+  return { text: text.trim(), parameters };
 }
 
 /** As SQLite numbers them: `?` is one more than the highest so far, `?3` is the third. */
