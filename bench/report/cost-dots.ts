@@ -1,6 +1,6 @@
 /** The prices of the cost bench as numbers for a chart. */
 import { headlines } from "../cost/tables.ts";
-import type { CostResults } from "../cost/main.ts";
+import type { CostResults } from "../cost/counted.ts";
 import type { Dot } from "./charts.ts";
 
 /** One bar for each way of each headline. */

@@ -1,5 +1,5 @@
 /** The tables of docs/cost.md, from the result file of the last cost bench. */
-import type { CostResults } from "../cost/main.ts";
+import type { CostResults } from "../cost/counted.ts";
 import { PRICES } from "../cost/prices.ts";
 import { costTables } from "../cost/tables.ts";
 import { fill, readResults } from "./markdown.ts";

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import type { CostResults } from "../cost/main.ts";
+import type { CostResults } from "../cost/counted.ts";
 import { reportBench } from "./benchmarks.ts";
 import { bars, lines, type Dot } from "./charts.ts";
 import { reportCost } from "./cost.ts";
