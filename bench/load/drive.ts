@@ -11,7 +11,7 @@ const PATIENCE = 30_000;
 export async function lone(clients: Clients, publications: number, gap: number) {
   const members = clients.rooms[0] ?? [];
   const [publisher] = members;
-  if (!publisher) throw new Error("nobody is there");
+  if (!publisher) throw new Error("no client is connected");
   publisher.who = 0;
   const each: number[] = [];
   const everyone: number[] = [];

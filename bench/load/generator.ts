@@ -21,7 +21,7 @@ async function run(job: Job): Promise<Reading> {
     return measured(opening, async () => ({ latency: latency(await opening.open(job.crowd)) }));
   }
   const crowd = clients;
-  if (!crowd) throw new Error("nobody is there");
+  if (!crowd) throw new Error("no client is connected");
   switch (job.type) {
     case "lone":
       return measured(crowd, () => lone(crowd, job.publications, job.gap));

@@ -13,7 +13,7 @@ const PATIENCE = 60_000;
 export async function stayAway(clients: Clients, missed: number, returning: number): Promise<readonly Member[]> {
   const [publisher, ...others] = clients.rooms[0] ?? [];
   const away = others.slice(0, returning);
-  if (!publisher) throw new Error("nobody is there");
+  if (!publisher) throw new Error("no client is connected");
   publisher.who = 0;
   for (const member of away) {
     member.sequence = undefined;
