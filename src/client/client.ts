@@ -6,27 +6,27 @@
 import { encode } from "../protocol/codec.ts";
 import type { Json, ServerFrame } from "../protocol/frames.ts";
 import { addressOf, type Address } from "./address.ts";
-import { Calls } from "./calls.ts";
+import { Calls } from "./session/calls.ts";
 import { Emitter } from "./emitter.ts";
 import { RoomError } from "./error.ts";
 import type { Of, Person, RoomEvents, RoomTypes, Typed } from "./events.ts";
-import { unfit } from "./fit.ts";
-import { transition, type Action, type Input, type State } from "./machine.ts";
+import { unfit } from "./session/validate.ts";
+import { transition, type Action, type Input, type State } from "./connection/state.ts";
 import { publicationsOf } from "./iterate.ts";
 import type { ConnectOptions } from "./options.ts";
-import { Outbox, type Ack, type PublishOptions } from "./outbox.ts";
-import { Pace } from "./pace.ts";
-import { watchPage } from "./page.ts";
-import { Place } from "./place.ts";
-import { Renewal } from "./renewal.ts";
+import { Outbox, type Ack, type PublishOptions } from "./session/outbox.ts";
+import { Pace } from "./session/pace.ts";
+import { watchPage } from "./connection/page.ts";
+import { Place } from "./session/position.ts";
+import { Renewal } from "./session/token.ts";
 import { defaultStore, type Saved } from "./storage.ts";
-import { Wire, type SocketClass } from "./wire.ts";
+import { Wire, type SocketClass } from "./connection/socket.ts";
 
 export { RoomError, type RoomErrorCode } from "./error.ts";
 export type { RoomEvents, RoomTypes } from "./events.ts";
 export type { ConnectOptions } from "./options.ts";
-export type { State } from "./machine.ts";
-export type { Ack, PublishOptions } from "./outbox.ts";
+export type { State } from "./connection/state.ts";
+export type { Ack, PublishOptions } from "./session/outbox.ts";
 export { memoryStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 

@@ -1,7 +1,7 @@
 /** What a room tells a program, and the types that a program gives its own rooms. Types only. */
 import type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 import type { RoomError } from "./error.ts";
-import type { State } from "./machine.ts";
+import type { State } from "./connection/state.ts";
 
 /** What travels in one kind of room: give your own as `connect<MyRoom>(...)`. What you leave out is any JSON. */
 export interface RoomTypes {

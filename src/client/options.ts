@@ -1,7 +1,7 @@
 /** What a program may choose when it connects. Types only; the defaults stand where they are used. */
-import type { Fetch } from "./renewal.ts";
+import type { Fetch } from "./session/token.ts";
 import type { SessionStore } from "./storage.ts";
-import type { SocketClass } from "./wire.ts";
+import type { SocketClass } from "./connection/socket.ts";
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {

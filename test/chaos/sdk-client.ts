@@ -1,6 +1,6 @@
 /** A program with the SDK: publishes, notes everything it is told and everything its sockets carry. */
 import { RoomClient, type SessionStore } from "../../src/client/client.ts";
-import type { SocketClass } from "../../src/client/wire.ts";
+import type { SocketClass } from "../../src/client/connection/socket.ts";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, type ClientFrame } from "../../src/protocol/frames.ts";
 import type { ChaosClient, Plan, Status } from "./orders.ts";

@@ -1,6 +1,6 @@
 /** The waits between tries, as numbers. */
 import { expect, it } from "vitest";
-import { backoff, quietPeriod, TRIES } from "../../src/client/backoff.ts";
+import { backoff, quietPeriod, TRIES } from "../../src/client/connection/backoff.ts";
 import { randomFrom } from "../support/random.ts";
 
 const failures = [0, 1, 2, 3, 4, 5, 6, 100];

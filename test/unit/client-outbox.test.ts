@@ -1,7 +1,7 @@
 /** The outbox: order, bounds, refs, and that every publish is settled once. */
 import { describe, expect, it } from "vitest";
 import { RoomError } from "../../src/client/error.ts";
-import { Outbox } from "../../src/client/outbox.ts";
+import { Outbox } from "../../src/client/session/outbox.ts";
 import type { ClientFrame } from "../../src/protocol/frames.ts";
 import { randomFrom } from "../support/random.ts";
 

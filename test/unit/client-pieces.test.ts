@@ -3,9 +3,9 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { addressOf } from "../../src/client/address.ts";
 import { connect, RoomClient } from "../../src/client/client.ts";
 import { Emitter } from "../../src/client/emitter.ts";
-import { watchPage } from "../../src/client/page.ts";
-import { Pace } from "../../src/client/pace.ts";
-import { dueIn } from "../../src/client/renewal.ts";
+import { watchPage } from "../../src/client/connection/page.ts";
+import { Pace } from "../../src/client/session/pace.ts";
+import { dueIn } from "../../src/client/session/token.ts";
 import { defaultStore } from "../../src/client/storage.ts";
 
 afterEach(() => vi.unstubAllGlobals());

@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { connect, memoryStore, type ConnectOptions, type RoomClient } from "../../src/client/client.ts";
-import type { Fetch } from "../../src/client/renewal.ts";
+import type { Fetch } from "../../src/client/session/token.ts";
 import { sign } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 import { WorkerSocket } from "../support/worker-socket.ts";

@@ -1,6 +1,6 @@
 /** Calls that wait for their replies. A call is sent once; when the connection is lost first, nobody knows. */
-import type { Json } from "../protocol/frames.ts";
-import { RoomError } from "./error.ts";
+import type { Json } from "../../protocol/frames.ts";
+import { RoomError } from "../error.ts";
 
 interface Waiting {
   readonly resolve: (data: Json) => void;

@@ -1,5 +1,5 @@
 /** The token: asked for before each connection and again before it runs out, then handed to the room over HTTP. */
-import type { ConnectOptions } from "./options.ts";
+import type { ConnectOptions } from "../options.ts";
 
 /** How long before its end a token is replaced, in ms, at most; else at half of what is left. */
 const AHEAD = 60_000;

@@ -1,10 +1,10 @@
 /**
  * The publishes that are not settled yet: in order, bounded, each settled once. Knows refs and acks, no sockets.
  */
-import { byteLength } from "../protocol/codec.ts";
-import type { Json } from "../protocol/frames.ts";
-import { RoomError } from "./error.ts";
-import { unfit } from "./fit.ts";
+import { byteLength } from "../../protocol/codec.ts";
+import type { Json } from "../../protocol/frames.ts";
+import { RoomError } from "../error.ts";
+import { unfit } from "./validate.ts";
 
 /** Where and when a publish took effect. */
 export interface Ack {

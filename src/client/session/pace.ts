@@ -1,5 +1,5 @@
 /** How fast a client may send: the room's own token bucket, kept on this side so that nothing is ever refused. */
-import type { Limits } from "../protocol/frames.ts";
+import type { Limits } from "../../protocol/frames.ts";
 
 /** Of the room's burst and rate: frames do not arrive as evenly as they are sent, and clocks differ a little. */
 const SHARE = 0.9;

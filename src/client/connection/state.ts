@@ -2,7 +2,7 @@
  * The connection's one state machine: what is, what happened, what follows. Pure; sockets, timers and randomness are
  * outside. Reconnecting, giving up for a while, giving up for good: all of it is decided here.
  */
-import type { NextStep } from "../protocol/codes.ts";
+import type { NextStep } from "../../protocol/codes.ts";
 import { backoff, quietPeriod, TRIES } from "./backoff.ts";
 
 /** What the client is doing. */

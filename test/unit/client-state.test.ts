@@ -1,6 +1,6 @@
 /** Every transition of the client's state machine, as a table: what is, what happens, what follows. */
 import { expect, it } from "vitest";
-import { transition, type Action, type Input, type State } from "../../src/client/machine.ts";
+import { transition, type Action, type Input, type State } from "../../src/client/connection/state.ts";
 
 const idle: State = { name: "idle" };
 const connecting: State = { name: "connecting", failures: 2, quiets: 1 };

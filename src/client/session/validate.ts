@@ -1,7 +1,7 @@
 /** What a room would refuse together with everything in the same message; found out before it is sent. */
-import { exceeds } from "../protocol/codec.ts";
-import { MAX_DEPTH } from "../protocol/frames.ts";
-import { RoomError } from "./error.ts";
+import { exceeds } from "../../protocol/codec.ts";
+import { MAX_DEPTH } from "../../protocol/frames.ts";
+import { RoomError } from "../error.ts";
 
 /** Strings of a JSON text: brackets in them are not nesting. */
 const STRINGS = /"(?:[^"\\]+|\\.)*"/g;

@@ -1,6 +1,6 @@
 /** Where a client is in the log: what it acknowledges, when it asks again, and what it makes of its storage. */
 import { describe, expect, it } from "vitest";
-import { Place } from "../../src/client/place.ts";
+import { Place } from "../../src/client/session/position.ts";
 import { memoryStore, type SessionStore } from "../../src/client/storage.ts";
 
 const KEY = "ws://edge.test/rooms/relay/one";

@@ -1,6 +1,6 @@
 /** One connection's clockwork, to the millisecond: the platform's socket, clock and timers are the test's. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Wire, type Socket } from "../../src/client/wire.ts";
+import { Wire, type Socket } from "../../src/client/connection/socket.ts";
 
 beforeEach(() => vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => vi.useRealTimers());

@@ -2,8 +2,8 @@
  * Where in the log a session is: what was handed over, what is missing, what to acknowledge. Kept in the store, so that
  * it outlives the program.
  */
-import { encode } from "../protocol/codec.ts";
-import { load, save, type Saved, type SessionStore } from "./storage.ts";
+import { encode } from "../../protocol/codec.ts";
+import { load, save, type Saved, type SessionStore } from "../storage.ts";
 
 /** When to acknowledge, as the protocol asks: offsets, and bytes. */
 const ACK_EVERY = 128;

@@ -2,9 +2,9 @@
  * One WebSocket from dial to end: frames in and out, several frames of one turn in one message, the watchdog that
  * notices a dead line, by a clock that nobody sets. Knows nothing of sessions, and never comes back: every try is a new Wire.
  */
-import { decodeServer, join } from "../protocol/codec.ts";
-import { nextStep, type NextStep } from "../protocol/codes.ts";
-import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../protocol/frames.ts";
+import { decodeServer, join } from "../../protocol/codec.ts";
+import { nextStep, type NextStep } from "../../protocol/codes.ts";
+import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../../protocol/frames.ts";
 
 /** What of the platform's WebSocket is needed; pass another class to use one's own. */
 export interface Socket {
