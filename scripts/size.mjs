@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-const LIMIT = 6_000;
+// 6,000 without the watchdog that asks before it gives a line up and finds the dead line under a publish (docs/client.md,
+// "How it notices"), and without the seams of docs/design.md (a table of frame handlers, a transport interface).
+const LIMIT = 6_700;
 
 const { outputFiles } = await build({
   absWorkingDir: join(import.meta.dirname, ".."),

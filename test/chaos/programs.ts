@@ -29,9 +29,9 @@ interface Program {
 
 /**
  * Longer than this, in ms, no program takes a silent line for a good one: the longest wait for a heartbeat here, the 10 s
- * that the SDK gives it, and what a busy machine takes.
+ * after which the SDK asks, the 10 s that it gives the answer, and what a busy machine takes.
  */
-const SILENCE = 4_000 + 10_000 + 4_000;
+const SILENCE = 4_000 + 10_000 + 10_000 + 4_000;
 
 type Of<W extends Event["what"]> = Extract<Event, { what: W }>;
 

@@ -127,7 +127,7 @@ export class SdkClient implements ChaosClient {
       const reason = "reason" in state ? state.reason : undefined;
       this.#recorder.note({ what: "state", client, name: state.name, reason });
       // Whoever gives up for a minute is told, a little later, that it works again: a minute is half of the run.
-      if (state.name === "quiet") setTimeout(() => this.wake(), 2_000 * this.#random());
+      if (state.name === "suspended") setTimeout(() => this.wake(), 2_000 * this.#random());
     });
   }
 

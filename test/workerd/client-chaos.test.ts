@@ -54,7 +54,7 @@ class Peer {
     this.room.on("reset", ({ reason }) => this.resets.push(reason));
     this.room.on("resumed", () => this.resumed++);
     // More cuts than any network has: whoever gives up for a minute is told that it works again.
-    this.room.on("state", ({ name }) => name === "quiet" && this.room.connect());
+    this.room.on("state", ({ name }) => name === "suspended" && this.room.connect());
   }
 
   say(by: number): void {

@@ -43,7 +43,7 @@ it("500 clients that are cut at the same instant come back spread over the first
   const delays: number[] = [];
   for (const room of rooms) {
     room.on("resumed", () => resumed++);
-    room.on("state", (state) => state.name === "waiting" && delays.push(state.delay));
+    room.on("state", (state) => state.name === "reconnecting" && delays.push(state.delay));
   }
   dials = [];
   const cut = performance.now();

@@ -67,9 +67,9 @@ it("a room that asked to be left alone is not asked again because a page becomes
     }
   }
   const client = connect("http://edge.test", { room: room.path, token: () => sign("bob"), WebSocket: Counted });
-  await vi.waitFor(() => expect(client.state).toMatchObject({ name: "waiting" }));
+  await vi.waitFor(() => expect(client.state).toMatchObject({ name: "reconnecting" }));
   page.dispatchEvent(new Event("visibilitychange"));
-  expect([client.state.name, dials.length]).toEqual(["waiting", 1]);
+  expect([client.state.name, dials.length]).toEqual(["reconnecting", 1]);
   expect(WorkerSocket.all.size).toBeLessThanOrEqual(before + 1);
   client.close();
   vi.unstubAllGlobals();

@@ -1,14 +1,14 @@
-/** How long to wait before the next try. Pure: randomness is handed in. */
+/** How long to wait before the next try. Pure: the caller hands randomness in. */
 
-/** Ceiling of the first wait, in ms; it doubles with each failed try. */
-const FIRST = 1_000;
-/** Ceiling of any wait, in ms. */
-const LONGEST = 30_000;
-/** Failed tries in a row before a quiet period. */
+/** Ceiling of the first wait; it doubles with each failed try. */
+const FIRST_WAIT_MS = 1_000;
+/** Ceiling of any wait. */
+const LONGEST_WAIT_MS = 30_000;
+/** Failed tries in a row before the client is suspended. */
 export const TRIES = 5;
-/** The first quiet period, in ms; it doubles up to {@link LONGEST_QUIET}. */
-const FIRST_QUIET = 60_000;
-const LONGEST_QUIET = 600_000;
+/** Ceiling of the first suspension; it doubles up to {@link LONGEST_SUSPENSION_MS}. */
+const FIRST_SUSPENSION_MS = 60_000;
+const LONGEST_SUSPENSION_MS = 600_000;
 
 /**
  * Full jitter: anything from 0 to the ceiling, so that clients cut at the same moment come back spread over it.
@@ -18,11 +18,11 @@ const LONGEST_QUIET = 600_000;
  * @param atLeast what the server asked for, in ms; the jitter comes on top
  */
 export function backoff(failures: number, random: number, atLeast = 0): number {
-  return atLeast + Math.round(random * Math.min(LONGEST, FIRST * 2 ** failures));
+  return atLeast + Math.round(random * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures));
 }
 
-/** Length of the n-th quiet period in a row (from 0), in ms: half of it fixed, half of it jitter. */
-export function quietPeriod(n: number, random: number): number {
-  const ceiling = Math.min(LONGEST_QUIET, FIRST_QUIET * 2 ** n);
+/** Length of the n-th suspension in a row (from 0), in ms: half of it fixed, half of it jitter. */
+export function suspension(n: number, random: number): number {
+  const ceiling = Math.min(LONGEST_SUSPENSION_MS, FIRST_SUSPENSION_MS * 2 ** n);
   return Math.round(ceiling * (1 + random) * 0.5);
 }

@@ -1,7 +1,7 @@
-/** How fast a client may send: the room's own token bucket, kept on this side so that nothing is ever refused. */
+/** How fast a client may send: the room's token bucket, kept on this side so that the room need not refuse anything. */
 import type { Limits } from "../../protocol/frames.ts";
 
-/** Of the room's burst and rate: frames do not arrive as evenly as they are sent, and clocks differ a little. */
+/** Share of the room's burst and rate that is used: frames arrive less evenly than they are sent, and clocks differ. */
 const SHARE = 0.9;
 
 /** The frames that may be sent now. */
@@ -24,12 +24,12 @@ export class Pace {
     return Math.max(0, Math.floor(this.#tokens));
   }
 
-  /** A frame was sent. */
+  /** Counts a frame that was sent, at what it costs of the rate limit. */
   spend(cost: number): void {
     this.#tokens -= cost;
   }
 
-  /** The room refused one all the same, and takes nothing for so many ms. */
+  /** The room refused a frame all the same, and takes none for `retryAfter` ms. */
   refused(retryAfter: number): void {
     this.#tokens = Math.min(this.#tokens, -retryAfter * this.#perMs);
   }

@@ -1,29 +1,40 @@
 /**
- * Where in the log a session is: what was handed over, what is missing, what to acknowledge. Kept in the store, so that
- * it outlives the program.
+ * The position of a session in the log: what was handed over, what is missing, what to acknowledge. Kept in the store,
+ * so that it outlives the program.
  */
 import { encode } from "../../protocol/codec.ts";
 import { load, save, type Saved, type SessionStore } from "../storage.ts";
 
-/** When to acknowledge, as the protocol asks: offsets, and bytes. */
-const ACK_EVERY = 128;
+/** When to acknowledge, as the protocol asks. */
+const ACK_OFFSETS = 128;
 const ACK_BYTES = 65_536;
-/** An ack of so many offsets costs nothing of the rate limit; a sync costs ten frames of it. */
-const FREE_ACK = 64;
-const SYNC_COST = 10;
+/** An ack of so many offsets costs nothing of the rate limit. */
+const FREE_ACK_OFFSETS = 64;
+/** What a sync costs of the rate limit, in frames. */
+const SYNC_COST_FRAMES = 10;
 
-/** Sends a frame that costs so much of the rate limit. */
-export type SendPlace = (frame: string, cost: number) => boolean;
+/** Sends a frame that costs so many frames of the rate limit. Returns whether there was a connection. */
+export type SendAtCost = (frame: string, cost: number) => boolean;
 
-/** One session's place; empty before the first welcome. */
-export class Place {
+/** What one message of the room says about positions. */
+export interface MessageFacts {
+  /** Whether publications are missing before those of the message. */
+  readonly isGap: boolean;
+  /** The offset of its heartbeat, 0 without one. */
+  readonly heartbeat: number;
+  /** Its length. */
+  readonly bytes: number;
+}
+
+/** One session's position; empty before the first welcome. */
+export class Position {
   readonly #store: SessionStore;
   readonly #key: string;
   #saved: Saved | undefined;
   #epoch = "";
   #acked = 0;
   #bytes = 0;
-  #syncing = false;
+  #isSyncing = false;
 
   constructor(store: SessionStore, key: string) {
     this.#store = store;
@@ -46,51 +57,49 @@ export class Place {
     return epoch ? { ...this.#saved } : { session };
   }
 
-  /** A connection begins: where it was if it resumed, else nowhere before the snapshot. Returns whether it is new. */
-  begin(session: string, epoch: string, resumed: boolean): boolean {
+  /**
+   * A connection begins: at the old position if it resumed, at none before the snapshot otherwise.
+   *
+   * @returns whether the session is another one
+   */
+  begin(session: string, epoch: string, isResumed: boolean): boolean {
     const isNew = this.#saved?.session !== session;
-    this.#saved = resumed ? { session, epoch, offset: this.offset } : { session, epoch: "", offset: 0 };
+    this.#saved = isResumed ? { session, epoch, offset: this.offset } : { session, epoch: "", offset: 0 };
     this.#epoch = epoch;
     this.#acked = this.offset;
     this.#bytes = 0;
-    this.#syncing = false;
+    this.#isSyncing = false;
     return isNew;
   }
 
-  /** Everything up to `offset` is handed over, or replaced by a snapshot. */
+  /** Everything up to `offset` was handed over, or replaced by a snapshot. */
   moveTo(offset: number, isSnapshot = false): void {
     if (this.#saved) this.#saved = { session: this.#saved.session, epoch: this.#epoch, offset };
     if (isSnapshot) this.#acked = offset;
-    this.#syncing = false;
+    this.#isSyncing = false;
   }
 
-  /**
-   * A message was read.
-   *
-   * @param gap whether publications are missing before those it had
-   * @param beat the offset of its heartbeat, 0 for none
-   * @param bytes its length
-   */
-  read(gap: boolean, beat: number, bytes: number, send: SendPlace): void {
+  /** A message was handled: acknowledges or asks for what is missing, and saves. */
+  read({ isGap, heartbeat, bytes }: MessageFacts, send: SendAtCost): void {
     if (!this.#saved) return;
     const { offset } = this;
     const unacked = offset - this.#acked;
     this.#bytes = unacked > 0 ? this.#bytes + bytes : 0;
-    const isBehind = beat > offset;
-    // One sync per gap. A heartbeat that is ahead asks again, should a sync have been refused; but when there is
+    const isBehind = heartbeat > offset;
+    // One sync per gap. A heartbeat that is ahead asks again, because a sync may have been refused. But while there is
     // something to acknowledge, the room may only be waiting for that.
-    if ((gap && !this.#syncing) || (isBehind && (unacked === 0 || this.#syncing))) {
-      this.#syncing = send(encode({ type: "sync", offset }), SYNC_COST);
+    if ((isGap && !this.#isSyncing) || (isBehind && (unacked === 0 || this.#isSyncing))) {
+      this.#isSyncing = send(encode({ type: "sync", offset }), SYNC_COST_FRAMES);
       this.#acked = offset;
-    } else if (unacked > 0 && (isBehind || unacked >= ACK_EVERY || this.#bytes >= ACK_BYTES)) {
-      send(encode({ type: "ack", offset }), unacked >= FREE_ACK ? 0 : 1);
+    } else if (unacked > 0 && (isBehind || unacked >= ACK_OFFSETS || this.#bytes >= ACK_BYTES)) {
+      send(encode({ type: "ack", offset }), unacked >= FREE_ACK_OFFSETS ? 0 : 1);
       this.#acked = offset;
       this.#bytes = 0;
     }
     save(this.#store, this.#key, this.#saved);
   }
 
-  /** The session is over, or somebody else's. */
+  /** The session is over, or another client's. `everywhere`: in the store, too. */
   forget(everywhere = true): void {
     this.#saved = undefined;
     if (everywhere) save(this.#store, this.#key, undefined);
