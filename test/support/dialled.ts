@@ -1,4 +1,5 @@
 /** A client whose network, room and clock are the test's. Needs fake timers. */
+import { vi } from "vitest";
 import { RoomClient, memoryStore, type ConnectOptions, type Json } from "../../src/client/client.ts";
 import { lines, type Line } from "./line.ts";
 
@@ -48,6 +49,19 @@ export function dialled(options: Partial<ConnectOptions> = {}, opened?: (line: L
     return last;
   };
   return { client, all, line, log, items };
+}
+
+/** The snapshot of an empty room. */
+export const snapshot = { type: "snapshot", reason: "new", offset: 0, data: [] };
+
+/** A client that is in its room; what it was told on the way is forgotten. */
+export async function joined(options: Partial<ConnectOptions> = {}): Promise<Dialled> {
+  const made = dialled(options);
+  await vi.advanceTimersByTimeAsync(0);
+  made.line().welcome({}, snapshot);
+  await vi.advanceTimersByTimeAsync(0);
+  made.log.length = 0;
+  return made;
 }
 
 /** A publication as rooms send it. */

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { memoryStore, type RoomClient } from "../../src/client/client.ts";
 import type { Fetch } from "../../src/client/session/token.ts";
-import { dialled, pub } from "../support/dialled.ts";
+import { dialled, joined, pub, snapshot } from "../support/dialled.ts";
 import type { Line } from "../support/line.ts";
 
 beforeEach(() => vi.useFakeTimers());
@@ -12,18 +12,7 @@ afterEach(() => {
 });
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
-const snapshot = { type: "snapshot", reason: "new", offset: 0, data: [] };
 const pings = (line: Line) => line.sent.filter((text) => text === "ping").length;
-
-/** A client in its room. */
-async function joined(options: Parameters<typeof dialled>[0] = {}) {
-  const made = dialled(options);
-  await pass(0);
-  made.line().welcome({}, snapshot);
-  await pass(0);
-  made.log.length = 0;
-  return made;
-}
 
 describe("a token", () => {
   it("is asked for before each attempt, and travels as a subprotocol", async () => {
