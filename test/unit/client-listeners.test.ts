@@ -77,6 +77,26 @@ it("a listener that closes the client in resumed has been told of everything bef
   expect([client.state.name, items, client.position?.offset]).toEqual(["closed", [1, 2], 2]);
 });
 
+it("a listener that closes the client in a publication is not told that it resumed", async () => {
+  const { client, line, log } = await joined();
+  line().cut();
+  await pass(10);
+  client.on("publication", () => client.close());
+  line().welcome({ resumed: true }, pub(1, 1));
+  expect(log.slice(-2)).toEqual(["open", "closed closed"]);
+});
+
+it("a listener finds the position at the publication that it is given", async () => {
+  const { client, line } = await joined();
+  const seen: unknown[] = [];
+  client.on("publication", ({ offset }) => seen.push([offset, client.position?.offset]));
+  line().hears(pub(1, 2));
+  expect(seen).toEqual([
+    [1, 1],
+    [2, 2],
+  ]);
+});
+
 /** Reads until the iteration ends; `stop` says when to leave it. */
 async function read(client: RoomClient, stop: (data: Json) => boolean): Promise<Json[]> {
   const seen: Json[] = [];

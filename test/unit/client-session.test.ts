@@ -264,6 +264,16 @@ describe("people", () => {
     expect(shown()).toEqual(["two"]);
   });
 
+  it("presence that can never be sent is one error, not one for each connection", async () => {
+    const { client, line, log } = await joined();
+    client.setPresence(nested(40));
+    expect(log).toEqual(["error bad_frame Nesting is at most 32 deep."]);
+    line().cut();
+    await pass(10);
+    line().welcome({ resumed: true });
+    expect(log.filter((entry) => entry.startsWith("error"))).toHaveLength(1);
+  });
+
   it("a refusal that names no frame is an error event", async () => {
     const { line, log } = await joined();
     line().hears({ type: "error", code: "rejected", message: "presence is too large", retryable: false });

@@ -199,8 +199,9 @@ describe("a line", () => {
   it("that has all its answers is left alone until the heartbeat is late", async () => {
     const { client, line } = await joined();
     void client.publish(1);
+    void client.call("add");
     await pass(0);
-    line().hears({ type: "ack", ref: 1, offset: 1, at: 0 });
+    line().hears({ type: "ack", ref: 1, offset: 1, at: 0 }, { type: "reply", ref: 2 });
     const before = pings(line());
     await pass(39_999);
     expect(pings(line())).toBe(before);
@@ -265,6 +266,24 @@ describe("a page that becomes visible", () => {
     look();
     expect(client.state.name).toBe("connecting");
   });
+});
+
+it("a page is watched once, and no longer than until the client is closed", async () => {
+  const listeners: string[] = [];
+  const target = {
+    visibilityState: "visible",
+    addEventListener: (type: string) => listeners.push(type),
+    removeEventListener: (type: string) => listeners.splice(listeners.indexOf(type), 1),
+  };
+  vi.stubGlobal("document", target);
+  vi.stubGlobal("window", target);
+  const { client } = dialled();
+  for (let i = 0; i < 2; i++) {
+    client.connect();
+    expect(listeners).toEqual(["online", "visibilitychange"]);
+    client.close();
+    expect(listeners).toEqual([]);
+  }
 });
 
 describe("the room's last word", () => {

@@ -18,7 +18,7 @@ export interface ConnectionOwner extends Pick<SocketEvents, "frames" | "latency"
   url(): string;
   /** Gets a token, at each try. */
   token(): Promise<string>;
-  /** The state has another name, or another wait begins. */
+  /** The state has another name. */
   changed(state: State): void;
   /** What to do after a loss, given what the room's code says. */
   afterLoss(next: NextStep, reason: string): NextStep;
@@ -86,8 +86,7 @@ export class Connection {
     this.#state = state;
     for (const action of actions) this.#act(action);
     // An action may have led to another step.
-    if (state === before || state !== this.#state) return;
-    if (state.name === before.name && state.name !== "reconnecting") return;
+    if (state !== this.#state || state.name === before.name) return;
     if (state.name === "open") this.#after(STABLE_MS, () => this.input({ type: "stable" }));
     this.#owner.changed(state);
   }

@@ -143,7 +143,7 @@ export class Outbox {
    */
   advance(ref: number): void {
     if (this.#isFresh || ref >= this.#nextRef) {
-      this.#nextRef = Math.max(this.#nextRef, ref + 1) + Math.floor(this.#random() * REF_JUMP);
+      this.#nextRef = ref + 1 + Math.floor(this.#random() * REF_JUMP);
     }
     this.#isFresh = false;
   }
