@@ -75,7 +75,7 @@ const budgets: readonly Budget[] = [
   { what: "what woke an idle room besides alarms", limit: 0, unit: "events", values: fact("wokenByOthers") },
   { what: "resume over 1,000, messages", limit: 1, unit: "messages", values: each("resume-1", "messages") },
   { what: "resume over 1,000, server CPU", limit: 20, unit: "ms", values: each("resume-1", "each") },
-  { what: "client, minified and gzipped", limit: 6_000, unit: "bytes", values: fact("clientBytes") },
+  { what: "client, minified and gzipped", limit: 6_700, unit: "bytes", values: fact("clientBytes") },
 ];
 
 /** Every budget with what a run measured. */

@@ -3,11 +3,9 @@
  * connection and a session together. The published entry `edgerooms/client`.
  */
 import { encode } from "../protocol/codec.ts";
-import type { NextStep } from "../protocol/codes.ts";
 import type { Json } from "../protocol/frames.ts";
 import { addressOf } from "./address.ts";
 import { Connection } from "./connection/connection.ts";
-import { watchPage } from "./connection/page.ts";
 import type { SocketClass } from "./connection/socket.ts";
 import type { State } from "./connection/state.ts";
 import { RoomError } from "./error.ts";
@@ -39,9 +37,7 @@ export function connect<T extends RoomTypes = RoomTypes>(url: string | URL, opti
 
 /** A member's side of a room; made by {@link connect}. */
 export class RoomClient<T extends RoomTypes = RoomTypes> {
-  readonly #connection: Connection;
-  readonly #session: Session;
-  #unwatch: (() => void) | undefined;
+  readonly #session: Session<Connection>;
 
   /** An idle client; `connect()` starts it. Takes and throws what {@link connect} does. */
   constructor(url: string | URL, options: ConnectOptions) {
@@ -49,21 +45,12 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     if (!Class) throw new TypeError("no WebSocket");
     const { room, storage: store = defaultStore(), random = Math.random } = options;
     const { count = 1_000, bytes = 1_000_000 } = options.outbox ?? {};
-    const address = addressOf(url, room);
-    this.#connection = new Connection(Class, random, {
-      url: () => this.#resumeAt(address.socket),
-      token: () => this.#session.token.get(),
-      frames: (frames, length) => this.#session.receive(frames, length),
-      latency: (ms) => this.#session.events.emit("latency", ms),
-      changed: (state) => this.#changed(state),
-      afterLoss: (next, reason) => this.#afterLoss(next, reason),
-      hungUp: () => this.#session.lose(),
-    });
-    this.#session = new Session({ outbox: { count, bytes }, store, address, random, token: options }, this.#connection);
+    const settings = { outbox: { count, bytes }, store, address: addressOf(url, room), random, token: options };
+    this.#session = new Session(settings, (session) => new Connection(Class, random, session));
   }
 
   get state(): State {
-    return this.#connection.state;
+    return this.#session.transport.state;
   }
 
   /** Who is here, by id. */
@@ -93,8 +80,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   /** Connects, or tries again at once. Does nothing while there is a connection. */
   connect(): void {
-    this.#unwatch ??= watchPage(() => this.#connection.wake());
-    this.#connection.input({ type: "connect" });
+    this.#session.transport.connect();
   }
 
   /**
@@ -124,40 +110,14 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   /** Ends the session: the room tells the others at once, and nothing can be resumed. */
   leave(): void {
-    this.#connection.send(encode({ type: "leave" }));
-    this.#session.position.forget();
-    this.#connection.input({ type: "close", reason: "left" });
+    const { transport, position } = this.#session;
+    transport.send(encode({ type: "leave" }));
+    position.forget();
+    transport.close("left");
   }
 
   /** Closes the connection. The session stays open for the room's resume window. */
   close(): void {
-    this.#connection.input({ type: "close", reason: "closed" });
-  }
-
-  /** The address with what the client asks for: credit, and its session and position if it has them. */
-  #resumeAt(address: string): string {
-    const url = new URL(address);
-    for (const [key, value] of Object.entries({ credit: 1, ...this.#session.position.resume })) {
-      url.searchParams.set(key, String(value));
-    }
-    return url.href;
-  }
-
-  #afterLoss(next: NextStep, reason: string): NextStep {
-    if (reason.startsWith("replaced")) {
-      // Another client has taken the session over, a duplicated tab for instance: it keeps it, this one gets a new one.
-      this.#session.position.forget(false);
-      return "reconnect";
-    }
-    return next === "renew" && this.#session.token.isFixed ? "stop" : next;
-  }
-
-  #changed(state: State): void {
-    if (state.name === "closed") {
-      this.#unwatch?.();
-      this.#unwatch = undefined;
-      this.#session.outbox.close(`The client is closed: ${state.reason}.`);
-    }
-    this.#session.events.emit("state", state);
+    this.#session.transport.close("closed");
   }
 }

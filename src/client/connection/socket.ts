@@ -42,8 +42,7 @@ export class RoomSocket {
   #pingedAt: number | undefined;
   #outgoing: string[] = [];
   #isOver = false;
-  /** What the room takes; set by the welcome. */
-  limits: Limits | undefined;
+  #limits: Limits | undefined;
 
   constructor(Class: SocketClass, url: string, token: string, events: SocketEvents) {
     this.#events = events;
@@ -92,7 +91,7 @@ export class RoomSocket {
   }
 
   #flush(): void {
-    const { message = Infinity, batch = 1 } = this.limits ?? {};
+    const { message = Infinity, batch = 1 } = this.#limits ?? {};
     let together: string[] = [];
     let length = 2;
     const push = () => {
@@ -125,7 +124,7 @@ export class RoomSocket {
     if (!frames) return;
     for (const frame of frames) {
       if (frame.type === "welcome") {
-        this.limits = frame.limits;
+        this.#limits = frame.limits;
         this.#heartbeat(frame.heartbeat);
       } else if (frame.type === "heartbeat") this.#heartbeat(frame);
     }

@@ -27,8 +27,8 @@ export class Watchdog {
   /** When the next heartbeat is due. */
   #heartbeatAt: number;
   #isAnswerDue = false;
-  /** Set while the other side is asked: when the answer is too late. */
-  #giveUpAt: number | undefined;
+  /** While the other side is asked: when the answer is too late. 0 otherwise. */
+  #giveUpAt: number;
 
   /** @param openingMs how long the line may be silent at first */
   constructor(openingMs: number, actions: WatchdogActions) {
@@ -41,8 +41,8 @@ export class Watchdog {
   /** Something came: the line lives, whatever was asked. */
   heard(): void {
     this.#silentSince = performance.now();
-    if (this.#giveUpAt === undefined) return;
-    this.#giveUpAt = undefined;
+    if (this.#giveUpAt === 0) return;
+    this.#giveUpAt = 0;
     this.#arm();
   }
 
@@ -64,7 +64,7 @@ export class Watchdog {
 
   /** Asks now, and gives the line up when nothing comes within `ms`. */
   ask(ms = ANSWER_MS): void {
-    this.#giveUpAt = Math.min(this.#giveUpAt ?? Infinity, performance.now() + ms);
+    this.#giveUpAt = Math.min(this.#giveUpAt || Infinity, performance.now() + ms);
     this.#actions.ask();
     this.#arm();
   }
@@ -75,7 +75,7 @@ export class Watchdog {
   }
 
   get #deadline(): number {
-    if (this.#giveUpAt !== undefined) return this.#giveUpAt;
+    if (this.#giveUpAt > 0) return this.#giveUpAt;
     if (this.#isAnswerDue) return this.#silentSince + UNANSWERED_MS;
     return Math.max(this.#silentSince, this.#heartbeatAt) + LATE_MS;
   }
@@ -88,7 +88,7 @@ export class Watchdog {
 
   #ring(): void {
     if (performance.now() < this.#deadline) this.#arm();
-    else if (this.#giveUpAt === undefined) this.ask();
-    else this.#actions.giveUp();
+    else if (this.#giveUpAt > 0) this.#actions.giveUp();
+    else this.ask();
   }
 }

@@ -37,7 +37,9 @@ export interface FrameTarget {
   refused(error: RoomError, ref: number | undefined): void;
 }
 
-type Handlers = { readonly [K in ServerFrame["type"]]: (on: FrameTarget, frame: Frame<K>, message: Message) => void };
+/** All but `bye`: the socket ends the connection. */
+type Handled = Exclude<ServerFrame["type"], "bye">;
+type Handlers = { readonly [K in Handled]: (on: FrameTarget, frame: Frame<K>, message: Message) => void };
 
 const handlers: Handlers = {
   welcome(on, frame, message) {
@@ -63,13 +65,11 @@ const handlers: Handlers = {
   },
   error: (on, frame) => on.refused(RoomError.from(frame), frame.ref),
   goaway: ({ events }, { within }) => events.emit("goaway", { within }),
-  // The socket ends the connection.
-  bye() {},
 };
 
 /** Handles one frame. */
 export function handle(on: FrameTarget, frame: ServerFrame, message: Message): void {
-  if (Object.hasOwn(handlers, frame.type)) handlers[frame.type](on, frame as never, message);
+  if (Object.hasOwn(handlers, frame.type)) handlers[frame.type as Handled](on, frame as never, message);
 }
 
 /** Hands over the publications that are new, unless some are missing before them. */

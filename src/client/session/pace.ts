@@ -10,11 +10,14 @@ export class Pace {
   #at: number;
   readonly #burst: number;
   readonly #perMs: number;
+  /** What the room takes, as it said in its last welcome. */
+  readonly limits: Limits;
 
-  constructor({ burst, rate }: Pick<Limits, "burst" | "rate">, now: number) {
-    this.#tokens = this.#burst = Math.max(1, burst * SHARE);
+  constructor(limits: Limits, now: number) {
+    this.limits = limits;
+    this.#tokens = this.#burst = Math.max(1, limits.burst * SHARE);
     this.#at = now;
-    this.#perMs = (rate * SHARE) / 1_000;
+    this.#perMs = (limits.rate * SHARE) / 1_000;
   }
 
   /** Frames that may be sent now. */

@@ -3,8 +3,10 @@
  * Puts together outbox, calls, position, presence, token and pace. Knows a transport, no socket.
  */
 import { encode } from "../../protocol/codec.ts";
-import type { Json, Limits, ServerFrame } from "../../protocol/frames.ts";
+import type { NextStep } from "../../protocol/codes.ts";
+import type { Json, ServerFrame } from "../../protocol/frames.ts";
 import type { Address } from "../address.ts";
+import type { State } from "../connection/state.ts";
 import { Emitter } from "../emitter.ts";
 import { RoomError } from "../error.ts";
 import type { RoomEvents } from "../events.ts";
@@ -22,8 +24,6 @@ import { validate } from "./validate.ts";
 export interface Transport {
   /** Whether there is a connection in which the room has said welcome. */
   readonly isOpen: boolean;
-  /** What the room takes, once it has said so. */
-  readonly limits: Limits | undefined;
   /** Returns whether the frame is on its way. */
   send(frame: string): boolean;
   /** Whether the room owes an answer now. */
@@ -42,27 +42,30 @@ export interface SessionOptions {
   readonly random: () => number;
 }
 
-/** The session of one client. */
-export class Session {
+/** The session of one client. Owns its transport. */
+export class Session<T extends Transport = Transport> {
   readonly events = new Emitter<RoomEvents>();
   readonly calls = new Calls();
   readonly presence = new Presence();
   readonly outbox: Outbox;
   readonly position: Position;
   readonly token: Token;
-  readonly #transport: Transport;
+  readonly transport: T;
+  readonly #address: string;
   #pace: Pace | undefined;
   #paceTimer: ReturnType<typeof setTimeout> | undefined;
   /** Connections that were lost. */
   #losses = 0;
 
-  constructor({ outbox, store, address, token, random }: SessionOptions, transport: Transport) {
+  /** @param attach makes the transport, which reports to the session */
+  constructor({ outbox, store, address, token, random }: SessionOptions, attach: (session: Session) => T) {
     this.outbox = new Outbox(outbox, random);
     this.position = new Position(store, address.socket);
     this.token = new Token(token, address.session, (error) =>
       this.events.emit("error", new RoomError("token_expired", String(error), true)),
     );
-    this.#transport = transport;
+    this.#address = address.socket;
+    this.transport = attach(this);
   }
 
   /** Publishes; see `RoomClient.publish`. */
@@ -94,13 +97,48 @@ export class Session {
     return reply;
   }
 
-  /** The connection is lost. */
-  lose(): void {
+  /** Where to connect: with credit, and with the session and position to resume, if there are any. */
+  address(): string {
+    const url = new URL(this.#address);
+    for (const [key, value] of Object.entries({ credit: 1, ...this.position.resume })) {
+      url.searchParams.set(key, String(value));
+    }
+    return url.href;
+  }
+
+  /** Gets a token from the program. */
+  getToken(): Promise<string> {
+    return this.token.get();
+  }
+
+  /** The connection is lost, or there is none to lose. */
+  hungUp(): void {
     this.#losses++;
     clearTimeout(this.#paceTimer as never);
     this.token.stop();
     this.outbox.requeue();
     this.calls.lose();
+  }
+
+  /** What to do after a loss, given what the room's code says. */
+  afterLoss(next: NextStep, reason: string): NextStep {
+    if (reason.startsWith("replaced")) {
+      // Another client has taken the session over, a duplicated tab for instance: it keeps it, this one gets a new one.
+      this.position.forget(false);
+      return "reconnect";
+    }
+    return next === "renew" && this.token.isFixed ? "stop" : next;
+  }
+
+  /** The connection has another state. */
+  changed(state: State): void {
+    if (state.name === "closed") this.outbox.close(`The client is closed: ${state.reason}.`);
+    this.events.emit("state", state);
+  }
+
+  /** Round trip of a ping, in ms. */
+  measured(latency: number): void {
+    this.events.emit("latency", latency);
   }
 
   /** Handles the frames of one message of so many bytes. */
@@ -127,9 +165,9 @@ export class Session {
     this.outbox.advance(frame.ref);
     this.#pace = new Pace(frame.limits, performance.now());
     this.token.keep(frame);
-    this.#transport.open();
+    this.transport.open();
     // A listener may have closed the client.
-    if (!this.#transport.isOpen) return;
+    if (!this.transport.isOpen) return;
     this.showMembers({ members: frame.members });
     this.#showPresence();
   }
@@ -149,31 +187,32 @@ export class Session {
 
   /** Sends what the outbox holds, no faster than the room takes it. */
   #flush(): void {
-    const { limits, isOpen } = this.#transport;
-    if (!isOpen || !limits || !this.#pace || this.outbox.size === 0) return;
+    const pace = this.#pace;
+    if (!pace || !this.transport.isOpen || this.outbox.size === 0) return;
+    const { refs, burst, message: bytes } = pace.limits;
     // No more in flight than the room takes at once: a slow line may deliver all of them together.
-    const inFlight = Math.min(limits.refs, limits.burst);
-    const frames = this.#pace.allowance(performance.now());
-    for (const frame of this.outbox.take({ inFlight, bytes: limits.message, frames })) this.#send(frame);
+    const inFlight = Math.min(refs, burst);
+    const frames = pace.allowance(performance.now());
+    for (const frame of this.outbox.take({ inFlight, bytes, frames })) this.#send(frame);
     this.#expectAnswer();
-    if (this.#pace.wait === 0) return;
+    if (pace.wait === 0) return;
     clearTimeout(this.#paceTimer as never);
-    this.#paceTimer = setTimeout(() => this.#flush(), this.#pace.wait);
+    this.#paceTimer = setTimeout(() => this.#flush(), pace.wait);
   }
 
   #expectAnswer(): void {
-    this.#transport.expectAnswer(this.outbox.inFlight + this.calls.size > 0);
+    this.transport.expectAnswer(this.outbox.inFlight + this.calls.size > 0);
   }
 
   #send(frame: string, cost = 1): boolean {
-    if (!this.#transport.isOpen || !this.#transport.send(frame)) return false;
+    if (!this.transport.isOpen || !this.transport.send(frame)) return false;
     this.#pace?.spend(cost);
     return true;
   }
 
   /** Sends what a program made. Returns the reason when it cannot. */
   #offer(frame: string): RoomError | undefined {
-    const error = validate(frame, this.#transport.limits?.message ?? Infinity);
+    const error = validate(frame, this.#pace?.limits.message ?? Infinity);
     if (error || this.#send(frame)) return error;
     return new RoomError("not_connected", "Not connected.", true);
   }
