@@ -30,9 +30,9 @@ interface Program {
 
 /**
  * Longer than this, in ms, no program takes a silent line for a good one: the longest wait for a heartbeat here, the 10 s
- * that the SDK gives it, and what a busy machine takes.
+ * after which the SDK asks, the 10 s that it gives the answer, and what a busy machine takes.
  */
-const SILENCE_MS = 4_000 + 10_000 + patience(400);
+const SILENCE_MS = 4_000 + 10_000 + 10_000 + patience(400);
 
 type Of<W extends Event["what"]> = Extract<Event, { what: W }>;
 

@@ -55,7 +55,7 @@ it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled o
     settled.push([]);
     room.on("reset", ({ reason }) => resets.push(reason));
     room.on("resumed", () => resumes++);
-    room.on("state", ({ name }) => name === "quiet" && room.connect());
+    room.on("state", ({ name }) => name === "suspended" && room.connect());
     room.on("publication", (item) => {
       seen[i]?.push(item);
       received++;

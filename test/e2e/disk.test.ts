@@ -64,7 +64,7 @@ class Member {
     this.room.on("publication", (item) => this.items.push(item as Publication));
     this.room.on("reset", ({ reason, data }) => this.resets.push({ reason, data, before: this.items.length }));
     this.room.on("resumed", ({ offset }) => this.resumes.push(offset));
-    this.room.on("state", ({ name }) => name === "quiet" && this.room.connect());
+    this.room.on("state", ({ name }) => name === "suspended" && this.room.connect());
   }
 
   get data(): unknown[] {

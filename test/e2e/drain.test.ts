@@ -49,7 +49,7 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
       room.on("goaway", () => member.log.push("goaway"));
       room.on("resumed", () => member.log.push("resumed"));
       room.on("reset", ({ reason }) => member.log.push(`reset ${reason}`));
-      room.on("state", (state) => state.name === "waiting" && member.log.push(`lost ${state.reason}`));
+      room.on("state", (state) => state.name === "reconnecting" && member.log.push(`lost ${state.reason}`));
     }
   }
   await eventually(() => expect(members.map(({ room }) => room.state.name)).not.toContain("connecting"));

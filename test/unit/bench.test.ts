@@ -11,7 +11,7 @@ import { Credit } from "../../bench/load/credit.ts";
 import { dialects } from "../../bench/load/dialects.ts";
 import { Member } from "../../bench/load/member.ts";
 import type { Results } from "../../bench/sample.ts";
-import { Place } from "../../src/client/place.ts";
+import { Position } from "../../src/client/session/position.ts";
 
 /** Ms: a hundred times what it takes. */
 const PATIENCE = 10_000;
@@ -28,9 +28,9 @@ describe("credit", { timeout: 3 * PATIENCE }, () => {
     );
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 5_000 }), messages, (start, all) => {
-        const place = new Place(new Map<string, string>(), "room");
-        place.begin("session", "epoch", false);
-        place.moveTo(start, true);
+        const position = new Position(new Map<string, string>(), "room");
+        position.begin("session", "epoch", false);
+        position.moveTo(start, true);
         const credit = new Credit();
         credit.begin(start);
         let offset = start;
@@ -40,8 +40,8 @@ describe("credit", { timeout: 3 * PATIENCE }, () => {
           // With nothing to acknowledge the SDK asks for what is missing. In the bench nothing may be.
           const heartbeat = isHeartbeatAhead && offset > acked ? offset + 1 : offset;
           const expected: string[] = [];
-          place.moveTo(offset);
-          place.read(false, heartbeat, length, (frame) => expected.push(frame) > 0);
+          position.moveTo(offset);
+          position.read({ isGap: false, heartbeat, bytes: length }, (frame: string) => expected.push(frame) > 0);
           const ack = credit.read(offset, heartbeat, length);
           expect(ack === undefined ? [] : [ack]).toEqual(expected);
           if (ack !== undefined) acked = offset;

@@ -1,7 +1,7 @@
-/** How fast a client may send: the room's own token bucket, kept on this side so that nothing is ever refused. */
-import type { Limits } from "../protocol/frames.ts";
+/** How fast a client may send: the room's token bucket, kept on this side so that the room need not refuse anything. */
+import type { Limits } from "../../protocol/frames.ts";
 
-/** Of the room's burst and rate: frames do not arrive as evenly as they are sent, and clocks differ a little. */
+/** Share of the room's burst and rate that is used: frames arrive less evenly than they are sent, and clocks differ. */
 const SHARE = 0.9;
 
 /** The frames that may be sent now. */
@@ -10,11 +10,14 @@ export class Pace {
   #at: number;
   readonly #burst: number;
   readonly #perMs: number;
+  /** What the room takes, as it said in its last welcome. */
+  readonly limits: Limits;
 
-  constructor({ burst, rate }: Pick<Limits, "burst" | "rate">, now: number) {
-    this.#tokens = this.#burst = Math.max(1, burst * SHARE);
+  constructor(limits: Limits, now: number) {
+    this.limits = limits;
+    this.#tokens = this.#burst = Math.max(1, limits.burst * SHARE);
     this.#at = now;
-    this.#perMs = (rate * SHARE) / 1_000;
+    this.#perMs = (limits.rate * SHARE) / 1_000;
   }
 
   /** Frames that may be sent now. */
@@ -24,12 +27,12 @@ export class Pace {
     return Math.max(0, Math.floor(this.#tokens));
   }
 
-  /** A frame was sent. */
+  /** Counts a frame that was sent, at what it costs of the rate limit. */
   spend(cost: number): void {
     this.#tokens -= cost;
   }
 
-  /** The room refused one all the same, and takes nothing for so many ms. */
+  /** The room refused a frame all the same, and takes none for `retryAfter` ms. */
   refused(retryAfter: number): void {
     this.#tokens = Math.min(this.#tokens, -retryAfter * this.#perMs);
   }

@@ -1,11 +1,11 @@
-/** What tells a browser's page that a connection may work again. Elsewhere there is nothing. */
+/** What tells the client of a page that a connection may work again. Does nothing outside of browsers. */
 
 interface Target {
   addEventListener(type: string, listener: () => void): void;
   removeEventListener(type: string, listener: () => void): void;
 }
 
-/** Calls `wake` when the network is back or the page is visible again; returns what ends that. */
+/** Calls `wake` when the network is back or the page is visible again. Returns a function that ends that. */
 export function watchPage(wake: () => void): () => void {
   const { document, window } = globalThis as {
     document?: Target & { readonly visibilityState: string };

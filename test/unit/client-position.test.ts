@@ -1,22 +1,22 @@
 /** Where a client is in the log: what it acknowledges, when it asks again, and what it makes of its storage. */
 import { describe, expect, it } from "vitest";
-import { Place } from "../../src/client/place.ts";
+import { Position } from "../../src/client/session/position.ts";
 import { memoryStore, type SessionStore } from "../../src/client/storage.ts";
 
 const KEY = "ws://edge.test/rooms/relay/one";
 
-/** A place in a connection that is at 0, and everything it sends. */
+/** A position in a connection that is at 0, and everything it sends. */
 function begun(store: SessionStore = memoryStore()) {
-  const place = new Place(store, KEY);
-  place.begin("s", "e", false);
-  place.moveTo(0, true);
+  const position = new Position(store, KEY);
+  position.begin("s", "e", false);
+  position.moveTo(0, true);
   const sent: [string, number][] = [];
-  const read = (options: { gap?: boolean; beat?: number; bytes?: number; isOpen?: boolean } = {}) => {
-    const { gap = false, beat = 0, bytes = 1, isOpen = true } = options;
-    place.read(gap, beat, bytes, (frame, cost) => (sent.push([frame, cost]), isOpen));
+  const read = (options: { isGap?: boolean; heartbeat?: number; bytes?: number; isOpen?: boolean } = {}) => {
+    const { isGap = false, heartbeat = 0, bytes = 1, isOpen = true } = options;
+    position.read({ isGap, heartbeat, bytes }, (frame, cost) => (sent.push([frame, cost]), isOpen));
     return sent.splice(0);
   };
-  return { place, read };
+  return { position, read };
 }
 
 const ack = (offset: number, cost: number) => [`{"type":"ack","offset":${offset}}`, cost];
@@ -24,10 +24,10 @@ const sync = (offset: number) => [`{"type":"sync","offset":${offset}}`, 10];
 
 describe("acks", () => {
   it("acknowledges every 128 offsets, which costs nothing", () => {
-    const { place, read } = begun();
+    const { position, read } = begun();
     const acked: number[] = [];
     for (let offset = 1; offset <= 400; offset++) {
-      place.moveTo(offset);
+      position.moveTo(offset);
       for (const sent of read()) {
         expect(sent).toEqual(ack(offset, 0));
         acked.push(offset);
@@ -37,80 +37,80 @@ describe("acks", () => {
   });
 
   it("acknowledges every 64 KiB, and counts the one frame that a small ack costs", () => {
-    const { place, read } = begun();
-    place.moveTo(1);
+    const { position, read } = begun();
+    position.moveTo(1);
     expect(read({ bytes: 65_535 })).toEqual([]);
-    place.moveTo(2);
+    position.moveTo(2);
     expect(read({ bytes: 1 })).toEqual([ack(2, 1)]);
-    place.moveTo(3);
+    position.moveTo(3);
     expect(read({ bytes: 1 })).toEqual([]);
   });
 
   it("has nothing to acknowledge where nothing was published, however much is read", () => {
-    const { place, read } = begun();
+    const { position, read } = begun();
     expect(read({ bytes: 10_000_000 })).toEqual([]);
-    place.moveTo(1);
+    position.moveTo(1);
     expect(read({ bytes: 1 })).toEqual([]);
   });
 
   it("owes nothing for what a snapshot replaced", () => {
-    const { place, read } = begun();
-    place.moveTo(100);
-    place.moveTo(5_000, true);
+    const { position, read } = begun();
+    position.moveTo(100);
+    position.moveTo(5_000, true);
     expect(read()).toEqual([]);
-    place.moveTo(5_128);
+    position.moveTo(5_128);
     expect(read()).toEqual([ack(5_128, 0)]);
   });
 
   it("owes nothing for what it had before it came back", () => {
-    const { place, read } = begun();
-    place.moveTo(100);
+    const { position, read } = begun();
+    position.moveTo(100);
     read();
-    place.begin("s", "e", true);
-    place.moveTo(227);
+    position.begin("s", "e", true);
+    position.moveTo(227);
     expect(read()).toEqual([]);
-    place.moveTo(228);
+    position.moveTo(228);
     expect(read()).toEqual([ack(228, 0)]);
   });
 });
 
 describe("syncs", () => {
   it("asks once for a gap, and again for the next", () => {
-    const { place, read } = begun();
-    expect(read({ gap: true })).toEqual([sync(0)]);
-    expect(read({ gap: true })).toEqual([]);
-    place.moveTo(5);
+    const { position, read } = begun();
+    expect(read({ isGap: true })).toEqual([sync(0)]);
+    expect(read({ isGap: true })).toEqual([]);
+    position.moveTo(5);
     expect(read()).toEqual([]);
-    expect(read({ gap: true })).toEqual([sync(5)]);
+    expect(read({ isGap: true })).toEqual([sync(5)]);
   });
 
   it("asks when a heartbeat is ahead, and again at the next one: a sync may have been refused", () => {
-    const { place, read } = begun();
-    expect(read({ beat: 3 })).toEqual([sync(0)]);
-    expect(read({ gap: true })).toEqual([]);
-    expect(read({ beat: 3 })).toEqual([sync(0)]);
-    place.moveTo(3);
-    expect(read({ beat: 3 })).toEqual([]);
+    const { position, read } = begun();
+    expect(read({ heartbeat: 3 })).toEqual([sync(0)]);
+    expect(read({ isGap: true })).toEqual([]);
+    expect(read({ heartbeat: 3 })).toEqual([sync(0)]);
+    position.moveTo(3);
+    expect(read({ heartbeat: 3 })).toEqual([]);
   });
 
   it("acknowledges first when a heartbeat is ahead: the room may only be waiting for that", () => {
-    const { place, read } = begun();
-    place.moveTo(70);
-    expect(read({ beat: 90 })).toEqual([ack(70, 0)]);
-    expect(read({ beat: 90 })).toEqual([sync(70)]);
+    const { position, read } = begun();
+    position.moveTo(70);
+    expect(read({ heartbeat: 90 })).toEqual([ack(70, 0)]);
+    expect(read({ heartbeat: 90 })).toEqual([sync(70)]);
   });
 
   it("asks again when there was no connection to ask in", () => {
     const { read } = begun();
-    expect(read({ gap: true, isOpen: false })).toEqual([sync(0)]);
-    expect(read({ gap: true })).toEqual([sync(0)]);
+    expect(read({ isGap: true, isOpen: false })).toEqual([sync(0)]);
+    expect(read({ isGap: true })).toEqual([sync(0)]);
   });
 
   it("needs no ack for what a sync told", () => {
-    const { place, read } = begun();
-    place.moveTo(127);
-    expect(read({ gap: true })).toEqual([sync(127)]);
-    place.moveTo(128);
+    const { position, read } = begun();
+    position.moveTo(127);
+    expect(read({ isGap: true })).toEqual([sync(127)]);
+    position.moveTo(128);
     expect(read()).toEqual([]);
   });
 });
@@ -118,30 +118,30 @@ describe("syncs", () => {
 describe("storage", () => {
   it("is found again, per address", () => {
     const store = memoryStore();
-    const { place, read } = begun(store);
-    place.moveTo(9);
+    const { position, read } = begun(store);
+    position.moveTo(9);
     read();
-    expect(new Place(store, KEY).resume).toEqual({ session: "s", epoch: "e", offset: 9 });
-    expect(new Place(store, "ws://edge.test/rooms/relay/two").resume).toEqual({});
+    expect(new Position(store, KEY).resume).toEqual({ session: "s", epoch: "e", offset: 9 });
+    expect(new Position(store, "ws://edge.test/rooms/relay/two").resume).toEqual({});
   });
 
   it("a session whose snapshot never came is asked for without a position", () => {
-    const place = new Place(memoryStore(), KEY);
-    expect(place.begin("s", "e", false)).toBe(true);
-    expect(place.resume).toEqual({ session: "s" });
-    expect(place.begin("s", "e", false)).toBe(false);
-    place.moveTo(4, true);
-    expect(place.resume).toEqual({ session: "s", epoch: "e", offset: 4 });
+    const position = new Position(memoryStore(), KEY);
+    expect(position.begin("s", "e", false)).toBe(true);
+    expect(position.resume).toEqual({ session: "s" });
+    expect(position.begin("s", "e", false)).toBe(false);
+    position.moveTo(4, true);
+    expect(position.resume).toEqual({ session: "s", epoch: "e", offset: 4 });
   });
 
   it("forgets, and sends nothing any more", () => {
     const store = memoryStore();
-    const { place, read } = begun(store);
+    const { position, read } = begun(store);
     read();
-    place.forget();
-    place.moveTo(7);
-    expect(read({ gap: true, beat: 99 })).toEqual([]);
-    expect([place.saved, store.get(KEY)]).toEqual([undefined, undefined]);
+    position.forget();
+    position.moveTo(7);
+    expect(read({ isGap: true, heartbeat: 99 })).toEqual([]);
+    expect([position.saved, store.get(KEY)]).toEqual([undefined, undefined]);
   });
 
   const good = { session: "s", epoch: "e", offset: 1 };
@@ -164,17 +164,17 @@ describe("storage", () => {
   ])("what a room would refuse is not asked for: %s", (garbage) => {
     const store = memoryStore();
     store.set(KEY, garbage);
-    expect(new Place(store, KEY).resume).toEqual({});
+    expect(new Position(store, KEY).resume).toEqual({});
   });
 
   it("that throws at everything forgets, and disturbs nothing", () => {
     const fail = () => {
       throw new Error("forbidden");
     };
-    const { place, read } = begun({ get: fail, set: fail, delete: fail });
-    place.moveTo(128);
+    const { position, read } = begun({ get: fail, set: fail, delete: fail });
+    position.moveTo(128);
     expect(read()).toEqual([ack(128, 0)]);
-    place.forget();
-    expect(place.saved).toBeUndefined();
+    position.forget();
+    expect(position.saved).toBeUndefined();
   });
 });

@@ -1,49 +1,22 @@
-/** One connection's clockwork, to the millisecond: the platform's socket, clock and timers are the test's. */
+/** One connection, to the millisecond: the platform's socket, the clock and the timers are the test's. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Wire, type Socket } from "../../src/client/wire.ts";
+import { RoomSocket } from "../../src/client/connection/socket.ts";
+import { lines, type Line } from "../support/line.ts";
 
 beforeEach(() => vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => vi.useRealTimers());
-
-/** A platform's socket that a test plays the other end of. */
-class Line implements Socket {
-  static last: Line;
-  readyState = 0;
-  readonly sent: string[] = [];
-  closed = 0;
-  readonly #target = new Map<string, (event: object) => void>();
-
-  constructor() {
-    Line.last = this;
-  }
-  send(data: string): void {
-    this.sent.push(data);
-  }
-  close(): void {
-    this.closed++;
-    this.readyState = 2;
-  }
-  addEventListener(type: string, listener: (event: object) => void): void {
-    this.#target.set(type, listener);
-  }
-  says(type: string, event: object = {}): void {
-    this.#target.get(type)?.(event);
-  }
-  hears(...frames: object[]): void {
-    this.says("message", { data: JSON.stringify(frames) });
-  }
-}
 
 const limits = { message: 2_048, batch: 4, rate: 50, burst: 100, refs: 256 };
 
 function dial() {
   const log: string[] = [];
-  const wire: Wire = new Wire(Line, "ws://edge.test", "t", {
+  const { Class, all } = lines();
+  const socket = new RoomSocket(Class, "ws://edge.test", "t", {
     frames: (frames) => log.push(frames.map(({ type }) => type).join(" ")),
     lost: (next, reason, retryAfter) => log.push(`lost ${next} ${reason}${retryAfter ? ` ${retryAfter}` : ""}`),
     latency: (ms) => log.push(`latency ${ms}`),
   });
-  return { wire, line: Line.last, log };
+  return { socket, line: all[0] as Line, log };
 }
 
 function open(next = 30_000) {
@@ -55,7 +28,7 @@ function open(next = 30_000) {
   return dialled;
 }
 
-it("gives up an upgrade that nobody answers after 15 s", () => {
+it("gives up an upgrade that is not answered within 15 s", () => {
   const { log } = dial();
   vi.advanceTimersByTime(14_999);
   expect(log).toEqual([]);
@@ -63,40 +36,55 @@ it("gives up an upgrade that nobody answers after 15 s", () => {
   expect(log).toEqual(["lost reconnect the line is dead"]);
 });
 
-it("notices a silent line 10 s after the heartbeat was due, also when something came shortly before", () => {
+it("sends a ping when a heartbeat is 10 s late, and is lost when no pong comes within 10 s", () => {
   const { line, log } = open(30_000);
-  vi.advanceTimersByTime(29_000);
-  line.hears({ type: "signal" });
-  vi.advanceTimersByTime(10_999);
-  expect(log).toEqual(["signal"]);
+  vi.advanceTimersByTime(39_999);
+  expect(line.sent).toEqual([]);
   vi.advanceTimersByTime(1);
-  expect(log).toEqual(["signal", "lost reconnect the line is dead"]);
+  expect(line.sent).toEqual(["ping"]);
+  vi.advanceTimersByTime(9_999);
+  expect(log).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
   expect(line.closed).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it("gives 10 s more for whatever it hears while the heartbeat is late", () => {
-  const { line, log } = open(1_000);
-  vi.advanceTimersByTime(10_000);
-  line.says("message", { data: "pong" });
-  log.length = 0;
-  vi.advanceTimersByTime(9_999);
-  expect(log).toEqual([]);
-  vi.advanceTimersByTime(1);
-  expect(log).toHaveLength(1);
-});
-
-it("waits no longer than the last heartbeat said, although the one before said longer", () => {
-  const { line, log } = open(240_000);
+it("stays through an alarm that is a minute late, because pongs come", () => {
+  const { line, log } = open(30_000);
+  const answer = line.send.bind(line);
+  line.send = (data) => {
+    answer(data);
+    setTimeout(() => line.says("message", { data: "pong" }), 50);
+  };
+  vi.advanceTimersByTime(90_000);
+  line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
   vi.advanceTimersByTime(30_000);
-  line.hears({ type: "heartbeat", offset: 0, next: 5_000 });
-  vi.advanceTimersByTime(14_999);
-  expect(log).toEqual(["heartbeat"]);
-  vi.advanceTimersByTime(1);
-  expect(log).toEqual(["heartbeat", "lost reconnect the line is dead"]);
+  expect(log.filter((entry) => !entry.startsWith("latency"))).toEqual(["heartbeat"]);
+  expect(line.sent).toHaveLength(6);
 });
 
-it("answers heartbeats at once and tells how long the answer to a ping took", () => {
+it("counts any message as a sign of life, also one that is not ours", () => {
+  const { line, log } = open(30_000);
+  vi.advanceTimersByTime(45_000);
+  line.says("message", { data: "nonsense" });
+  vi.advanceTimersByTime(19_999);
+  expect([log, line.sent]).toEqual([[], ["ping", "ping"]]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
+});
+
+it("asks after 5 s of silence while the room owes an answer", () => {
+  const { socket, line, log } = open(240_000);
+  socket.send('{"type":"call"}');
+  socket.expectAnswer(true);
+  vi.advanceTimersByTime(14_999);
+  expect([line.sent.filter((text) => text === "ping"), log]).toEqual([["ping"], []]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
+});
+
+it("answers heartbeats at once and reports how long the answer to a ping took", () => {
   const { line, log } = open();
   line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
   expect(line.sent).toEqual(["ping"]);
@@ -107,41 +95,41 @@ it("answers heartbeats at once and tells how long the answer to a ping took", ()
 });
 
 it("gives a probe 3 s, and any answer counts", () => {
-  const { wire, line, log } = open(240_000);
-  wire.probe();
+  const { socket, line, log } = open(240_000);
+  socket.probe();
   vi.advanceTimersByTime(2_999);
   line.hears({ type: "signal" });
   vi.advanceTimersByTime(100_000);
   expect(log).toEqual(["signal"]);
-  wire.probe();
+  socket.probe();
   vi.advanceTimersByTime(3_000);
   expect(log).toEqual(["signal", "lost reconnect the line is dead"]);
 });
 
-it("sends what one turn says as one message, cut where the limits are", async () => {
-  const { wire, line } = open();
-  for (const n of [1, 2, 3]) wire.send(String(n));
+it("sends the frames of one turn as one message, cut at the limits", async () => {
+  const { socket, line } = open();
+  for (const n of [1, 2, 3]) socket.send(String(n));
   expect(line.sent).toEqual([]);
   await Promise.resolve();
   expect(line.sent).toEqual(["[1,2,3]"]);
-  for (const n of [1, 2, 3, 4, 5]) wire.send(String(n));
+  for (const n of [1, 2, 3, 4, 5]) socket.send(String(n));
   const long = `"${"é".repeat(500)}"`;
-  wire.send(long);
-  wire.send(long);
+  socket.send(long);
+  socket.send(long);
   await Promise.resolve();
   expect(line.sent.slice(1)).toEqual(["[1,2,3,4]", `[5,${long}]`, long]);
 });
 
-it("sends what was said before it is closed, and nothing after, and leaves no timer", async () => {
-  const { wire, line, log } = open();
-  wire.send('"last words"');
-  wire.close();
-  wire.close();
+it("sends what came before it is closed, and nothing after, and leaves no timer", async () => {
+  const { socket, line, log } = open();
+  socket.send('"last words"');
+  socket.close();
+  socket.close();
   expect(line.sent).toEqual(['"last words"']);
-  expect(wire.send("1")).toBe(false);
+  expect(socket.send("1")).toBe(false);
   await Promise.resolve();
   line.readyState = 1;
-  wire.probe();
+  socket.probe();
   line.hears({ type: "signal" });
   line.says("close", { code: 4401 });
   vi.advanceTimersByTime(1_000_000);
@@ -150,7 +138,7 @@ it("sends what was said before it is closed, and nothing after, and leaves no ti
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it("is lost once: a bye counts, and neither the close nor the error that follow it", () => {
+it("is lost once: a bye counts, not the close or the error that follow it", () => {
   const { line, log } = open();
   line.hears({ type: "ack" }, { type: "bye", code: 4100, reason: "rate_limited", retryAfter: 20 });
   line.says("error");
@@ -170,7 +158,7 @@ it.each([
   expect(log).toEqual([told]);
 });
 
-it("takes no notice of what is not ours", () => {
+it("ignores messages that are not of the protocol", () => {
   const { line, log } = open();
   for (const data of ["nonsense", "{}", "[1]", '[{"type":1}]', new ArrayBuffer(3), undefined])
     line.says("message", { data });
