@@ -49,7 +49,7 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
 
   const rooms = await scene.op(["rooms"]);
   const [head, first, second, blank, foot] = rooms.out.split("\n");
-  expect(head).toMatch(/^KIND  ROOM    CONNECTIONS  MEMBERS  SESSIONS  OFFSET  TOLD/);
+  expect(head).toMatch(/^KIND  ROOM    CONNECTIONS  MEMBERS  SESSIONS  OFFSET  REPORTED/);
   expect(first).toMatch(/^room  desk {14}\d {8}\d {9}\d {7}0  (?:now|\d+ s ago)$/);
   expect(second).toMatch(/^room  desk-2 {12}1 {8}1 {9}1 {7}0  (?:now|\d+ s ago)$/);
   expect([blank, foot]).toEqual(["", expect.stringMatching(/^2 rooms, [23] connections$/)]);
@@ -70,7 +70,9 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
   expect(stats).toMatchObject({ kind: "room", room: "desk", members: 2, connections: 2 });
   expect(sessions.map(({ session }) => session)).toContain(ann.session);
   expect((await scene.op(["stats", "nowhere"])).out).toContain("It has no sessions.");
-  expect((await scene.op(["dead", "desk"])).out).toBe("Everything of desk was delivered, or still is being tried.\n");
+  expect((await scene.op(["dead-letters", "desk"])).out).toBe(
+    "desk has no dead letters: everything was delivered, or is still being tried.\n",
+  );
   expect(await scene.json("redeliver", "desk")).toEqual({ pending: 0 });
 });
 
@@ -204,13 +206,13 @@ it("kick: ends one session or all of a user, and revokes the tokens they came wi
 
 it("drain: one room, without the others", async () => {
   const [ann, bob] = [await scene.enter("pool", "ann"), await scene.enter("pool-2", "bob")];
-  const ended = await scene.op(["drain", "pool", "--within", "1", "--hold", "5"]);
+  const ended = await scene.op(["drain", "pool", "--within", "1", "--reopen-after", "5"]);
   expect(ended.code).toBe(0);
   expect(ended.out).toMatch(/^Drained 1 of 1 room, 1 connection\.\nRooms take new connections again in [1-5] s\.\n$/);
-  expect(ended.err).toMatch(/1\/1 rooms told to drain\n.*1\/1 rooms empty\n$/);
+  expect(ended.err).toMatch(/1\/1 rooms asked to drain\n.*1\/1 rooms empty\n$/);
   expect(await ann.next("bye")).toMatchObject({ code: 1012 });
   expect(bob.frames.map(({ type }) => type)).not.toContain("bye");
-  const json = await scene.op(["drain", "room/pool-2", "--within", "0", "--hold", "0", "--json"]);
+  const json = await scene.op(["drain", "room/pool-2", "--within", "0", "--reopen-after", "0", "--json"]);
   expect(JSON.parse(json.out)).toMatchObject({
     rooms: [{ name: "room/pool-2", connections: 1 }],
     failed: [],

@@ -62,7 +62,7 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
   try {
     await eventually(() => expect(Math.min(...members.map(({ items }) => items.length))).toBeGreaterThan(5));
     const token = await server.token("op", { "*": ["admin"] });
-    const running = drain(server.url, "--token", token, "--within", "2", "--hold", "3");
+    const running = drain(server.url, "--token", token, "--within", "2", "--reopen-after", "3");
     await eventually(() => expect(members.map(({ log }) => log)).toEqual(members.map(() => ["reset new", "goaway"])));
     const late = new Peer(server.url, "one", await server.token("late"));
     const bye = await late.next("bye");
@@ -96,7 +96,7 @@ it("says what is wrong, and ends with 1: no token, a member's token, no such ser
     [[server.url], "There is no token."],
     [[server.url, "--token", member], "403 The token does not allow this."],
     [[server.url, "--token", "x.y.z"], "401"],
-    [[server.url, "--token", member, "--within", "soon"], "0 to 3600 seconds"],
+    [[server.url, "--token", member, "--within", "soon"], "--within is a number from 0 to 3600."],
     [["http://127.0.0.1:1", "--token", member], "fetch failed"],
   ] as const) {
     const { code, output } = await drain(...args);

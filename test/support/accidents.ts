@@ -137,7 +137,7 @@ export const accidents: Ways = {
       await client.publish(1, PAYLOAD);
       await eventually(() => expect(scene.log.of("undelivered")).toHaveLength(1));
       const token = await operator();
-      const request = new Request(`http://edge.test/rooms/${room.path}/dead`, {
+      const request = new Request(`http://edge.test/rooms/${room.path}/dead-letters`, {
         headers: { authorization: `Bearer ${token}` },
       });
       expect(await (await watched(request)).json()).toMatchObject({ dead: [{ tries: 1, events: 1 }] });

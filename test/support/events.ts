@@ -40,7 +40,7 @@ export async function stats(room: TestedRoom) {
 
 /** Dead letters as an operator sees them. */
 export async function dead(room: TestedRoom): Promise<DeadLetter[]> {
-  return (await ask(room, "dead"))["dead"] as DeadLetter[];
+  return (await ask(room, "dead-letters"))["dead"] as DeadLetter[];
 }
 
 /** An event in a word. */

@@ -1,7 +1,7 @@
 /** What an operator does to a room over HTTP. Every answer is held against the OpenAPI document: see contract.ts. */
 import { describe, expect, it } from "vitest";
 import type { Publication } from "../../src/protocol/frames.ts";
-import type { SessionView } from "../../src/room/operator.ts";
+import type { SessionView } from "../../src/protocol/api.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask, operator } from "../support/contract.ts";
 import { census, door, enter } from "../support/door.ts";
@@ -31,7 +31,7 @@ const all = [
   ["GET", "members", undefined],
   ["GET", "sessions", undefined],
   ["GET", "stats", undefined],
-  ["GET", "dead", undefined],
+  ["GET", "dead-letters", undefined],
   ["POST", "kick", { user: "ann" }],
   ["POST", "revoke", { user: "ann" }],
   ["POST", "drain", { within: 0 }],
@@ -226,7 +226,7 @@ describe("looking at a room", () => {
 
   it("finds no dead letters where no events go out", async () => {
     const { path } = new TestedRoom();
-    expect((await ask("GET", `/rooms/${path}/dead`)).body).toEqual({ dead: [] });
+    expect((await ask("GET", `/rooms/${path}/dead-letters`)).body).toEqual({ dead: [] });
     expect((await ask("POST", `/rooms/${path}/redeliver`)).body).toEqual({ pending: 0 });
   });
 });
@@ -277,7 +277,7 @@ describe("a hand on a room", () => {
     const { body } = await ask<{ until: number; reopens: number; connections: number }>(
       "POST",
       `/rooms/${room.path}/drain`,
-      { body: { within: 1_000.4, hold: 2_000 } },
+      { body: { within: 1_000.4, reopenAfter: 2_000 } },
     );
     expect(body).toEqual({ until: expect.any(Number), reopens: body.until + 2_000, connections: 1 });
     expect(await client.next("goaway")).toMatchObject({ within: 1_000 });

@@ -1,6 +1,7 @@
 /** `GET /metrics`: who may read it, that Prometheus can, and that every number is what happened. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { isolate, prometheusText } from "../../src/ops/metrics.ts";
+import { isolate } from "../../src/ops/isolate.ts";
+import { prometheusText } from "../../src/ops/metrics.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask, operator } from "../support/contract.ts";
 import { door, expectProblem, ours, plain } from "../support/door.ts";

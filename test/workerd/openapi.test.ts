@@ -86,7 +86,7 @@ const traces = [
 const crowds = [100, 101].map((length) => Array.from({ length }, (_, i) => `u${i}`));
 const lists = [[], ["ann"], ["ann", "bob"], [""], ["x".repeat(256)], [1], [null], ...crowds];
 const near: readonly unknown[] = [...texts, ...numbers, ...traces, ...lists, null, true, {}];
-const fields = ["data", "to", "traceparent", "user", "session", "within", "hold", "__proto__", "other"];
+const fields = ["data", "to", "traceparent", "user", "session", "within", "reopenAfter", "__proto__", "other"];
 const values = fc.oneof(fc.constantFrom(...near), fc.jsonValue({ maxDepth: 3 }));
 const bodies = fc.oneof(
   { weight: 8, arbitrary: fc.dictionary(fc.constantFrom(...fields), values, { maxKeys: 4 }) },

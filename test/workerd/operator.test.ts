@@ -284,7 +284,7 @@ describe("draining a room", () => {
       '{"within":-1}',
       '{"within":"1s"}',
       '{"within":3600001}',
-      '{"hold":null}',
+      '{"reopenAfter":null}',
     ]) {
       const response = await ask(`/rooms/${room.path}/drain`, token, { method: "POST", body });
       expect(response.status, body).toBe(400);

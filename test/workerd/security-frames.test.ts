@@ -160,7 +160,7 @@ describe("the log", () => {
     });
     expect(lines).toHaveLength(12);
     for (const line of lines) {
-      expect(JSON.parse(line)).toMatchObject({ level: "warn", where: expect.stringMatching(/^GET \/rooms/) });
+      expect(JSON.parse(line)).toMatchObject({ level: "warn", source: expect.stringMatching(/^GET \/rooms/) });
       for (const theirs of ["garbage", "xxx", "evil", "INFO", "%0a", "\n"]) expect(line).not.toContain(theirs);
     }
   });

@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { flush } from "../../src/http/observe.ts";
+import { reportNow } from "../../src/ops/reporting.ts";
 import { allFailures, type Report } from "../../src/ops/directory.ts";
 import { dataPointDoubles } from "../../src/ops/metrics.ts";
 import { addRecord, type FailureRecord } from "../../src/room/telemetry/failure.ts";
@@ -84,6 +84,28 @@ describe("what was counted", () => {
     await eventually(async () => expect(await more("publications")).toBe(2));
     expect(await more("errors", ',code="storage_failed"')).toBe(3);
     expect([await more("connects"), await more("wakeups")]).toEqual([1, 1]);
+  });
+
+  it("is told again when the directory never answers: a report that hangs ends after ten seconds", async () => {
+    const more = await since("small");
+    const room = new TestedRoom("small");
+    room.stopClock(AHEAD);
+    const hanging = { getByName: () => ({ update: () => new Promise(() => {}) }) };
+    await equip(room, { env: { EDGEROOMS_DIRECTORY: hanging } });
+    // Time flies for what waits exactly as long as a report may take.
+    const { setTimeout: real } = globalThis;
+    vi.spyOn(globalThis, "setTimeout").mockImplementation((run: () => void, ms?: number) =>
+      real(run, ms === 10_000 ? 0 : ms),
+    );
+    const { client } = await Client.join(room.path, { ttl });
+    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
+    expect(log.of("upstream_failed")[0]).toMatchObject({
+      source: "directory",
+      message: "TimeoutError: the directory did not answer in 10000 ms",
+    });
+    await room.evict();
+    await client.close();
+    await vi.waitFor(async () => expect(await more("connects")).toBe(1));
   });
 
   it("is told again when the directory is out of order, with what went wrong, also after an eviction", async () => {
@@ -322,7 +344,7 @@ it("failures that are grave stay, however many strangers are refused and whateve
   await eventually(async () => expect(await grave()).toHaveLength(1));
   for (let round = 0; round < 10; round++) {
     for (let i = 0; i < 20; i++) await (await worker(new Request(`http://edge.test/rooms/chat/x${i}/log`))).text();
-    await flush(env);
+    await reportNow(env);
   }
   expect(await grave()).toHaveLength(1);
 

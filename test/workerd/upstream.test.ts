@@ -1,7 +1,7 @@
 /** What leaves the Worker: time limit, second try, breaker; and that no request is ever stuck with another's. */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { isolate } from "../../src/ops/metrics.ts";
+import { isolate } from "../../src/ops/isolate.ts";
 import { breakerStates, upstream, UpstreamFailed, type UpstreamOptions } from "../../src/ops/upstream.ts";
 import { Site } from "../support/issuer.ts";
 import { eventually } from "../support/patience.ts";

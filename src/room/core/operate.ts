@@ -2,9 +2,10 @@
  * What an operator, or a program with a token, does to a room over HTTP: publish, read, look, kick, revoke, drain. The
  * room itself checks the token's grants and whether it was revoked: the Worker cannot know the latter.
  */
+import type { RoomStats, SessionView } from "../../protocol/api.ts";
 import { exceeds } from "../../protocol/codec.ts";
 import type { Me } from "../definition.ts";
-import type { Caller, Facts, OperatorCommand, RoomStats, SessionView } from "../operator.ts";
+import type { Caller, Facts, OperatorCommand } from "../operator.ts";
 import { isPresent, member, members } from "../store/members.ts";
 import type { RoomState } from "../store/state.ts";
 import { apply } from "./commands.ts";

@@ -9,7 +9,7 @@ import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Item, Source } from "../store/log.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
-import type { Series } from "../telemetry/counts.ts";
+import type { RoomSeries } from "../telemetry/counts.ts";
 import type { Failure, FailureContext } from "../telemetry/failure.ts";
 import { Effects } from "./effects.ts";
 import type { Command } from "./event.ts";
@@ -153,7 +153,7 @@ export class Turn {
   }
 
   /** Something happened that is counted. */
-  count(series: Series, n = 1): void {
+  count(series: RoomSeries, n = 1): void {
     this.#tick.effects.counts.add(series, n);
   }
 

@@ -251,7 +251,7 @@ export class Ticker {
     const lost = this.#lost;
     this.#lost = [];
     const drops = lost.map(({ id, generation }): RoomEvent => ({ type: "drop", session: id, generation }));
-    for (let done = 0; done < drops.length; ) {
+    for (let done = 0; done < drops.length;) {
       done += this.#tick(drops.slice(done).map((event) => ({ event }))).done;
     }
   }

@@ -9,7 +9,7 @@ import type { ResetReason } from "../../protocol/frames.ts";
 export type Counts = Readonly<Record<string, number>>;
 
 /** What rooms count. docs/operate.md says what each means. */
-export type Series =
+export type RoomSeries =
   | "alarms"
   | `closes|${CodeName}`
   | "connects"
@@ -39,7 +39,7 @@ export function sum(a: Counts, b: Counts): Counts {
 }
 
 /** A set of counters. */
-export class Counters<S extends string = Series> {
+export class Counters<S extends string = RoomSeries> {
   #counts: Record<string, number> = {};
 
   /** What was counted and not taken yet. */

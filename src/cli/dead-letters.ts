@@ -1,4 +1,4 @@
-/** `edgerooms dead` and `edgerooms redeliver`: events out of a room that nobody took, and another try for them. */
+/** `edgerooms dead-letters` and `edgerooms redeliver`: events that a room could not deliver, and another try for them. */
 import { roomIn } from "./address.ts";
 import { SERVER, type Command } from "./command.ts";
 import { Server } from "./http.ts";
@@ -6,26 +6,19 @@ import { print, printJson, printTable } from "./output.ts";
 import { number } from "./table.ts";
 import { ago, count } from "./text.ts";
 
-interface DeadLetter {
-  readonly id: string;
-  readonly at: number;
-  readonly tries: number;
-  readonly error: string;
-  readonly events: number;
-}
-
-/** The command `dead`. */
-export const dead: Command = {
-  name: "dead",
+/** The command `dead-letters`. */
+export const deadLetters: Command = {
+  name: "dead-letters",
   summary: "Lists the batches of events that a room could not deliver, newest first.",
   takes: "ROOM",
   count: [1, 1],
   options: SERVER,
   async run(words) {
     const room = roomIn(words.positionals[0] ?? "");
-    const { value } = await new Server(words).ask<{ dead: DeadLetter[] }>(`${room.path}/dead`, ["dead"]);
+    const { value } = await new Server(words).ask("listDeadLetters", room);
     if (words.has("json")) return printJson(value);
-    if (value.dead.length === 0) return print(`Everything of ${room.name} was delivered, or still is being tried.`);
+    if (value.dead.length === 0)
+      return print(`${room.name} has no dead letters: everything was delivered, or is still being tried.`);
     const now = Date.now();
     await printTable(
       ["BATCH", number("EVENTS"), number("TRIES"), "ERROR", "MADE"],
@@ -44,9 +37,7 @@ export const redeliver: Command = {
   options: SERVER,
   async run(words) {
     const room = roomIn(words.positionals[0] ?? "");
-    const { value } = await new Server(words).ask<{ pending: number }>(`${room.path}/redeliver`, ["pending"], {
-      method: "POST",
-    });
+    const { value } = await new Server(words).ask("redeliver", room);
     if (words.has("json")) return printJson(value);
     await print(`Batches of ${room.name} to deliver: ${String(value.pending)}.`);
   },
