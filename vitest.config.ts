@@ -1,7 +1,15 @@
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
+import { FACTOR, factor, patience } from "./test/support/patience.ts";
 
-const { MODEL_SEED, MODEL_SCHEDULES } = process.env;
+/** See test/model: one seed to reproduce, or how many schedules to try. */
+const { MODEL_SEED = "", MODEL_SCHEDULES = "" } = process.env;
+
+/** For what every project has: how slow this machine is, and what a test or hook may take, by what it takes alone. */
+function waits(aloneMs: number) {
+  const env = { [FACTOR]: String(factor()), MODEL_SEED, MODEL_SCHEDULES };
+  return { env, testTimeout: patience(aloneMs), hookTimeout: patience(aloneMs) };
+}
 
 /** Tests that run inside the runtime, next to the Worker under test. */
 function inWorkerd(name: string, include: string[]): TestProjectConfiguration {
@@ -9,11 +17,9 @@ function inWorkerd(name: string, include: string[]): TestProjectConfiguration {
     plugins: [
       cloudflareTest({
         wrangler: { configPath: "./test/support/wrangler.toml" },
-        // See test/model: one seed to reproduce, or how many schedules to try.
-        miniflare: { bindings: { MODEL_SEED: MODEL_SEED ?? "", MODEL_SCHEDULES: MODEL_SCHEDULES ?? "500" } },
       }),
     ],
-    test: { name, include, testTimeout: 20_000 },
+    test: { name, include, ...waits(6_000) },
   };
 }
 
@@ -22,7 +28,7 @@ export default defineConfig({
     // The log of rooms and Worker: tests that are about it listen for themselves.
     onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...waits(2_000) } },
       inWorkerd("workerd", ["test/workerd/**/*.test.ts", "test/model/**/*.test.ts"]),
       // Half a minute for one test is too long for `npm test`: `npm run smoke` has it.
       inWorkerd("slow", ["test/slow/**/*.test.ts"]),
@@ -30,8 +36,7 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...waits(15_000),
           fileParallelism: false,
         },
       },
@@ -39,12 +44,11 @@ export default defineConfig({
         test: {
           name: "ops",
           include: ["test/ops/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...waits(15_000),
           fileParallelism: false,
         },
       },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waits(15_000) } },
     ],
   },
 });

@@ -1,17 +1,17 @@
-/** The budgets of the design, and how a run compares to them. */
+/** The budgets of the design, and how a run compares with them. Knows nothing of how anything is measured. */
 import { median } from "./measure/stats.ts";
 import type { Results, Sample } from "./sample.ts";
 import type { Mode } from "./scenarios/scenario.ts";
 import { digits, ratios, table } from "./table.ts";
 
-/** A budget and what was measured. */
+/** A budget, and what a run measured. */
 export interface Verdict {
   readonly what: string;
   readonly budget: string;
   readonly limit: number;
-  /** The median over the rounds, and how far they lie apart; `undefined` when this run did not measure it. */
+  /** The median and the spread of all rounds; `undefined` when this run did not measure it. */
   readonly measured: { readonly median: number; readonly min: number; readonly max: number } | undefined;
-  /** More than the limit by more than the rounds lie apart, or in every round; or not measured where it should be. */
+  /** Over the limit by more than the spread, or in every round; or not measured though it should be. */
   readonly failed: boolean;
 }
 
@@ -20,15 +20,17 @@ interface Budget {
   readonly limit: number;
   readonly unit: string;
   readonly values: (results: Results) => readonly number[];
-  /** Only the full run measures it. */
-  readonly full?: true;
+  /** The runs that measure it. */
+  readonly modes: readonly Mode[];
 }
+
+const BOTH: readonly Mode[] = ["full", "quick"];
 
 const ratio =
   (scenario: string, base: string, key?: string) =>
   ({ scenarios }: Results): readonly number[] => {
     const result = scenarios.find(({ id }) => id === scenario);
-    return result ? ratios(result, "ours", base, key) : [];
+    return result ? ratios(result, { id: "ours", base, ...(key !== undefined && { key }) }) : [];
   };
 
 const each =
@@ -36,17 +38,28 @@ const each =
   ({ scenarios }: Results): readonly number[] =>
     (scenarios.find(({ id }) => id === scenario)?.samples["ours"] ?? []).map((sample) => sample[key] ?? NaN);
 
-const fact =
-  (name: string) =>
-  ({ facts }: Results): readonly number[] =>
-    [(facts as Partial<Sample>)[name] ?? NaN].filter(Number.isFinite);
+const fact = (what: string, limit: number, unit: string, name: string): Budget => ({
+  what,
+  limit,
+  unit,
+  values: ({ facts }) => [(facts as Partial<Sample>)[name] ?? NaN].filter(Number.isFinite),
+  modes: BOTH,
+});
 
-const saturated = (publishers: number, sockets: number, full?: true): Budget => ({
-  ...(full && { full }),
+const saturated = (publishers: number, sockets: number, modes = BOTH): Budget => ({
   what: `CPU per delivery, saturated by ${publishers}, ${sockets.toLocaleString("en-US")} sockets`,
   limit: 0.05,
   unit: "x bare",
   values: ratio(`saturated-${publishers}-${sockets}`, "bare"),
+  modes,
+});
+
+const credit = (scenario: string, what: string): Budget => ({
+  what: `CPU per delivery with credit, ${what}`,
+  limit: 1.15,
+  unit: "x without",
+  values: ratio(scenario, "ours-without-credit"),
+  modes: ["credit"],
 });
 
 const budgets: readonly Budget[] = [
@@ -55,42 +68,60 @@ const budgets: readonly Budget[] = [
     limit: 1.15,
     unit: "x durable",
     values: ratio("lone-100", "durable"),
+    modes: BOTH,
   },
   saturated(1, 100),
   saturated(20, 100),
   saturated(1, 1_000),
-  saturated(20, 1_000, true),
-  { what: "rows written per publication, alone", limit: 1.05, unit: "rows", values: fact("rowsAlone") },
-  { what: "rows written per publication, saturated", limit: 0.1, unit: "rows", values: fact("rowsSaturated") },
+  saturated(20, 1_000, ["full"]),
+  fact("rows written per publication, alone", 1.05, "rows", "rowsAlone"),
+  fact("rows written per publication, saturated", 0.1, "rows", "rowsSaturated"),
   {
     what: "latency p50, one at a time, 100 sockets",
     limit: 1.15,
     unit: "x durable",
     values: ratio("lone-100", "durable", "p50"),
+    modes: BOTH,
   },
-  { what: "wake-ups an hour, room in use (by the rule)", limit: 120, unit: "alarms", values: fact("beatsActive") },
-  { what: "wake-ups an hour, idle room (by the rule)", limit: 15, unit: "alarms", values: fact("beatsIdle") },
-  { what: "rows written per wake-up", limit: 1, unit: "rows", values: fact("rowsPerBeat") },
-  { what: "beats of an idle room for which it stayed awake", limit: 0, unit: "of them", values: fact("awakeForBeats") },
-  { what: "what woke an idle room besides alarms", limit: 0, unit: "events", values: fact("wokenByOthers") },
-  { what: "resume over 1,000, messages", limit: 1, unit: "messages", values: each("resume-1", "messages") },
-  { what: "resume over 1,000, server CPU", limit: 20, unit: "ms", values: each("resume-1", "each") },
-  { what: "client, minified and gzipped", limit: 6_000, unit: "bytes", values: fact("clientBytes") },
+  fact("wake-ups an hour, room in use (by the rule)", 120, "alarms", "heartbeatsActive"),
+  fact("wake-ups an hour, idle room (by the rule)", 15, "alarms", "heartbeatsIdle"),
+  fact("rows written per wake-up", 1, "rows", "rowsPerHeartbeat"),
+  fact("heartbeats for which an idle room stayed awake", 0, "of them", "awakeForHeartbeats"),
+  fact("what woke an idle room besides alarms", 0, "events", "wokenByOthers"),
+  {
+    what: "resume over 1,000, messages",
+    limit: 1,
+    unit: "messages",
+    values: each("resume-1", "messages"),
+    modes: BOTH,
+  },
+  { what: "resume over 1,000, server CPU", limit: 20, unit: "ms", values: each("resume-1", "each"), modes: BOTH },
+  fact("client, minified and gzipped", 6_700, "bytes", "clientBytes"),
+  credit("lone-100", "one at a time, 100 sockets"),
+  credit("lone-1000", "one at a time, 1,000 sockets"),
+  credit("saturated-1-100", "saturated by 1, 100 sockets"),
+  credit("saturated-1-1000", "saturated by 1, 1,000 sockets"),
 ];
 
-/** Every budget with what a run measured. */
-export function judge(results: Results, mode: Mode): Verdict[] {
-  return budgets.map(({ what, limit, unit, values, full }) => {
-    const found = values(results).filter(Number.isFinite);
-    const budget = `<= ${limit.toLocaleString("en-US")} ${unit}`;
-    const isExpected = mode === "full" || !full;
-    if (found.length === 0) return { what, budget, limit, measured: undefined, failed: isExpected };
-    const measured = { median: median(found), min: Math.min(...found), max: Math.max(...found) };
-    // A little more than the limit is rounding where nothing varies.
-    const most = limit * 1.001;
-    const failed = measured.min > most || measured.median - (measured.max - measured.min) > most;
-    return { what, budget, limit, measured, failed };
-  });
+/**
+ * The budgets of a mode with what a run measured.
+ *
+ * @param isPart the run left out scenarios: only what it measured is judged
+ */
+export function judge(results: Results, mode: Mode, isPart = false): Verdict[] {
+  const verdicts = budgets
+    .filter(({ modes }) => modes.includes(mode))
+    .map(({ what, limit, unit, values }) => {
+      const found = values(results).filter(Number.isFinite);
+      const budget = `<= ${limit.toLocaleString("en-US")} ${unit}`;
+      if (found.length === 0) return { what, budget, limit, measured: undefined, failed: true };
+      const measured = { median: median(found), min: Math.min(...found), max: Math.max(...found) };
+      // Where nothing varies, a little more than the limit is rounding.
+      const most = limit * 1.001;
+      const failed = measured.min > most || measured.median - (measured.max - measured.min) > most;
+      return { what, budget, limit, measured, failed };
+    });
+  return verdicts.filter(({ measured }) => measured !== undefined || !isPart);
 }
 
 /** The budgets as a table. */

@@ -1,4 +1,4 @@
-/** Processes of the bench: every one is known to the reaper, so that none outlives a bench that was killed. */
+/** The processes of the bench. The reaper knows each of them, so that none outlives a bench that was killed. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 let reaper: ChildProcess | undefined;
 
-function tell(line: string): void {
+function report(line: string): void {
   reaper ??= spawn(process.execPath, [join(import.meta.dirname, "reaper.ts")], {
     stdio: ["pipe", "ignore", "inherit"],
   });
@@ -14,29 +14,29 @@ function tell(line: string): void {
   reaper.stdin?.write(`${line}\n`);
 }
 
-/** This process must not outlive the bench. */
+/** Reports a process that must not outlive the bench. */
 export function adopt(pid: number): void {
-  tell(`+p${pid}`);
+  report(`+p${pid}`);
 }
 
-/** It has ended; its number may be somebody else's from now on. */
+/** Reports that a process has ended: another may get its number. */
 export function release(pid: number): void {
-  tell(`-p${pid}`);
+  report(`-p${pid}`);
 }
 
-/** This folder must not outlive the bench. */
+/** Reports a folder that must not outlive the bench. */
 export function adoptFolder(folder: string): void {
-  tell(`+f${folder}`);
+  report(`+f${folder}`);
 }
 
-/** A folder that is gone when the bench is. */
+/** Makes a folder that is removed when the bench ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "edgerooms-bench-"));
   adoptFolder(folder);
   return folder;
 }
 
-/** Starts one of our own scripts, with a channel for messages. */
+/** Starts a script of the bench, with a channel for messages. */
 export function startScript(path: string, args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [join(import.meta.dirname, path), ...args], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],

@@ -1,11 +1,11 @@
-/** Open files: workerd takes two for every socket. A limit that is too low is raised by starting again under a higher one. */
+/** The limit of open files: workerd needs two for every socket. Under a low limit the bench starts itself again. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-/** What the largest scenario needs: 5,000 sockets in workerd, and some. */
+/** What the largest scenario needs: 5,000 sockets in workerd, and some files more. */
 const NEEDED = 10_500;
 
-/** Goes on when the limit is high enough; else becomes the process that waits for one with a higher limit. */
+/** Returns when the limit is high enough. If not, runs the bench again under a higher limit, and ends with it. */
 export function raiseDescriptors(): void {
   const [soft = 0, hard = 0] = limits();
   if (soft >= NEEDED) return;

@@ -1,11 +1,11 @@
-/** What bench/ needs beyond the root's packages, installed when it is missing or older than the lock file. */
+/** Installs the packages of bench/ when they are missing or older than its lock file. */
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 
 const at = (path: string) => join(import.meta.dirname, path);
 
-/** Installs if there is a reason to. Ends the process when that fails. */
+/** Installs when needed. Ends the process when that fails. */
 export function install(): void {
   if (timeOf("node_modules/.package-lock.json") >= timeOf("package-lock.json")) return;
   console.log("Installing what only the bench needs (npm ci in bench/)");

@@ -1,4 +1,4 @@
-/** Where and with what a run was made: the machine, versions, the commit. */
+/** The circumstances of a run: the machine, versions, the commit. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
@@ -7,7 +7,7 @@ import type { Circumstances } from "./sample.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** All of it but how long the run took. */
+/** The circumstances, except how long the run took. */
 export function circumstances(): Omit<Circumstances, "seconds"> {
   const all = cpus();
   const [cpu] = all;

@@ -1,8 +1,8 @@
 /**
- * `npm run bench`: installs what is missing, then runs rivals side by side and prints ratios. Flags:
- * `--quick` the short run of CI, `--growth` how cost grows, `--check` fail when a budget is missed,
- * `--only <regex>` scenarios, `--rivals a,b`, `--rounds n`, `--out <name>` of the result file, `--report` into docs/.
- * `cost` and `plots` as the first word: the other two commands.
+ * `npm run bench`: installs what is missing, then runs rivals side by side and prints ratios. The first word chooses
+ * another command: `credit` (our room with and without credit), `cost`, `plots`. Flags: `--quick` for the short run of
+ * CI, `--growth` for how costs grow, `--check` to fail when a budget is missed, `--only <regex>` for some scenarios,
+ * `--rivals a,b`, `--rounds n`, `--out <name>` of the result file, `--report` to write the tables of docs/.
  */
 import { parseArgs } from "node:util";
 import { raiseDescriptors } from "./descriptors.ts";
@@ -24,8 +24,11 @@ const { values, positionals } = parseArgs({
 
 raiseDescriptors();
 install();
-// What is imported here needs the packages that have just been installed.
-if (positionals[0] === "cost") await (await import("./cost/main.ts")).cost(values);
-else if (positionals[0] === "plots") await (await import("./report/plots.ts")).plots();
-else await (await import("./bench.ts")).bench(values);
+// These modules need the packages that have just been installed.
+const [command = "bench"] = positionals;
+if (command === "cost") await (await import("./cost/main.ts")).cost(values);
+else if (command === "plots") await (await import("./report/plots.ts")).plots();
+else if (command === "bench" || command === "credit") {
+  await (await import("./bench.ts")).bench({ ...values, credit: command === "credit" });
+} else throw new Error(`invalid command ${command}: one of credit, cost, plots, or none`);
 process.exit();

@@ -1,9 +1,9 @@
-/** A progress bar: one line that changes on a terminal, a line now and then elsewhere. */
+/** A progress bar: one line that changes on a terminal, a line every 15 s elsewhere. */
 
 const WIDTH = 24;
 const EVERY = 15_000;
 
-/** Tells how far it is. */
+/** Shows how far a run is. */
 export class Progress {
   readonly #total: number;
   readonly #started = performance.now();
@@ -14,7 +14,7 @@ export class Progress {
     this.#total = total;
   }
 
-  /** About to do this. */
+  /** The next step begins. */
   begin(what: string): void {
     const now = performance.now();
     if (!process.stderr.isTTY && now - this.#last < EVERY) return;
@@ -27,12 +27,12 @@ export class Progress {
     process.stderr.write(process.stderr.isTTY ? `\r\u001b[2K${line}` : `${line}\n`);
   }
 
-  /** That is done. */
+  /** Steps are done. */
   step(count = 1): void {
     this.#done += count;
   }
 
-  /** Text between, which stays. */
+  /** Prints text that stays. */
   print(text: string): void {
     if (process.stderr.isTTY) process.stderr.write("\r\u001b[2K");
     console.log(text);

@@ -1,6 +1,6 @@
 /**
- * Outlives the bench by a moment: is told of every process that is started and of every folder that is made, and when
- * the bench is gone, however it went, ends what is still there.
+ * A process that outlives the bench by a moment. The bench reports every process and folder to it. When the bench is
+ * gone, for any reason, it ends and removes what is left.
  */
 import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 const pids = new Set<number>();
 const folders = new Set<string>();
 
-// Ctrl-C reaches the whole group; the end of the pipe is what counts.
+// Ctrl-C reaches the whole group. Only the end of the pipe counts.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
@@ -24,7 +24,7 @@ lines.on("close", () => {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // It has ended by itself.
+      // It has already ended.
     }
   }
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Who is measured, and how each is started. Every server is one process of its own, told apart by its process id. */
+/** The servers that are measured, and how each is started. Every server is one process of its own. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,7 +10,7 @@ import { SECRET } from "./load/token.ts";
 /** A running server. */
 export interface Running {
   readonly target: Target;
-  /** How many times a room was built in memory: only where rooms can be put out of it. */
+  /** How often a room was built in memory: only for servers that evict rooms. */
   built?(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -19,16 +19,18 @@ export interface Running {
 export interface Rival {
   readonly id: string;
   readonly title: string;
-  /** Whether it can bring back who was away. */
+  /** Whether its clients can resume. */
   readonly resumes?: boolean;
   /** Whether its rooms can sleep while sockets stay open. */
   readonly hibernates?: boolean;
+  /** Whether only some runs have it, by name: it is no rival, but ours with one thing left out. */
+  readonly isVariant?: boolean;
   start(): Promise<Running>;
 }
 
 const at = (path: string) => join(import.meta.dirname, path);
 
-/** All rivals; Gin only where Debian's packages are. */
+/** All rivals. Gin needs Debian's packages. */
 export const rivals: readonly Rival[] = [
   { id: "bare", title: "bare hibernating room", hibernates: true, start: () => worker("bare", "Bare") },
   {
@@ -45,6 +47,12 @@ export const rivals: readonly Rival[] = [
     resumes: true,
     start: () => worker("ours", "FastRoom", "edgerooms"),
   },
+  {
+    id: "ours-without-credit",
+    title: "edgerooms, without credit",
+    isVariant: true,
+    start: () => worker("ours", "FastRoom", "edgerooms-without-credit"),
+  },
   { id: "party", title: "partyserver", hibernates: true, start: () => worker("party", "PartyRoom") },
   { id: "socketio", title: "Socket.IO", start: () => script("socketio", []) },
   {
@@ -58,7 +66,7 @@ export const rivals: readonly Rival[] = [
   { id: "gin-coalesced", title: "Gin, coalescing writes", start: () => gin(["coalesce"]) },
 ];
 
-/** Why Gin cannot be measured here, or `undefined`. */
+/** Why Gin cannot be measured here; `undefined` when it can. */
 export function whyNoGin(): string | undefined {
   if (spawnSync("go", ["version"]).status !== 0) return "there is no go";
   const missing = ["gin-gonic/gin", "gorilla/websocket"].find(
@@ -67,7 +75,7 @@ export function whyNoGin(): string | undefined {
   return missing && `there is no ${missing} in ${GOPATH}`;
 }
 
-/** What Gin needs, for who wants it measured too. */
+/** How to install what Gin needs. */
 export const GIN_INSTALL = "apt-get install golang golang-github-gin-gonic-gin-dev golang-github-gorilla-websocket-dev";
 const GOPATH = "/usr/share/gocode";
 let binary: string | undefined;

@@ -1,22 +1,34 @@
-/** Runs scenarios: in every round each rival in turn, so that whatever the machine does, it does to all. */
+/**
+ * Runs scenarios. In every round each rival has its turn, and the next round turns the order around, so that a load
+ * from elsewhere hits all rivals alike. Knows nothing of budgets or result files.
+ */
 import { Progress } from "./progress.ts";
 import { rivals, type Rival, type Running } from "./rivals.ts";
 import type { Sample, ScenarioResult } from "./sample.ts";
 import { timingOf, type Mode, type Scenario } from "./scenarios/scenario.ts";
 import { scenarioTable } from "./table.ts";
 
-/** Runs them all and prints each as it is done. */
-export async function runAll(scenarios: readonly Scenario[], chosen: readonly Rival[], mode: Mode, rounds: number) {
-  const sizes = scenarios.map((each) => takersOf(each, chosen, mode).length * (each.rounds ?? rounds));
+/** What is run. */
+export interface Plan {
+  readonly mode: Mode;
+  readonly scenarios: readonly Scenario[];
+  readonly rivals: readonly Rival[];
+  /** Rounds of every scenario that does not say otherwise. */
+  readonly rounds: number;
+}
+
+/** Runs all scenarios, and prints each when it is done. */
+export async function runAll(plan: Plan) {
+  const sizes = plan.scenarios.map((each) => takersOf(each, plan).length * roundsOf(each, plan));
   const progress = new Progress(sizes.reduce((sum, size) => sum + size, 0));
   const results: ScenarioResult[] = [];
   const failures: string[] = [];
-  for (const scenario of scenarios) {
+  for (const scenario of plan.scenarios) {
     let result: ScenarioResult;
     try {
-      result = await runOne(scenario, takersOf(scenario, chosen, mode), mode, scenario.rounds ?? rounds, progress);
+      result = await runOne(scenario, plan, progress);
     } catch (error) {
-      // A run that lost, doubled or disordered anything is void, and so is the scenario; the others are not.
+      // A run that lost, doubled or disordered anything is void, and so is its scenario. The others are not.
       failures.push(`${scenario.id}: ${String(error)}`);
       progress.print(`\n${scenario.title}\nFAILED: ${String(error)}`);
       continue;
@@ -27,17 +39,14 @@ export async function runAll(scenarios: readonly Scenario[], chosen: readonly Ri
   return { results, failures };
 }
 
-function takersOf(scenario: Scenario, chosen: readonly Rival[], mode: Mode): readonly Rival[] {
-  return chosen.filter((rival) => scenario.takes?.(rival, mode) ?? true);
-}
+const takersOf = (scenario: Scenario, plan: Plan) =>
+  plan.rivals.filter((rival) => scenario.takes?.(rival, plan.mode) ?? true);
 
-async function runOne(
-  scenario: Scenario,
-  takers: readonly Rival[],
-  mode: Mode,
-  rounds: number,
-  progress: Progress,
-): Promise<ScenarioResult> {
+const roundsOf = (scenario: Scenario, plan: Plan) => scenario.rounds ?? plan.rounds;
+
+async function runOne(scenario: Scenario, plan: Plan, progress: Progress): Promise<ScenarioResult> {
+  const takers = takersOf(scenario, plan);
+  const rounds = roundsOf(scenario, plan);
   const running = new Map<string, Running>();
   const samples: Record<string, Sample[]> = {};
   const keep = (id: string, sample: Sample) => (samples[id] ??= []).push(sample);
@@ -52,9 +61,10 @@ async function runOne(
         progress.step(takers.length);
         continue;
       }
-      for (const [id, server] of running) {
+      const order = round % 2 === 0 ? [...running] : [...running].toReversed();
+      for (const [id, server] of order) {
         progress.begin(`${what}, ${titleOf(id)}`);
-        const sample = await scenario.run?.(server, room, timingOf(mode, round === 0)).catch((error: unknown) => {
+        const sample = await scenario.run?.(server, room, timingOf(plan.mode, round === 0)).catch((error: unknown) => {
           throw new Error(`${scenario.id}, ${titleOf(id)}: ${String(error)}`);
         });
         if (sample) keep(id, sample);

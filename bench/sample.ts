@@ -1,14 +1,14 @@
-/** What one run of one rival came to, as plain numbers, and what all of them together are stored as. */
+/** The numbers of one run of one rival, and the result file that holds all runs. */
 import type { Reading } from "./load/jobs.ts";
 
-/** Numbers by name; {@link COLUMNS} of a scenario say which of them a table shows. */
+/** Numbers by name. The columns of a scenario say which of them a table shows. */
 export type Sample = Readonly<Record<string, number>>;
 
 /** All runs of one scenario. */
 export interface ScenarioResult {
   readonly id: string;
   readonly title: string;
-  /** The number whose ratio to {@link ScenarioResult.base} is the point. */
+  /** The number that is compared with {@link ScenarioResult.base}. */
   readonly key: string;
   readonly base: string;
   readonly columns: readonly string[];
@@ -16,7 +16,7 @@ export interface ScenarioResult {
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
 }
 
-/** Where, when and with what it was measured. */
+/** Where, when and with which versions a run was made. */
 export interface Circumstances {
   readonly date: string;
   readonly commit: string;
@@ -35,17 +35,18 @@ export interface Results {
   readonly rounds: number;
   readonly skipped: readonly string[];
   readonly scenarios: readonly ScenarioResult[];
-  /** Facts that are not a comparison: rows written, bytes of the client. */
+  /** Numbers that only our room has: rows written, bytes of the client. */
   readonly facts: Sample;
 }
 
-/** The numbers that every publishing run has. */
+/** The numbers of every run that publishes. */
 export function publishing(reading: Reading): Sample {
-  const { ms, cpu, deliveries, messages, publications, latency, everyone, generator } = reading;
+  const { ms, cpu, deliveries, messages, acks, publications, latency, everyone, generator } = reading;
   return {
     cost: (cpu * 1_000) / deliveries,
     rate: (deliveries / ms) * 1_000,
     perMessage: deliveries / messages,
+    ...(acks > 0 && { perAck: deliveries / acks }),
     cores: cpu / ms,
     publications,
     deliveries,
@@ -56,12 +57,12 @@ export function publishing(reading: Reading): Sample {
   };
 }
 
-/** The generator's own state in a run. */
+/** The generator's own load in a run. */
 export function generatorOf({ generator }: Reading): Sample {
   return { generator: generator.cpu, late: generator.late };
 }
 
-/** A generator that needs more of a core than this may have been what was measured. */
+/** A generator that needs more of a core than this may itself be what was measured. */
 export const BUSY = 0.85;
-/** So may one whose event loop is later than this, in ms: on shared cores it may have waited for its turn. */
+/** So may a generator whose event loop is later than this, in ms: on shared cores it may have waited for its turn. */
 export const LATE = 50;

@@ -1,15 +1,16 @@
-/** Numbers as people read them, in tables that Markdown and a terminal both show. */
+/** Writes numbers for readers, in tables that suit both Markdown and a terminal. */
 import { median, spread } from "./measure/stats.ts";
 import { rivals } from "./rivals.ts";
 import type { Sample, ScenarioResult } from "./sample.ts";
 
-/** What the numbers of samples are called and how they are written. */
+/** Names of the numbers of samples, and how each is written. */
 const NAMES: Readonly<Record<string, readonly [string, (value: number) => string]>> = {
   cost: ["CPU, us", digits],
   each: ["CPU each, ms", digits],
   cpu: ["CPU, ms", digits],
   rate: ["a second", whole],
   perMessage: ["per message", digits],
+  perAck: ["per ack", digits],
   p50: ["p50, ms", digits],
   p99: ["p99, ms", digits],
   slowP50: ["slow p50, ms", digits],
@@ -27,7 +28,7 @@ const NAMES: Readonly<Record<string, readonly [string, (value: number) => string
   late: ["generator late p99, ms", digits],
 };
 
-/** Three digits that count. */
+/** With three significant digits. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return "-";
   const size = Math.abs(value);
@@ -35,7 +36,7 @@ export function digits(value: number): string {
   return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
 }
 
-/** No digits after the point. */
+/** Without digits after the point. */
 export function whole(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : "-";
 }
@@ -49,14 +50,24 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(rule), ...rows.map(line)].join("\n");
 }
 
-/** A rival's ratio to another in every round. */
-export function ratios(result: ScenarioResult, id: string, base: string, key = result.key): number[] {
+/** What is divided by what. */
+interface Ratio {
+  /** A rival. */
+  readonly id: string;
+  /** The rival that it is compared with. */
+  readonly base: string;
+  /** The number of a sample; the scenario's own when absent. */
+  readonly key?: string;
+}
+
+/** The ratio of a rival to another, in every round. */
+export function ratios(result: ScenarioResult, { id, base, key = result.key }: Ratio): number[] {
   const mine = result.samples[id] ?? [];
   const theirs = result.samples[base] ?? [];
   return mine.map((sample, round) => number(sample, key) / number(theirs[round], key)).filter(Number.isFinite);
 }
 
-/** A scenario as a table: medians, the key's spread, and the ratio of each round to the base, as a median and a spread. */
+/** A scenario as a table: medians, the spread of the key, and its ratio to the base (median and spread of all rounds). */
 export function scenarioTable(result: ScenarioResult): string {
   const { key, base, columns, samples } = result;
   const head = columns.flatMap((name) => [label(name), ...(name === key ? ["min..max", `x ${base}`] : [])]);
@@ -71,7 +82,7 @@ export function scenarioTable(result: ScenarioResult): string {
         const cell = write(median(values)) + mark;
         if (name !== key) return [cell];
         const { min, max } = spread(values);
-        const all = ratios(result, id, base);
+        const all = ratios(result, { id, base });
         const ratio =
           all.length === 0 ? "-" : `${digits(median(all))} (${digits(Math.min(...all))}..${digits(Math.max(...all))})`;
         return [cell, `${write(min)}..${write(max)}`, ratio];
@@ -81,7 +92,7 @@ export function scenarioTable(result: ScenarioResult): string {
   return table(["", ...head], rows);
 }
 
-/** What a number of samples is called in tables and plots. */
+/** The name of a number in tables and plots. */
 export function label(name: string): string {
   return NAMES[name]?.[0] ?? name;
 }

@@ -1,16 +1,22 @@
 /**
- * The room that users subclass: the bare room, and what watches it. Failures become log lines and alerts, counts go to the
+ * The room that users subclass: the bare room, and what observes it. Failures become log lines and alerts, counts go to the
  * directory and to Analytics Engine, work becomes spans. Decides nothing about members or publications.
  */
 import type { RoomReport } from "./room/telemetry/recorder.ts";
 import type { FailureRecord } from "./room/telemetry/failure.ts";
 import { shardOf } from "./room/telemetry/listing.ts";
-import { RoomObject, type Attributes } from "./room/runtime/object.ts";
+import { RoomObject } from "./room/runtime/object.ts";
+import type { Attributes } from "./room/runtime/ticker.ts";
 import type { Directory } from "./ops/directory.ts";
 import { record, type Alert } from "./ops/failures.ts";
-import { dataPoint, isolate } from "./ops/metrics.ts";
+import { isolate } from "./ops/isolate.ts";
+import { dataPoint } from "./ops/metrics.ts";
+import { withTimeout } from "./http/with-timeout.ts";
 import { span } from "./ops/trace.ts";
 import { alertWebhook } from "./ops/webhook.ts";
+
+/** How long a report may take, in ms: a call that never ends would keep the object in memory, and its next report away. */
+const REPORT_TIMEOUT_MS = 10_000;
 
 /** Bindings that a room uses when they are there. */
 interface Bindings {
@@ -26,28 +32,33 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
   #directory: DurableObjectStub<Directory> | undefined;
 
   /**
-   * Told of failures of severity `alert`, at most once a minute for each code and isolate. Default: the webhook at
+   * Called with failures of severity `alert`, at most once a minute for each code and isolate. Default: the webhook at
    * `ALERT_WEBHOOK_URL`, if there is one.
    */
   protected readonly onAlert: ((alert: Alert) => Promise<void> | void) | undefined = alertWebhook(this.env as object);
 
-  protected override report(note: FailureRecord): void {
-    void record(note, this.onAlert);
+  protected override report(failed: FailureRecord): void {
+    void record(failed, this.onAlert);
   }
 
-  protected override async tell({ listing, counts, notes }: RoomReport): Promise<void> {
+  protected override async tell({ listing, counts, records }: RoomReport): Promise<void> {
     const { EDGEROOMS_DIRECTORY: directory, EDGEROOMS_ANALYTICS: analytics } = this.env as Bindings;
     analytics?.writeDataPoint(dataPoint(listing, counts));
     if (!directory) return;
-    // What this isolate counted for all its rooms, such as its breakers: nobody else can tell.
+    // What this isolate counted for all its rooms, such as its breakers: no room counts it.
     const own = isolate.take();
     try {
       // One stub: its calls arrive in their order.
       this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
-      await this.#directory.update({ ...listing, counts, notes, own });
+      await withTimeout(
+        this.#directory.update({ ...listing, counts, notes: records, own }),
+        "the directory",
+        REPORT_TIMEOUT_MS,
+      );
     } catch (error) {
+      // A report that arrived though its answer did not is counted twice: better than not at all.
       isolate.merge(own);
-      // After one failure a stub is good for nothing.
+      // A stub that failed once fails for ever.
       this.#directory = undefined;
       throw error;
     }

@@ -1,6 +1,7 @@
 /** The package entry `edgerooms`: what a Worker needs to define rooms and serve them. */
 export { createApp } from "./http/app.ts";
-export type { AppOptions, Caller, RoomAddress } from "./http/gate/gate.ts";
+export type { AppOptions, Caller, RoomBinding } from "./http/gate/gate.ts";
+export type { RoomAddress } from "./http/request.ts";
 export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/gate/auth.ts";
 export { Directory, type Listed } from "./ops/directory.ts";
 export type { Alert } from "./ops/failures.ts";

@@ -4,18 +4,11 @@ import { join } from "node:path";
 import { circumstances } from "../machine.ts";
 import { formatted } from "../report/markdown.ts";
 import { reportCost } from "../report/cost.ts";
-import type { Circumstances } from "../sample.ts";
-import { count, type Counted } from "./measure.ts";
+import type { CostResults } from "./counted.ts";
+import { count } from "./measure.ts";
 import { costTables } from "./tables.ts";
 
-/** A result file of the cost bench. */
-export interface CostResults {
-  readonly circumstances: Circumstances;
-  readonly ours: Counted;
-  readonly obvious: Counted;
-}
-
-/** Runs it. */
+/** Runs the cost bench. */
 export async function cost(flags: { readonly report: boolean }): Promise<void> {
   const started = performance.now();
   const where = circumstances();

@@ -1,80 +1,67 @@
-/** Runs the workloads on the real runtime and counts: what a join, a beat, and one of what happens cost in each. */
+/** Runs the workloads on the real runtime and counts what a join, a leave, a heartbeat and a publication use in each. */
 import { Load } from "../load/load.ts";
 import { oneRoom } from "../scenarios/scenario.ts";
 import { windowOf } from "../scenarios/publish.ts";
-import { between, startMetered, type Metered, type Way } from "./metered.ts";
+import type { Counted, Way } from "./counted.ts";
+import { between, startMetered, type Metered } from "./metered.ts";
 import type { Use } from "./meter.ts";
 import { sum } from "./prices.ts";
 import { manyRooms, workloads, type Workload } from "./workloads.ts";
 
-/** What one thing costs, by the name of what was run. */
-export interface Counted {
-  /** One connection, by workload. */
-  readonly join: Readonly<Record<string, Use>>;
-  /** One connection lost for good, while others stay: told after the grace, forgotten after the resume window. */
-  readonly leave: Use;
-  /** One beat or ping of a room that sleeps in between, by its number of members. */
-  readonly beat: Readonly<Record<number, Use>>;
-  /** One publication or signal, by workload; and `saturated`. */
-  readonly one: Readonly<Record<string, Use>>;
-  /** How many of each were run. */
-  readonly runs: Readonly<Record<string, number>>;
-}
-
-/** Three beats of 12 s each, and a moment. */
-const BEATS_MS = 37_500;
-/** Grace and resume window of the room for it are one and two seconds. */
+/** Three heartbeats of 12 s each, and a second. */
+const HEARTBEATS_MS = 37_500;
+/** Ms until a leave is over: the room for it has a grace of one second and a resume window of two. */
 const LEAVE_MS = 3_500;
 const LEAVES = 4;
 const per = (use: Use, times: number) => sum([[1 / times, use]]);
 
-/** Counts one way of writing rooms. */
-export async function count(way: Way, tell: (what: string) => void): Promise<Counted> {
+/** Counts one way of writing rooms. Reports what it is about to run. */
+export async function count(way: Way, report: (what: string) => void): Promise<Counted> {
   const server = await startMetered(way);
   try {
     const sizes = [...new Set([...workloads.map(({ members }) => members), manyRooms.members])];
-    // Before the workloads: all objects share a thread, and a handler that waits is billed for it.
-    tell(`${way}: beats and leaves`);
-    const [leave, ...beats] = await Promise.all([
+    // Before the workloads: all objects share a thread, and the time in which a handler waits counts as active.
+    report(`${way}: heartbeats and leaves`);
+    const [leave, ...heartbeats] = await Promise.all([
       countLeave(server),
-      ...sizes.map(async (members) => [members, await countBeat(server, members)] as const),
+      ...sizes.map(async (members) => [members, await countHeartbeat(server, members)] as const),
     ]);
     const join: Record<string, Use> = {};
     const one: Record<string, Use> = {};
     const runs: Record<string, number> = {};
     for (const workload of workloads) {
-      tell(`${way}: ${workload.title}`);
+      report(`${way}: ${workload.title}`);
       const counted = await countRun(server, workload);
       join[workload.id] = counted.join;
       if (counted.one) one[workload.id] = counted.one;
       runs[workload.id] = counted.times;
     }
-    tell(`${way}: saturated by 20, 100 sockets`);
+    report(`${way}: saturated by 20, 100 sockets`);
     const saturated = await countSaturated(server);
     one["saturated"] = saturated.one;
     runs["saturated"] = saturated.times;
-    return { join, leave, beat: Object.fromEntries(beats), one, runs };
+    return { join, leave, heartbeat: Object.fromEntries(heartbeats), one, runs };
   } finally {
     await server.stop();
   }
 }
 
-async function countBeat(server: Metered, members: number): Promise<Use> {
+async function countHeartbeat(server: Metered, members: number): Promise<Use> {
   const load = new Load();
-  const room = `beat${members}`;
+  const room = `heartbeat${members}`;
   try {
-    await load.run({ type: "open", target: server.target("beat"), crowd: oneRoom(room, members) });
-    const before = await server.use("beat", room);
-    await load.run({ type: "idle", ms: BEATS_MS });
-    const used = between(before, await server.use("beat", room));
-    if (used.alarms < 2 || used.built < 2) throw new Error(`${room}: ${used.alarms} beats, built ${used.built} times`);
+    await load.run({ type: "open", target: server.target("heartbeat"), crowd: oneRoom(room, members) });
+    const before = await server.use("heartbeat", room);
+    await load.run({ type: "idle", ms: HEARTBEATS_MS });
+    const used = between(before, await server.use("heartbeat", room));
+    if (used.alarms < 2 || used.built < 2) throw new Error(`${room}: ${used.alarms} alarms, built ${used.built} times`);
     return per(used, used.alarms);
   } finally {
     await load.stop();
   }
 }
 
-/** One after another, as in life: leaves at the same moment would share their alarms. */
+/** One after another: leaves at the same moment would share their alarms. */
 async function countLeave(server: Metered): Promise<Use> {
   const stays = new Load();
   const room = "leave";
@@ -103,9 +90,9 @@ async function countRun(server: Metered, { id, members, run }: Workload) {
     const opened = await server.use("room", id);
     const join = per(opened, members);
     if (!run) return { join, times: 0 };
-    await load.run({ type: "pace", ...run });
+    const { sent = 0 } = await load.run({ type: "pace", ...run });
     const used = between(opened, await server.use("room", id));
-    return { join, one: per(used, used.messages), times: used.messages };
+    return { join, one: per(used, sent), times: sent };
   } finally {
     await load.stop();
   }

@@ -1,21 +1,21 @@
 /**
- * Counts, inside a Worker, what Cloudflare bills of a Durable Object: calls, rows, alarms, the time in which something
- * runs. Counts survive hibernation, because the isolate does. Used by the Workers of the cost bench only.
+ * Counts inside a Worker what Cloudflare bills of a Durable Object: calls, rows, alarms, active time. The counts survive
+ * hibernation, because the isolate does. Only the Workers of the cost bench use it.
  */
 
-/** What one object has used since it was last asked. */
+/** What one object has used. */
 export interface Use {
-  /** fetch and RPC calls from outside. */
+  /** Calls of fetch and RPC from outside. */
   requests: number;
-  /** WebSocket messages that reached the object; those that the runtime answers by itself do not. */
+  /** WebSocket messages that reached the object. Those that the runtime answers itself do not. */
   messages: number;
   alarms: number;
   rowsRead: number;
-  /** Rows of SQL, and one for every alarm that is set or deleted. */
+  /** Rows of SQL, and one row for every alarm that is set or deleted. */
   rowsWritten: number;
   /** Milliseconds in which at least one event was being handled. */
   active: number;
-  /** Times it was built in memory. */
+  /** How often it was built in memory. */
   built: number;
 }
 
@@ -48,15 +48,15 @@ function settle(): void {
   cursors.clear();
 }
 
-/** Watches an object's storage. To be called before its own constructor runs, which reads already. */
-export function watchStorage(ctx: DurableObjectState): void {
+/** Counts the use of an object's storage. Call it before the object's own constructor, which reads already. */
+export function meterStorage(ctx: DurableObjectState): void {
   const use = useOf(ctx);
   use.built++;
   const { storage } = ctx;
   const { sql } = storage;
   const exec = sql.exec.bind(sql);
   const counted = (query: string, ...bindings: unknown[]) => {
-    // A cursor knows what it has read once it has been read to the end, which is before the next statement.
+    // A cursor has its counts once it has been read to the end, which is before the next statement.
     if (cursors.size > 100) settle();
     const cursor = exec(query, ...bindings);
     cursors.set(cursor, use);
@@ -73,7 +73,7 @@ export function watchStorage(ctx: DurableObjectState): void {
   }
 }
 
-/** What of a class the platform calls, and what each call counts as. */
+/** The methods that the platform calls, and what each call counts as. */
 const HANDLERS = {
   fetch: "requests",
   webSocketMessage: "messages",
@@ -82,15 +82,15 @@ const HANDLERS = {
   alarm: "alarms",
 } as const;
 
-/** Watches the handlers of a class. */
-export function watchHandlers(
+/** Counts the calls and the active time of the handlers of a class. */
+export function meterHandlers(
   cls: { readonly prototype: object },
   ctxOf: (object: object) => DurableObjectState,
 ): void {
   for (const [name, counts] of Object.entries(HANDLERS)) {
     const handler = (cls.prototype as Record<string, unknown>)[name];
     if (typeof handler !== "function") continue;
-    const watched = async function (this: object, ...args: unknown[]): Promise<unknown> {
+    const metered = async function (this: object, ...args: unknown[]): Promise<unknown> {
       const use = useOf(ctxOf(this));
       if (counts) use[counts]++;
       const run = running.get(this) ?? { depth: 0, since: 0 };
@@ -102,6 +102,6 @@ export function watchHandlers(
         if (--run.depth === 0) use.active += Date.now() - run.since;
       }
     };
-    Object.defineProperty(cls.prototype, name, { value: watched, configurable: true });
+    Object.defineProperty(cls.prototype, name, { value: metered, configurable: true });
   }
 }

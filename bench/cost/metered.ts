@@ -1,31 +1,29 @@
-/** The two metered Workers from outside: starts them, reads their meters. */
+/** The metered Workers from outside: starts them and reads their meters. */
 import { dirname, join } from "node:path";
 import { Workerd } from "../../test/serve/workerd.ts";
 import { adopt, adoptFolder, release } from "../children.ts";
 import type { Target } from "../load/jobs.ts";
 import { SECRET } from "../load/token.ts";
+import type { Way } from "./counted.ts";
 import type { Use } from "./meter.ts";
 
-/** Which way the rooms are written. */
-export type Way = "ours" | "obvious";
-
-/** Rooms as they come; with a fast beat; with short windows. */
-export type Kind = "room" | "beat" | "leave";
+/** Rooms with their defaults; with a fast heartbeat; with short windows. */
+export type Kind = "room" | "heartbeat" | "leave";
 
 /** A metered Worker. */
 export interface Metered {
-  /** Where a room of a kind is. */
+  /** Where the rooms of a kind are. */
   target(kind: Kind): Target;
   /** What the room has used so far. */
   use(kind: Kind, room: string): Promise<Use>;
   stop(): Promise<void>;
 }
 
-/** Starts one. */
+/** Starts a metered Worker. */
 export async function startMetered(way: Way): Promise<Metered> {
   const workerd = new Workerd({
     entry: join(import.meta.dirname, `${way}.ts`),
-    objects: way === "ours" ? { ROOM: "Metered", BEAT: "Beating", LEAVE: "Leaving" } : { ROOM: "Obvious" },
+    objects: way === "ours" ? { ROOM: "Metered", HEARTBEAT: "FastHeartbeat", LEAVE: "FastLeave" } : { ROOM: "Obvious" },
     vars: { SECRET, AUTH_SECRET: SECRET },
   });
   await workerd.start();
@@ -38,7 +36,7 @@ export async function startMetered(way: Way): Promise<Metered> {
     async use(kind, room) {
       const all = await (await fetch(workerd.url)).json<Record<string, Use>>();
       const found = all[way === "ours" ? room : pathOf(kind).replace("{room}", room)];
-      if (!found) throw new Error(`nothing is known of ${room}: ${Object.keys(all).join(", ")}`);
+      if (!found) throw new Error(`no use of ${room}, only of ${Object.keys(all).join(", ")}`);
       return found;
     },
     async stop() {
@@ -48,7 +46,7 @@ export async function startMetered(way: Way): Promise<Metered> {
   };
 }
 
-/** What was used between two readings. */
+/** The use between two readings. */
 export function between(before: Use, after: Use): Use {
   const difference = (name: keyof Use) => after[name] - before[name];
   return {

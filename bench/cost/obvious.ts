@@ -1,10 +1,10 @@
 /**
- * The obvious way to write the same rooms: every message is a row, an alarm pings every room every 30 s for as long as
- * somebody is there, and the clients answer in JSON. With a meter.
+ * The obvious way to write the same rooms, with a meter: every message is a row, an alarm pings every 30 s while anyone
+ * is connected, and clients answer in JSON.
  */
 import { DurableObject } from "cloudflare:workers";
 import { verify } from "../rivals/verify.ts";
-import { readMeter, watchHandlers, watchStorage } from "./meter.ts";
+import { meterHandlers, meterStorage, readMeter } from "./meter.ts";
 
 interface Env {
   readonly ROOM: DurableObjectNamespace<Obvious>;
@@ -14,7 +14,7 @@ interface Env {
 /** The room. */
 export class Obvious extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
-    watchStorage(ctx);
+    meterStorage(ctx);
     super(ctx, env);
     ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, at INTEGER, data TEXT)");
   }
@@ -54,9 +54,9 @@ export class Obvious extends DurableObject<Env> {
     for (const socket of this.ctx.getWebSockets()) if (socket.readyState === WebSocket.OPEN) socket.send(text);
   }
 
-  /** Rooms whose name begins with "beat" ping fast, so that a ping can be counted without waiting. */
+  /** Rooms whose name begins with "heartbeat" ping fast, so that pings are counted without a long wait. */
   async #setAlarm(path = String(this.ctx.id.name)): Promise<void> {
-    await this.ctx.storage.setAlarm(Date.now() + (path.includes("/beat") ? 12_000 : 30_000));
+    await this.ctx.storage.setAlarm(Date.now() + (path.includes("/heartbeat") ? 12_000 : 30_000));
   }
 
   static ctxOf(room: Obvious): DurableObjectState {
@@ -64,7 +64,7 @@ export class Obvious extends DurableObject<Env> {
   }
 }
 
-watchHandlers(Obvious, (object) => Obvious.ctxOf(object as Obvious));
+meterHandlers(Obvious, (object) => Obvious.ctxOf(object as Obvious));
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {

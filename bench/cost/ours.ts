@@ -1,14 +1,11 @@
-/** edgerooms with a meter. Kind `room` is as it comes, but for the rate; kind `beat` beats fast, to count a beat. */
-import { createApp } from "../../src/http/app.ts";
-import { jwt } from "../../src/http/gate/auth.ts";
-import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/room.ts";
-import { readMeter, watchHandlers, watchStorage } from "./meter.ts";
+/** edgerooms with a meter. All kinds of rooms have a raised rate limit; two have short times, so that a count is quick. */
+import { createApp, defineRoom, jwt, Room } from "../../src/server.ts";
+import { meterHandlers, meterStorage, readMeter } from "./meter.ts";
 
 interface Env {
   readonly ROOM: DurableObjectNamespace<Metered>;
-  readonly BEAT: DurableObjectNamespace<Beating>;
-  readonly LEAVE: DurableObjectNamespace<Leaving>;
+  readonly HEARTBEAT: DurableObjectNamespace<FastHeartbeat>;
+  readonly LEAVE: DurableObjectNamespace<FastLeave>;
   readonly AUTH_SECRET: string;
 }
 
@@ -19,7 +16,7 @@ export class Metered extends Room<Env> {
   override readonly definition = defineRoom({ rate });
 
   constructor(ctx: DurableObjectState, env: Env) {
-    watchStorage(ctx);
+    meterStorage(ctx);
     super(ctx, env);
   }
 
@@ -28,19 +25,19 @@ export class Metered extends Room<Env> {
   }
 }
 
-/** The same with a beat that is just long enough to fall asleep in between. */
-export class Beating extends Metered {
+/** With an interval just long enough for the room to sleep between heartbeats. */
+export class FastHeartbeat extends Metered {
   override readonly definition = defineRoom({ rate, heartbeat: { every: "12s", idle: "12s" } });
 }
 
-/** The same with windows that are soon over. */
-export class Leaving extends Metered {
+/** With a short grace and a short resume window. */
+export class FastLeave extends Metered {
   override readonly definition = defineRoom({ rate, grace: "1s", resumeWindow: "2s" });
 }
 
-watchHandlers(Metered, (object) => Metered.ctxOf(object as Metered));
+meterHandlers(Metered, (object) => Metered.ctxOf(object as Metered));
 
-const app = createApp<Env>({ rooms: { room: "ROOM", beat: "BEAT", leave: "LEAVE" }, auth: jwt() });
+const app = createApp<Env>({ rooms: { room: "ROOM", heartbeat: "HEARTBEAT", leave: "LEAVE" }, auth: jwt() });
 app.get("/", (c) => c.json(readMeter()));
 
 export default app;

@@ -1,4 +1,4 @@
-/** What Cloudflare charges for Durable Objects: the one table of prices, and what a use comes to by it. */
+/** What Cloudflare charges for Durable Objects: the table of prices, and the bill for a use. */
 import type { Use } from "./meter.ts";
 
 /** From developers.cloudflare.com/durable-objects/platform/pricing, paid plan, beyond what is included. */
@@ -10,17 +10,17 @@ export const PRICES = {
   /** Dollars for a million rows of SQL. */
   rowsRead: 0.001,
   rowsWritten: 1,
-  /** Dollars for a million GB-s; an object counts as 128 MB whatever it uses. */
+  /** Dollars for a million GB-s. An object counts as 128 MB whatever it uses. */
   duration: 12.5,
   gigabytes: 0.128,
 } as const;
 
-/** What a use is on the bill. */
+/** A use as it is billed. */
 export interface Bill {
   readonly requests: number;
   readonly rowsRead: number;
   readonly rowsWritten: number;
-  /** Seconds in which something runs. An object that could hibernate and has nothing to do is not billed. */
+  /** Seconds in which a handler runs. An object that could hibernate and has nothing to do is not billed. */
   readonly seconds: number;
   readonly dollars: number;
 }
@@ -37,7 +37,7 @@ export function bill(use: Use): Bill {
   return { requests, rowsRead: use.rowsRead, rowsWritten: use.rowsWritten, seconds, dollars: micro / 1e6 };
 }
 
-/** Uses added up, each so many times. */
+/** Adds up uses, each so many times. */
 export function sum(parts: readonly (readonly [number, Use])[]): Use {
   const total: Use = { requests: 0, messages: 0, alarms: 0, rowsRead: 0, rowsWritten: 0, active: 0, built: 0 };
   for (const [times, use] of parts) {

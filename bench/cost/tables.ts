@@ -1,25 +1,23 @@
-/** The counts as the bill has them: per hour of each workload, per room-month, per million publications. */
+/** The counts as bills: per hour of each workload, per month of a room, per million publications. */
 import { table, whole } from "../table.ts";
-import { beatsPerHour } from "./beats.ts";
-import type { CostResults } from "./main.ts";
-import type { Counted } from "./measure.ts";
+import type { Counted, CostResults, Way } from "./counted.ts";
+import { heartbeatsPerHour } from "./heartbeats.ts";
 import type { Use } from "./meter.ts";
-import type { Way } from "./metered.ts";
 import { bill, sum, type Bill } from "./prices.ts";
 import { manyRooms, MONTH, workloads, type Workload } from "./workloads.ts";
 
 const NAMES = { ours: "edgerooms", obvious: "obvious way" } as const;
 const WAYS = ["ours", "obvious"] as const satisfies readonly Way[];
-/** The obvious way pings every 30 s, whatever happens. */
+/** The obvious way pings every 30 s in any case. */
 const PINGS_PER_HOUR = 120;
 
-/** Something that is billed, written both ways. */
+/** The bills of both ways for the same thing. */
 export interface Compared {
   readonly title: string;
   readonly bills: Readonly<Record<Way, Bill>>;
 }
 
-const beats = (way: Way, busy: boolean) => (way === "ours" ? beatsPerHour(busy) : PINGS_PER_HOUR);
+const heartbeats = (way: Way, busy: boolean) => (way === "ours" ? heartbeatsPerHour(busy) : PINGS_PER_HOUR);
 
 function compare(results: CostResults, title: string, useOf: (way: Way, counted: Counted) => Use): Compared {
   const billOf = (way: Way) => bill(useOf(way, results[way]));
@@ -28,27 +26,27 @@ function compare(results: CostResults, title: string, useOf: (way: Way, counted:
 
 /** An hour of a workload. */
 function hourOf(way: Way, counted: Counted, { id, members, perHour, joins, busy }: Workload): Use {
-  const [join, beat, one] = [counted.join[id], counted.beat[members], counted.one[id]];
+  const [join, heartbeat, one] = [counted.join[id], counted.heartbeat[members], counted.one[id]];
   return sum([
     ...(join ? [[joins, join] as const, [joins, counted.leave] as const] : []),
-    ...(beat ? [[beats(way, busy), beat] as const] : []),
+    ...(heartbeat ? [[heartbeats(way, busy), heartbeat] as const] : []),
     ...(one ? [[perHour, one] as const] : []),
   ]);
 }
 
 function monthOfManyRooms(way: Way, counted: Counted): Use {
   const { rooms, members, busyHours, messages } = manyRooms;
-  const [beat, one] = [counted.beat[members], counted.one["chat"]];
-  if (!beat || !one) throw new Error("nothing was counted");
+  const [heartbeat, one] = [counted.heartbeat[members], counted.one["chat"]];
+  if (!heartbeat || !one) throw new Error("nothing was counted");
   const days = MONTH / 24;
-  const perDay = busyHours * beats(way, true) + (24 - busyHours) * beats(way, false);
+  const perDay = busyHours * heartbeats(way, true) + (24 - busyHours) * heartbeats(way, false);
   return sum([
-    [rooms * days * perDay, beat],
+    [rooms * days * perDay, heartbeat],
     [rooms * days * messages, one],
   ]);
 }
 
-/** What everybody asks first. */
+/** The bills that most readers look for. */
 export function headlines(results: CostResults): readonly Compared[] {
   const [idle] = workloads;
   if (!idle) throw new Error("there is no idle workload");
@@ -90,7 +88,7 @@ function comparisonTable(what: string, compared: readonly Compared[]): string {
 /** What was counted, before anything is multiplied. */
 function unitTable(results: CostResults): string {
   const lines = WAYS.flatMap((way) => {
-    const { join, leave, beat, one, runs } = results[way];
+    const { join, leave, heartbeat, one, runs } = results[way];
     const line = (what: string, use: Use | undefined) =>
       use
         ? [[what, NAMES[way], ...[use.messages, use.alarms, use.rowsWritten, use.rowsRead, use.active].map(count)]]
@@ -99,7 +97,9 @@ function unitTable(results: CostResults): string {
       ...line("a join, of 10", join["chat"]),
       ...line("a join, of 1,000", join["webinar"]),
       ...line("a leave, one at a time", leave),
-      ...Object.entries(beat).flatMap(([members, use]) => line(`a beat, ${whole(Number(members))} members`, use)),
+      ...Object.entries(heartbeat).flatMap(([members, use]) =>
+        line(`a heartbeat, ${whole(Number(members))} members`, use),
+      ),
       ...Object.entries(one).flatMap(([id, use]) => line(`one of ${id} (${whole(runs[id] ?? 0)} were run)`, use)),
     ];
   });

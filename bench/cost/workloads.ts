@@ -1,33 +1,33 @@
-/** The workloads that are priced: what happens in them in an hour, and how long of that is really run. */
+/** The workloads that are priced: what happens in an hour, and what is run to count it. */
 
-/** Something that goes on in one room. */
+/** What happens in one room. */
 export interface Workload {
   readonly id: string;
   readonly title: string;
   readonly members: number;
-  /** What is run to count what one of it costs: `senders` each say something every `every` ms, for `ms`. */
+  /** What is run to count what one costs: `senders` each send every `every` ms, for `ms`. */
   readonly run?: {
     readonly what: "publish" | "signal";
     readonly senders: number;
     readonly every: number;
     readonly ms: number;
   };
-  /** How much of it is in an hour. */
+  /** Publications or signals in an hour. */
   readonly perHour: number;
-  /** Connections made in an hour. */
+  /** Connections in an hour. */
   readonly joins: number;
-  /** Whether the room is in use, which is when it beats often. */
+  /** Whether the room is in use: then it has more heartbeats. */
   readonly busy: boolean;
 }
 
-/** One room each; the 10,000 rooms are made of two of these. */
+/** One room each. The 10,000 rooms are made of two of these. */
 export const workloads: readonly Workload[] = [
   { id: "idle", title: "idle room: 5 connected, nothing happens", members: 5, perHour: 0, joins: 0, busy: false },
   {
     id: "chat",
     title: "chat of 10: each writes twice a minute",
     members: 10,
-    // Thirty times as fast as life: every publication is alone all the same.
+    // Thirty times as fast as in an hour of it. Every publication is still alone.
     run: { what: "publish", senders: 10, every: 1_000, ms: 20_000 },
     perHour: 1_200,
     joins: 10,
@@ -62,7 +62,7 @@ export const workloads: readonly Workload[] = [
   },
 ];
 
-/** 10,000 rooms of two people who stay connected: an hour of chat a day, 20 messages in it, and 23 idle hours. */
+/** 10,000 rooms of two who stay connected: each day an hour of chat with 20 messages, and 23 idle hours. */
 export const manyRooms = { rooms: 10_000, members: 2, busyHours: 1, messages: 20 } as const;
 
 /** Hours in a month. */

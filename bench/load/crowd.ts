@@ -1,4 +1,4 @@
-/** The clients of one run: connecting them, waiting until they have everything, proving that nothing is missing. */
+/** The clients of one run: connects them, waits until they have everything, proves that nothing is missing. */
 import { dialects } from "./dialects.ts";
 import type { Crowd, Target } from "./jobs.ts";
 import { Member } from "./member.ts";
@@ -7,7 +7,7 @@ import { signToken } from "./token.ts";
 
 const PATIENCE = 60_000;
 
-/** Everyone who is connected. */
+/** All clients of a run. */
 export class Clients {
   readonly target: Target;
   readonly rooms: Member[][] = [];
@@ -17,7 +17,7 @@ export class Clients {
     this.target = target;
   }
 
-  /** Connects; returns how long each took, in ms. Tokens are signed before. */
+  /** Creates and connects the clients. Returns how long each took, in ms. Tokens are signed before. */
   async open({ room, rooms, members, concurrency, first = 0 }: Crowd): Promise<number[]> {
     for (let r = 0; r < rooms; r++) {
       const name = rooms === 1 ? room : `${room}-${r}`;
@@ -31,7 +31,7 @@ export class Clients {
     return this.connect(this.all, concurrency);
   }
 
-  /** Connects these, so many at a time; returns how long each took, in ms. */
+  /** Connects these clients, so many at a time. Returns how long each took, in ms. */
   async connect(members: readonly Member[], concurrency: number): Promise<number[]> {
     const tokens = members.map(({ user }) => signToken(user));
     const took: number[] = [];
@@ -47,11 +47,11 @@ export class Clients {
     return took;
   }
 
-  count(what: "received" | "published" | "own" | "messages"): number {
+  count(what: "received" | "published" | "messages" | "acknowledged"): number {
     return this.all.reduce((sum, member) => sum + member[what], 0);
   }
 
-  /** Waits until every publication has reached every socket of its room. Throws when one does not, or twice. */
+  /** Waits until every socket has every publication of its room. Throws when one is missing or comes twice. */
   async complete(): Promise<void> {
     const deadline = performance.now() + PATIENCE;
     for (const room of this.rooms) {
@@ -66,7 +66,7 @@ export class Clients {
         }
       }
     }
-    // Only then: a second copy is on its way no longer than the first.
+    // Only now: a second copy arrives no later than the last first one.
     for (const room of this.rooms) {
       const published = room.reduce((sum, member) => sum + member.published, 0);
       for (const { user, received, sequence } of room) {
@@ -77,7 +77,7 @@ export class Clients {
     this.check();
   }
 
-  /** Throws what went wrong with anyone. */
+  /** Throws the failure of any client. */
   check(): void {
     const failed = this.all.find(({ failure }) => failure !== undefined);
     if (failed) throw new Error(failed.failure);

@@ -1,11 +1,14 @@
-/** The wires of the rivals: bare text, bare text coalesced into lines, Socket.IO. Ours is in edgerooms.ts. */
-import { edgerooms } from "./edgerooms.ts";
+/**
+ * How the rivals' clients speak: bare text, bare text in lines, Socket.IO, and the JSON of the cost bench. Ours is in
+ * edgerooms.ts. Knows nothing of processes or of what is measured.
+ */
+import { edgerooms, edgeroomsWithoutCredit } from "./edgerooms.ts";
 import type { Dialect } from "./member.ts";
 import { PAYLOAD_BYTES, payload, whose } from "./payload.ts";
 
-/** A message is a payload, and everyone gets it as it is. */
+/** A message is a payload, and everyone gets the same text. */
 const plain: Dialect = {
-  // Who comes back to a room that stores its messages asks for what is after the last one; ids begin at 1.
+  // A room that stores its messages sends those after the last one that the client has. Ids begin at 1.
   path: (template, { room, notesPlace, place }) =>
     template.replace("{room}", room) + (notesPlace ? `?after=${place.offset}` : ""),
   headers: (token) => [`Authorization: Bearer ${token}`],
@@ -23,7 +26,7 @@ const plain: Dialect = {
   payloads: (text) => [text],
 };
 
-/** Several payloads in one message, a line each. All are of one length, so the length of the message tells how many. */
+/** Several payloads in one message, a line each. All have one length, so the length of the message says how many. */
 const lines: Dialect = {
   ...plain,
   whole: ({ who }) => who >= 0,
@@ -42,7 +45,7 @@ const lines: Dialect = {
 
 const EVENT = '42["m","';
 
-/** Engine.IO 4 over WebSocket alone, without the polling that its own client begins with. */
+/** Engine.IO 4 over WebSocket only. Its own client begins with polling. */
 const socketio: Dialect = {
   path: (_template, { room }) => `/socket.io/?EIO=4&transport=websocket&room=${room}`,
   headers: (token) => [`Authorization: Bearer ${token}`],
@@ -73,7 +76,7 @@ const socketio: Dialect = {
 
 const MESSAGE = '{"type":"message","data":"';
 
-/** JSON as one would write it without a library, with a ping of its own: what the cost bench compares to. */
+/** Plain JSON without a library, with its own ping: what the cost bench compares with. */
 const obvious: Dialect = {
   ...plain,
   publish: (who, n) => `${MESSAGE}${payload(who, n)}"}`,
@@ -89,4 +92,11 @@ const obvious: Dialect = {
 };
 
 /** By name, as rivals.ts uses them. */
-export const dialects = { plain, lines, socketio, edgerooms, obvious };
+export const dialects = {
+  plain,
+  lines,
+  socketio,
+  edgerooms,
+  "edgerooms-without-credit": edgeroomsWithoutCredit,
+  obvious,
+};

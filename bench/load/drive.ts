@@ -1,4 +1,4 @@
-/** Publishing: one at a time, or as fast as a window allows. */
+/** Publishes: one at a time, as fast as a window allows, or at a pace. */
 import { latency, type Latency } from "../measure/stats.ts";
 import type { Clients } from "./crowd.ts";
 import type { Job } from "./jobs.ts";
@@ -7,11 +7,11 @@ import type { Member } from "./member.ts";
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const PATIENCE = 30_000;
 
-/** One publication at a time in the first room, for `ms`. */
-export async function lone(clients: Clients, ms: number, gap: number) {
+/** So many publications in the first room, one at a time. */
+export async function lone(clients: Clients, publications: number, gap: number) {
   const members = clients.rooms[0] ?? [];
   const [publisher] = members;
-  if (!publisher) throw new Error("nobody is there");
+  if (!publisher) throw new Error("no client is connected");
   publisher.who = 0;
   const each: number[] = [];
   const everyone: number[] = [];
@@ -23,9 +23,7 @@ export async function lone(clients: Clients, ms: number, gap: number) {
     if ((missing -= count) <= 0) done?.();
   };
   for (const member of members) member.onReceived = onReceived;
-  const end = performance.now() + ms;
-  // At least once, however short the time is.
-  do {
+  for (let i = 0; i < publications; i++) {
     const all = new Promise<void>((resolve) => (done = resolve));
     missing = members.length;
     sent = performance.now();
@@ -36,13 +34,13 @@ export async function lone(clients: Clients, ms: number, gap: number) {
     if (missing > 0) throw new Error(`${missing} sockets did not get a publication in ${PATIENCE} ms`);
     everyone.push(performance.now() - sent);
     if (gap > 0) await sleep(gap);
-  } while (performance.now() < end);
+  }
   for (const member of members) member.onReceived = undefined;
   await clients.complete();
   return { latency: latency(each), everyone: latency(everyone) };
 }
 
-/** The first `publishers` of each room keep `window` publications on their way, for `ms`; then all must arrive. */
+/** The first `publishers` of each room keep `window` publications in flight, for `ms`. Then all must arrive. */
 export async function saturate(clients: Clients, publishers: number, window: number, ms: number): Promise<Latency> {
   const took: number[] = [];
   let open = true;
@@ -61,7 +59,7 @@ export async function saturate(clients: Clients, publishers: number, window: num
     member.onOwn = (count) => {
       const now = performance.now();
       for (let i = 0; i < count; i++) took.push(now - (sentAt[answered++] ?? now));
-      // What one read brings back is answered with one write, whatever the rival.
+      // One write answers all that one read brought back, for every rival.
       if (due === 0) queueMicrotask(refill);
       due += count;
     };
@@ -81,21 +79,21 @@ export async function saturate(clients: Clients, publishers: number, window: num
   return latency(took);
 }
 
-/** Everyone at a pace of their own: the turns are spread evenly, so that nobody speaks at the same moment as another. */
+/** The first `senders` of each room send in turns that are evenly spread, so that no two send at once. */
 export async function pace(clients: Clients, { what, senders, every, ms }: Extract<Job, { type: "pace" }>) {
-  const who = clients.rooms.flatMap((room) => room.slice(0, senders));
+  const sending = clients.rooms.flatMap((room) => room.slice(0, senders));
   for (const room of clients.rooms) for (const [i, member] of room.slice(0, senders).entries()) member.who = i;
-  const step = every / who.length;
+  const step = every / sending.length;
   const start = performance.now();
   const turns = Math.round(ms / step);
   for (let turn = 0; turn < turns; turn++) {
     const wait = start + turn * step - performance.now();
     if (wait > 0) await sleep(wait);
-    const member = who[turn % who.length];
+    const member = sending[turn % sending.length];
     if (what === "publish") member?.publish(1);
     else member?.signal(turn);
   }
   await sleep(Math.max(100, start + ms - performance.now()));
   await clients.complete();
-  return {};
+  return { sent: turns };
 }

@@ -1,4 +1,4 @@
-/** The process that makes the load: does one job after another as the bench tells it, and ends with the bench. */
+/** The process that makes the load. Does one job of the bench after another, and ends with the bench. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { snapshot } from "../measure/process.ts";
 import { latency } from "../measure/stats.ts";
@@ -7,8 +7,10 @@ import { lone, pace, saturate } from "./drive.ts";
 import type { Answer, Job, Reading } from "./jobs.ts";
 import { comeBack, stayAway } from "./resume.ts";
 
-/** The event loop is looked at so often, in ms; of that it is never early. */
+/** How often the event loop's delay is sampled, in ms. */
 const SAMPLED = 5;
+/** Ms after a job in which the server handles what came last, such as acks: they are part of its cost. */
+const SETTLE = 100;
 
 let clients: Clients | undefined;
 
@@ -19,10 +21,10 @@ async function run(job: Job): Promise<Reading> {
     return measured(opening, async () => ({ latency: latency(await opening.open(job.crowd)) }));
   }
   const crowd = clients;
-  if (!crowd) throw new Error("nobody is there");
+  if (!crowd) throw new Error("no client is connected");
   switch (job.type) {
     case "lone":
-      return measured(crowd, () => lone(crowd, job.ms, job.gap));
+      return measured(crowd, () => lone(crowd, job.publications, job.gap));
     case "saturate":
       return measured(crowd, async () => ({ latency: await saturate(crowd, job.publishers, job.window, job.ms) }));
     case "pace":
@@ -40,22 +42,24 @@ async function run(job: Job): Promise<Reading> {
   }
 }
 
-/** Server and generator before and after. */
+/** Does the work, and compares server and generator before and after. */
 async function measured(crowd: Clients, work: () => Promise<Partial<Reading>>): Promise<Reading> {
   const { pid } = crowd.target;
   const counts = () => ({
     publications: crowd.count("published"),
     deliveries: crowd.count("received"),
     messages: crowd.count("messages"),
+    acks: crowd.count("acknowledged"),
   });
   const late = monitorEventLoopDelay({ resolution: SAMPLED });
   late.enable();
   const before = { server: snapshot(pid), own: process.cpuUsage(), at: performance.now(), ...counts() };
   const found = await work();
   const ms = performance.now() - before.at;
-  const server = snapshot(pid);
   const own = process.cpuUsage(before.own);
   late.disable();
+  await new Promise((resolve) => setTimeout(resolve, SETTLE));
+  const server = snapshot(pid);
   const after = counts();
   return {
     ms,
@@ -65,6 +69,7 @@ async function measured(crowd: Clients, work: () => Promise<Partial<Reading>>): 
     publications: after.publications - before.publications,
     deliveries: after.deliveries - before.deliveries,
     messages: after.messages - before.messages,
+    acks: after.acks - before.acks,
     generator: { cpu: (own.user + own.system) / 1_000 / ms, late: Math.max(0, late.percentile(99) / 1e6 - SAMPLED) },
     ...found,
   };

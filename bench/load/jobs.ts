@@ -1,28 +1,28 @@
-/** What the generator can be told to do, and what it answers: the messages between it and the bench. */
+/** The messages between the bench and the generator: jobs, and what each comes to. */
 import type { Latency } from "../measure/stats.ts";
 import type { dialects } from "./dialects.ts";
 
-/** A server to speak to. */
+/** A server under load. */
 export interface Target {
   readonly dialect: keyof typeof dialects;
   readonly port: number;
   /** Path of a room, with `{room}` in it. */
   readonly path: string;
-  /** The server's process, whose CPU time is read. */
+  /** The server's process: its CPU time is read. */
   readonly pid: number;
 }
 
-/** One thing to do; the crowd that `open` made stays for the jobs after it. */
+/** One job. The crowd of `open` stays for the jobs after it. */
 export type Job =
   /** Connects `rooms` times `members` clients, `concurrency` at a time. */
   | { readonly type: "open"; readonly target: Target; readonly crowd: Crowd }
-  /** One publication at a time: the next one `gap` ms after everyone has the last. */
-  | { readonly type: "lone"; readonly ms: number; readonly gap: number }
-  /** `publishers` in each room keep `window` publications on their way. */
+  /** So many publications, one at a time: the next one `gap` ms after everyone has the last. */
+  | { readonly type: "lone"; readonly publications: number; readonly gap: number }
+  /** `publishers` in each room keep `window` publications in flight. */
   | { readonly type: "saturate"; readonly publishers: number; readonly window: number; readonly ms: number }
-  /** All but the publisher lose their network, miss so many publications, and come back at once. */
+  /** `returning` clients lose their network, miss so many publications, and resume at once. */
   | { readonly type: "resume"; readonly missed: number; readonly returning: number }
-  /** `senders` of each room each say something every `every` ms, evenly spread; signals are not waited for. */
+  /** `senders` of each room each send every `every` ms, evenly spread. Nobody waits for signals. */
   | {
       readonly type: "pace";
       readonly what: "publish" | "signal";
@@ -30,12 +30,12 @@ export type Job =
       readonly every: number;
       readonly ms: number;
     }
-  /** Nothing, for so long. */
+  /** Does nothing for so long. */
   | { readonly type: "idle"; readonly ms: number };
 
-/** Who connects. */
+/** The clients that connect. */
 export interface Crowd {
-  /** The room's name, or its beginning where there are several. */
+  /** The room's name, or the beginning of the names of several rooms. */
   readonly room: string;
   readonly rooms: number;
   readonly members: number;
@@ -44,21 +44,25 @@ export interface Crowd {
   readonly first?: number;
 }
 
-/** What a job came to. */
+/** What a job measured. */
 export interface Reading {
-  /** Wall time in ms. */
+  /** Wall time in ms, without the pause in which the server finishes. */
   readonly ms: number;
-  /** CPU time of the server in ms. */
+  /** CPU time of the server in ms, with the pause. */
   readonly cpu: number;
   /** The server's memory in bytes, before and after. */
   readonly rss: readonly [number, number];
-  /** Times that the server's threads woke up. */
+  /** How often the server's threads woke up. */
   readonly wakes: number;
   readonly publications: number;
   /** Publications received, over all sockets. */
   readonly deliveries: number;
   /** WebSocket messages received, over all sockets. */
   readonly messages: number;
+  /** Acks of credit sent, over all sockets. */
+  readonly acks: number;
+  /** Publications and signals that a `pace` job sent. */
+  readonly sent?: number;
   /** From publish to delivery (lone), or to the publisher's own copy (saturated), or of a connection, in ms. */
   readonly latency?: Latency;
   /** From publish until the last socket has it, in ms. */

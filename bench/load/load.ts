@@ -1,4 +1,4 @@
-/** The bench's side of the generator: starts the process, hands it jobs, waits for readings. */
+/** The bench's side of the generator: starts the process, gives it jobs, waits for readings. */
 import { end, startScript } from "../children.ts";
 import type { ChildProcess } from "node:child_process";
 import type { Answer, Job, Reading } from "./jobs.ts";
@@ -7,7 +7,7 @@ import type { Answer, Job, Reading } from "./jobs.ts";
 export class Load {
   readonly #child: ChildProcess = startScript("load/generator.ts", []);
 
-  /** Does one job. Rejects when anything was lost, doubled, out of order or cut off. */
+  /** Does one job. Rejects when anything was lost, doubled, out of order or disconnected. */
   run(job: Job): Promise<Reading> {
     return new Promise((resolve, reject) => {
       const over = (code: number | null) => reject(new Error(`the generator ended with ${code}`));
@@ -22,7 +22,7 @@ export class Load {
     });
   }
 
-  /** Ends it, and with it all connections. */
+  /** Ends the process and its connections. */
   stop(): Promise<void> {
     return end(this.#child);
   }

@@ -1,29 +1,30 @@
-/** One client of a rival: a socket, what it has received, and what it must prove. Speaks through a dialect. */
+/** One client of a rival: its socket, what it has received, and what it must prove. Speaks through a dialect. */
+import { Credit } from "./credit.ts";
 import { LeanSocket } from "./socket.ts";
 import type { Sequence } from "./payload.ts";
 import { signToken } from "./token.ts";
 
-/** How a rival's wire is spoken. */
+/** How a rival's clients speak. */
 export interface Dialect {
-  /** Path and query of the upgrade; also when it comes back. */
+  /** Path and query of the upgrade, for the first connection and for a resume. */
   path(template: string, member: Member): string;
   headers(token: string): readonly string[];
-  /** What is said when the socket opens, if it is said before anything is heard. */
+  /** What the client says when the socket opens, before it hears anything. */
   hello(member: Member): readonly string[];
-  /** Whether a socket that has opened is in the room, or has yet to be told so. */
+  /** Whether an open socket is in the room at once. If not, the dialect calls {@link Member.enter}. */
   readonly readyWhenOpen: boolean;
   publish(who: number, n: number): string;
-  /** What is not stored; the cost bench alone sends it. */
+  /** A message that is not stored. Only the cost bench sends it. */
   signal?(who: number, n: number): string;
-  /** Whether a message of this first byte must be read whole. */
+  /** Whether the dialect needs a whole message that begins with this byte. */
   whole(member: Member, first: number): boolean;
   /** Counts what is in a message. */
   read(member: Member, view: Buffer, length: number): void;
-  /** The payloads of a whole message, for the one who proves that all is there. */
+  /** The payloads of a whole message, for the client that checks all of them. */
   payloads(text: string): readonly string[];
 }
 
-/** What a dialect needs to come back where it was. */
+/** What a dialect needs to resume. */
 export interface Place {
   session: string;
   epoch: string;
@@ -35,7 +36,7 @@ export class Member {
   readonly dialect: Dialect;
   readonly room: string;
   readonly user: string;
-  /** Its number as a publisher; -1 for who only listens. */
+  /** Its number as a publisher; -1 for a client that only listens. */
   who = -1;
   /** Publications received on this connection. */
   received = 0;
@@ -43,11 +44,15 @@ export class Member {
   own = 0;
   /** Messages received on this connection. */
   messages = 0;
+  /** Acks of credit that it has sent. */
+  acknowledged = 0;
   readonly place: Place = { session: "", epoch: "", offset: 0 };
+  /** What it has acknowledged, in dialects with credit. */
+  readonly credit = new Credit();
   resumed = false;
-  /** Notes where it is with every message: only for who is about to come back. */
+  /** Updates {@link place} with every message: only for a client that will resume. */
   notesPlace = false;
-  /** Parses everything, and fails on what is missing or out of order. */
+  /** Parses every payload, and fails when one is missing or out of order. */
   sequence: Sequence | undefined;
   failure: string | undefined;
   onReceived: ((count: number) => void) | undefined;
@@ -62,7 +67,7 @@ export class Member {
     this.user = user;
   }
 
-  /** Resolves when it is in the room. */
+  /** Resolves when the client is in the room. */
   connect(port: number, template: string, token = signToken(this.user)): Promise<void> {
     const { dialect } = this;
     this.received = 0;
@@ -83,13 +88,13 @@ export class Member {
     });
   }
 
-  /** The dialect has heard that it is in the room. */
+  /** The dialect has heard that the client is in the room. */
   enter(): void {
     this.#ready?.resolve();
     this.#ready = undefined;
   }
 
-  /** Whatever must not happen. The run that it happens in is void. */
+  /** Something happened that must not. The run is void. */
   fail(why: string): void {
     this.failure ??= `${this.user}: ${why}`;
     this.#ready?.reject(new Error(this.failure));
@@ -102,20 +107,20 @@ export class Member {
     this.onReceived?.(count);
   }
 
-  /** The dialect has counted publications of this member's own. */
+  /** The dialect has counted publications of this client's own. */
   gotOwn(count: number): void {
     this.own += count;
     this.onOwn?.(count);
   }
 
-  /** Publishes its next `count`, each a message of its own, in one write. */
+  /** Publishes its next `count`, each as a message of its own, in one write. */
   publish(count: number): void {
     const texts: string[] = [];
     for (let i = 0; i < count; i++) texts.push(this.dialect.publish(this.who, ++this.#sent));
     this.#socket?.send(texts);
   }
 
-  /** Sends its next signal. Nobody counts those. */
+  /** Sends its next signal. Signals are not counted. */
   signal(n: number): void {
     const text = this.dialect.signal?.(Math.max(0, this.who), n);
     if (text !== undefined) this.#socket?.send([text]);
@@ -125,11 +130,17 @@ export class Member {
     return this.#sent;
   }
 
+  /** Sends an ack of credit. */
+  acknowledge(ack: string): void {
+    this.acknowledged++;
+    this.say(ack);
+  }
+
   say(text: string): void {
     this.#socket?.send([text]);
   }
 
-  /** The network is gone. */
+  /** Loses the network. */
   drop(): void {
     this.#socket?.destroy();
   }

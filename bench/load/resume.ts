@@ -1,26 +1,26 @@
-/** Everyone loses the network, misses publications, and comes back at once: where the rival can do that at all. */
+/** Clients lose the network, miss publications, and resume at once: only for rivals that can resume. */
 import { latency } from "../measure/stats.ts";
 import type { Clients } from "./crowd.ts";
 import type { Member } from "./member.ts";
 import { Sequence } from "./payload.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-/** For the server to notice who has gone; less than any grace. */
+/** Ms for the server to notice lost connections; less than any grace. */
 const SETTLE = 1_000;
 const PATIENCE = 60_000;
 
-/** `returning` of the first room go; who stays publishes `missed`. Returns who is away. */
+/** `returning` clients of the first room lose their network, and another publishes `missed`. Returns those away. */
 export async function stayAway(clients: Clients, missed: number, returning: number): Promise<readonly Member[]> {
   const [publisher, ...others] = clients.rooms[0] ?? [];
   const away = others.slice(0, returning);
-  if (!publisher) throw new Error("nobody is there");
+  if (!publisher) throw new Error("no client is connected");
   publisher.who = 0;
   for (const member of away) {
     member.sequence = undefined;
     member.notesPlace = true;
     member.place.offset ||= member.received;
   }
-  // One that all have: who never received anything has no place to come back to.
+  // One publication for all: a client that never received anything has no place to resume from.
   const had = new Map(away.map((member) => [member, member.received]));
   await publish(publisher, 1);
   for (const [member, before] of had) while (member.received === before) await sleep(5);
@@ -31,9 +31,9 @@ export async function stayAway(clients: Clients, missed: number, returning: numb
   return away;
 }
 
-/** They come back; done when each has what it missed. */
+/** They resume. Done when each has what it missed. */
 export async function comeBack(clients: Clients, away: readonly Member[], missed: number) {
-  // One in a hundred parses all of it.
+  // One in a hundred parses everything.
   for (const member of away.filter((_, i) => i % 100 === 0)) member.sequence = new Sequence();
   const start = performance.now();
   const took: number[] = [];
@@ -57,7 +57,7 @@ export async function comeBack(clients: Clients, away: readonly Member[], missed
   for (const { user, received, sequence, resumed, place } of away) {
     const isSession = place.session !== "";
     if (received !== missed || (sequence && sequence.seen !== missed) || (isSession && !resumed)) {
-      throw new Error(`${user} came back to ${received} of ${missed} publications, resumed: ${resumed}`);
+      throw new Error(`${user} resumed with ${received} of ${missed} publications, resumed: ${resumed}`);
     }
   }
   return {
@@ -68,7 +68,7 @@ export async function comeBack(clients: Clients, away: readonly Member[], missed
   };
 }
 
-/** Publishes in portions that no server has to refuse, and waits until they have come back. */
+/** Publishes in portions that no server refuses, and waits until they have come back. */
 async function publish(publisher: Member, count: number): Promise<void> {
   const upto = publisher.own + count;
   for (let left = count; left > 0; left -= 50) {

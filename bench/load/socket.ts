@@ -1,25 +1,25 @@
 /**
- * A WebSocket client that does as little as it can: the generator must not cost more than the servers it measures. All
- * sockets read into one buffer; of a message only the head is kept unless somebody wants the whole. No extensions.
+ * A WebSocket client that does as little as possible: the generator must not cost more than the servers it measures.
+ * All sockets read into one buffer. Of a message only the head is kept, unless the owner wants all. No extensions.
  */
 import { connect, type Socket } from "node:net";
 
-/** What a socket tells its owner. */
+/** What a socket reports to its owner. */
 export interface Listener {
   /** The server answered 101. */
   opened(): void;
-  /** Whether a message that begins with this byte must be kept whole; else its first bytes do. */
+  /** Whether a message that begins with this byte must be kept whole. If not, only its head is. */
   whole(first: number): boolean;
-  /** A message. `view` is its head, or all of it; it is only good until this returns. `length` is always the whole. */
+  /** A message. `view` is its head or all of it, valid only until this returns. `length` is that of the message. */
   message(view: Buffer, length: number): void;
-  /** The connection is over, or was refused: then `why` begins with the status line. */
+  /** The connection is over. When the server refused it, `why` is the status line. */
   closed(why: string): void;
 }
 
-/** How much of a message is kept when nobody wants the whole. */
+/** Bytes that are kept of a message when the owner does not want all. */
 const HEAD = 96;
 const READ = Buffer.allocUnsafe(1 << 18);
-/** Any four bytes will do: masks protect proxies, and there is none. */
+/** Any four bytes: masks protect proxies, and there is none. */
 const MASK = Buffer.from([0x5a, 0xc3, 0x3c, 0xa5]);
 const CONTINUATION = 0;
 const CLOSE = 8;
@@ -31,10 +31,10 @@ export class LeanSocket {
   readonly #socket: Socket;
   readonly #listener: Listener;
   #handshake: string | undefined = "";
-  /** A frame's header as it comes in, byte by byte where a chunk ends inside it. */
+  /** The header of a frame so far: a chunk may end inside it. */
   readonly #header = Buffer.alloc(10);
   #headerLength = 0;
-  /** What is left of the current frame's payload. */
+  /** Bytes left of the current frame's payload; -1 inside a header. */
   #left = -1;
   #opcode = 0;
   #final = true;
@@ -68,12 +68,12 @@ export class LeanSocket {
     this.#socket.on("close", () => this.#end("closed"));
   }
 
-  /** Several texts, each a message of its own, in one write: what an event loop's turn has to say. */
+  /** Sends several texts, each a message of its own, in one write. */
   send(texts: readonly string[]): void {
     this.#socket.write(Buffer.concat(texts.map((text) => encodeFrame(1, Buffer.from(text)))));
   }
 
-  /** Ends it as a lost network would: no closing handshake. */
+  /** Ends the connection as a lost network would: without a closing handshake. */
   destroy(): void {
     this.#over = true;
     this.#socket.destroy();
@@ -135,7 +135,7 @@ export class LeanSocket {
     const here = Math.min(this.#left, length - at);
     const isControl = this.#opcode >= CLOSE;
     if (this.#length === 0 && here > 0 && !isControl) this.#wantsAll = this.#listener.whole(READ[at] ?? 0);
-    // The ordinary case: a whole message in this chunk. Nothing is copied.
+    // The usual case: a whole message in this chunk. Nothing is copied.
     if (here === this.#left && this.#final && this.#opcode !== CONTINUATION && this.#length === 0 && !isControl) {
       this.#left = -1;
       this.#listener.message(READ.subarray(at, at + here), here);

@@ -1,4 +1,4 @@
-/** What the kernel says of a process: CPU time, memory, wake-ups. Linux only. */
+/** Reads the CPU time, memory and wake-ups of a process from /proc. Linux only. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** A process at one moment. */
@@ -7,18 +7,18 @@ export interface Snapshot {
   readonly cpu: number;
   /** Resident memory in bytes. */
   readonly rss: number;
-  /** How often its threads have gone to sleep, which is how often they were woken. */
+  /** How often its threads have gone to sleep, and so were woken. */
   readonly sleeps: number;
 }
 
-/** The kernel's clock ticks per second in /proc, as Linux has them for every program. */
+/** Clock ticks per second in /proc, the same for every program on Linux. */
 const TICKS = 100;
 const PAGE = 4_096;
 
-/** Reads a process. Throws when there is none. */
+/** Reads a process. Throws when it does not exist. */
 export function snapshot(pid: number): Snapshot {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name, in parentheses, can hold anything.
+  // The name in parentheses can contain any character.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS;
   let fine = 0;
@@ -35,7 +35,7 @@ export function snapshot(pid: number): Snapshot {
   return { cpu: finer(ticks, fine), rss: Number(fields[21]) * PAGE, sleeps };
 }
 
-/** utime + stime comes in steps of 10 ms, the scheduler's own sum does not; but it forgets threads that have ended. */
+/** utime + stime has steps of 10 ms. The scheduler's own sum has not, but loses the threads that have ended. */
 function finer(ticks: number, fine: number): number {
   return Math.abs(ticks - fine) < 30 + ticks * 0.02 ? fine : ticks;
 }

@@ -1,11 +1,11 @@
 /** Medians, spreads and percentiles. */
 
-/** Where half of the values lie below. NaN of nothing. */
+/** The value that half of the values do not exceed. NaN without values. */
 export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
-/** The value that `p` % of the values do not exceed, between neighbours by rule of three. */
+/** The value that `p` % of the values do not exceed, interpolated between neighbours. */
 export function percentile(values: readonly number[], p: number): number {
   const sorted = Float64Array.from(values).toSorted();
   const at = ((sorted.length - 1) * p) / 100;
@@ -14,14 +14,14 @@ export function percentile(values: readonly number[], p: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
-/** A median with the smallest and the largest value beside it. */
+/** A median with the smallest and the largest value. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** Several rounds of the same as one number and how far they lie apart. */
+/** The median and the spread of several rounds. */
 export function spread(values: readonly number[]): Spread {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }

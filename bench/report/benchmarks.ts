@@ -1,27 +1,27 @@
-/** The tables of docs/benchmarks.md, from the result files of the last full run and the last run of growth. */
+/** Writes the tables of docs/benchmarks.md, from the result files of the last full run and the last run of growth. */
 import { budgetTable, judge } from "../budgets.ts";
 import type { Circumstances } from "../sample.ts";
 import { scenarioTable } from "../table.ts";
 import { fill, readResults } from "./markdown.ts";
 
-/** Writes them. */
+/** Writes the tables. */
 export async function reportBench(): Promise<void> {
   const full = readResults("full");
   const growth = readResults("growth");
   const nothing = "Not measured yet: `npm run bench`.";
   await fill("benchmarks.md", {
-    circumstances: full ? [told(full.circumstances), ...full.skipped].join("\n\n") : nothing,
+    circumstances: full ? [described(full.circumstances), ...full.skipped].join("\n\n") : nothing,
     budgets: full ? budgetTable(judge(full, "full")) : nothing,
     scenarios: full
       ? full.scenarios.map((each) => `### ${each.title}\n\n${scenarioTable(each)}`).join("\n\n")
       : nothing,
     growth: growth
-      ? `${told(growth.circumstances)}\n\n${growth.scenarios.map((each) => `### ${each.title}\n\n${scenarioTable(each)}`).join("\n\n")}`
+      ? `${described(growth.circumstances)}\n\n${growth.scenarios.map((each) => `### ${each.title}\n\n${scenarioTable(each)}`).join("\n\n")}`
       : "Not measured yet: `npm run bench -- --growth`.",
   });
 }
 
-function told({ date, commit, command, cpu, cores, memory, kernel, versions, seconds }: Circumstances): string {
+function described({ date, commit, command, cpu, cores, memory, kernel, versions, seconds }: Circumstances): string {
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `${date.slice(0, 10)}, commit ${commit}, \`${command}\`, ${Math.round(seconds / 60)} minutes. ${cpu}, ${cores} cores, ${memory}, ${kernel}. ${named.join(", ")}.`;
 }

@@ -1,17 +1,17 @@
-/** The two kinds of charts, as Vega-Lite specifications. Colours are for both light and dark pages. */
+/** The two kinds of charts, as Vega-Lite specifications. The colours suit light and dark pages. */
 import type { TopLevelSpec } from "vega-lite";
 
-/** One number of one rival. */
+/** One number of a rival. */
 export interface Dot {
   readonly id: string;
   readonly title: string;
-  /** Charts of bars have a panel for each. */
+  /** The panel in a chart of bars. */
   readonly group: string;
   readonly x: number;
   readonly y: number;
 }
 
-/** Ours stands out; the platform's own, Node's and Go's have a colour each. */
+/** Ours stands out. The platform's own, Node's and Go's rivals have similar colours. */
 const COLOURS: Readonly<Record<string, string>> = {
   ours: "#e8590c",
   bare: "#4c8dd6",
@@ -66,16 +66,20 @@ function colours(dots: readonly Dot[]) {
   return { domain: ids.map(([title]) => title), range: ids.map(([, colour]) => colour) };
 }
 
+/** What a chart shows. */
+export interface Chart {
+  readonly title: string;
+  /** The title of the axis of values. */
+  readonly unit: string;
+  readonly dots: readonly Dot[];
+  /** A subtitle: the circumstances. */
+  readonly note: string;
+}
+
 /** A panel of bars for each group, with the numbers beside them. */
-export function bars(
-  title: string,
-  unit: string,
-  dots: readonly Dot[],
-  note: string,
-  logarithmic = false,
-): TopLevelSpec {
+export function bars({ title, unit, dots, note }: Chart, logarithmic = false): TopLevelSpec {
   const scale = colours(dots);
-  // A logarithmic bar has no natural beginning: one power of ten below the smallest.
+  // A logarithmic bar has no natural beginning: it begins at a power of ten below the smallest value.
   const floor = 10 ** Math.floor(Math.log10(Math.min(...dots.map(({ y }) => y))) - 0.3);
   const values = dots.map((dot) => ({ ...dot, floor: logarithmic ? floor : 0, label: written(dot.y) }));
   const x = {
@@ -122,7 +126,7 @@ export function bars(
 }
 
 /** A line for each rival, both axes logarithmic. */
-export function lines(title: string, unit: string, dots: readonly Dot[], note: string): TopLevelSpec {
+export function lines({ title, unit, dots, note }: Chart): TopLevelSpec {
   return {
     ...frame(title, note),
     data: { values: [...dots] },

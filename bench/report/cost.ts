@@ -1,10 +1,10 @@
-/** The tables of docs/cost.md, from the result file of the last cost bench. */
-import type { CostResults } from "../cost/main.ts";
+/** Writes the tables of docs/cost.md, from the result file of the last cost bench. */
+import type { CostResults } from "../cost/counted.ts";
 import { PRICES } from "../cost/prices.ts";
 import { costTables } from "../cost/tables.ts";
 import { fill, readResults } from "./markdown.ts";
 
-/** Writes them. */
+/** Writes the tables. */
 export async function reportCost(): Promise<void> {
   const results = readResults<CostResults>("cost");
   if (!results) throw new Error("bench/results/cost.json is missing: npm run bench:cost");

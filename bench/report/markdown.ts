@@ -1,4 +1,4 @@
-/** Generated parts of documents: between two comments, formatted as the repository formats everything. */
+/** Generated parts of documents: each stands between two comments. Also reads and formats result files. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format } from "prettier";
@@ -6,12 +6,12 @@ import type { Results } from "../sample.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Text as Prettier would leave it. */
+/** Formats text with Prettier, as the repository does. */
 export function formatted(text: string, parser: "json" | "markdown"): Promise<string> {
   return format(text, { parser, printWidth: 120 });
 }
 
-/** Replaces what stands between `<!-- name -->` and `<!-- /name -->` in a document, for every name. */
+/** Replaces the text between `<!-- name -->` and `<!-- /name -->` in a document, for every name. Throws without both. */
 export async function fill(document: string, parts: Readonly<Record<string, string>>): Promise<void> {
   const path = join(root, "docs", document);
   let text = readFileSync(path, "utf8");
@@ -25,7 +25,7 @@ export async function fill(document: string, parts: Readonly<Record<string, stri
   writeFileSync(path, await formatted(text, "markdown"));
 }
 
-/** A result file, or `undefined` when it was never written. */
+/** Reads a result file; `undefined` when it was never written. */
 export function readResults<T = Results>(name: string): T | undefined {
   try {
     return JSON.parse(readFileSync(join(root, "bench/results", `${name}.json`), "utf8")) as T;

@@ -1,12 +1,12 @@
 /**
- * `npm run bench:plots`: draws docs/plots/*.svg with Vega-Lite from the result files, for light and dark pages, and
- * writes the tables of the documents from the same files.
+ * `npm run bench:plots`: draws docs/plots/*.svg with Vega-Lite from the result files, for light and dark pages. Writes
+ * the tables of the documents from the same files.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import type { CostResults } from "../cost/main.ts";
+import type { CostResults } from "../cost/counted.ts";
 import { reportBench } from "./benchmarks.ts";
 import { bars, lines, type Dot } from "./charts.ts";
 import { reportCost } from "./cost.ts";
@@ -18,65 +18,51 @@ import type { Circumstances, Results, ScenarioResult } from "../sample.ts";
 
 const folder = join(import.meta.dirname, "../../docs/plots");
 
-/** Draws whatever there are results for. */
+/** Draws the charts of all result files that exist, and writes the tables. */
 export async function plots(): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const full = readResults("full");
   const growth = readResults("growth");
   const cost = readResults<CostResults>("cost");
-  if (full) {
-    const by = (ids: RegExp, key: string) =>
-      full.scenarios.filter(({ id }) => ids.test(id)).flatMap((s) => dots(s, s.title, key));
-    const note = told(full.circumstances);
-    await draw(
-      "saturated",
-      bars("CPU of the server for each delivery, saturated", "us, logarithmic", by(/^saturated/, "cost"), note, true),
-    );
-    await draw(
-      "lone",
-      bars("CPU of the server for each delivery, one publication at a time", "us", by(/^lone/, "cost"), note),
-    );
-    await draw(
-      "memory",
-      bars("Memory of the server for each idle socket", "kB", by(/^idle/, "memory").map(thousandth), note),
-    );
-    await draw(
-      "connect",
-      bars("CPU of the server for each connection, token verified", "us", by(/^storm/, "cost"), note),
-    );
-  }
-  if (growth) {
-    const grown = (prefix: string) =>
-      growth.scenarios
-        .filter(({ id }) => id.startsWith(prefix))
-        .flatMap((s) => dots(s, s.title, "cost").map((dot) => ({ ...dot, x: Number(s.id.slice(prefix.length)) })));
-    const note = told(growth.circumstances);
-    await draw(
-      "growth-sockets",
-      lines(
-        "CPU for each delivery, one publisher saturates one room",
-        "sockets in the room",
-        grown("grow-sockets-"),
-        note,
-      ),
-    );
-    await draw(
-      "growth-rooms",
-      lines(
-        "CPU for each delivery, rooms of 5, one publication on its way in each",
-        "rooms",
-        grown("grow-rooms-"),
-        note,
-      ),
-    );
-  }
+  if (full) await plotFull(full);
+  if (growth) await plotGrowth(growth);
   await reportBench();
-  if (cost) await reportCost();
-  if (cost)
-    await draw(
-      "cost",
-      bars("What Cloudflare bills", "dollars, logarithmic", costDots(cost), told(cost.circumstances), true),
-    );
+  if (!cost) return;
+  await reportCost();
+  const note = noteOf(cost.circumstances);
+  const chart = { title: "What Cloudflare bills", unit: "dollars, logarithmic", dots: costDots(cost), note };
+  await draw("cost", bars(chart, true));
+}
+
+async function plotFull({ scenarios, circumstances }: Results): Promise<void> {
+  const note = noteOf(circumstances);
+  const by = (ids: RegExp, key: string) =>
+    scenarios.filter(({ id }) => ids.test(id)).flatMap((each) => dots(each, each.title, key));
+  const saturated = { unit: "us, logarithmic", dots: by(/^saturated/, "cost"), note };
+  const lone = { unit: "us", dots: by(/^lone/, "cost"), note };
+  const memory = { unit: "kB", dots: by(/^idle/, "memory").map(thousandth), note };
+  const connect = { unit: "us", dots: by(/^storm/, "cost"), note };
+  await draw("saturated", bars({ title: "CPU of the server for each delivery, saturated", ...saturated }, true));
+  await draw("lone", bars({ title: "CPU of the server for each delivery, one publication at a time", ...lone }));
+  await draw("memory", bars({ title: "Memory of the server for each idle socket", ...memory }));
+  await draw("connect", bars({ title: "CPU of the server for each connection, token verified", ...connect }));
+}
+
+async function plotGrowth({ scenarios, circumstances }: Results): Promise<void> {
+  const note = noteOf(circumstances);
+  const grown = (prefix: string) =>
+    scenarios
+      .filter(({ id }) => id.startsWith(prefix))
+      .flatMap((each) =>
+        dots(each, each.title, "cost").map((dot) => ({ ...dot, x: Number(each.id.slice(prefix.length)) })),
+      );
+  const sockets = { unit: "sockets in the room", dots: grown("grow-sockets-"), note };
+  const rooms = { unit: "rooms", dots: grown("grow-rooms-"), note };
+  await draw("growth-sockets", lines({ title: "CPU for each delivery, one publisher saturates one room", ...sockets }));
+  await draw(
+    "growth-rooms",
+    lines({ title: "CPU for each delivery, rooms of 5, one publication in flight in each", ...rooms }),
+  );
 }
 
 const thousandth = (dot: Dot): Dot => ({ ...dot, y: dot.y / 1_000 });
@@ -88,7 +74,7 @@ function dots(result: ScenarioResult, group: string, key: string): Dot[] {
   });
 }
 
-function told({ date, commit, cpu, cores, versions }: Circumstances & Pick<Results["circumstances"], "date">): string {
+function noteOf({ date, commit, cpu, cores, versions }: Circumstances): string {
   return `${cpu}, ${cores} cores; workerd ${versions["workerd"]}, node ${versions["node"]}; commit ${commit}, ${date.slice(0, 10)}`;
 }
 
@@ -96,7 +82,7 @@ async function draw(name: string, spec: TopLevelSpec): Promise<void> {
   const view = new View(parse(compile(spec).spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();
-  // Pages are light or dark; these three greys are all that has to follow. Series are readable on both.
+  // Only these three greys differ between light and dark pages. The colours of series are readable on both.
   const style = `<style>@media (prefers-color-scheme:dark){${[
     ["#24292f", "#e6edf3"],
     ["#57606a", "#9da7b1"],

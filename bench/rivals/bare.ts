@@ -1,4 +1,4 @@
-/** A bare hibernating room: what comes from one socket goes to all. The least that the platform can do. */
+/** A bare hibernating room: a message of one socket goes to all. The least that the platform can do. */
 import { DurableObject } from "cloudflare:workers";
 import { verify } from "./verify.ts";
 

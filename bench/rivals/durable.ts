@@ -1,4 +1,4 @@
-/** The bare hibernating room with one INSERT per message; who comes back is sent the rows it has missed. */
+/** The bare hibernating room with one INSERT per message. A client that resumes gets the rows that it has missed. */
 import { DurableObject } from "cloudflare:workers";
 import { verify } from "./verify.ts";
 

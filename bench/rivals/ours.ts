@@ -1,11 +1,8 @@
 /**
- * edgerooms as it is, through the real createApp. Its limits are raised, for no rival has any: the rate, and how much
- * is kept for who comes back.
+ * edgerooms as it is, through the real createApp. The rate limit is raised, because no rival has one, and more is kept
+ * for clients that resume.
  */
-import { createApp } from "../../src/http/app.ts";
-import { jwt } from "../../src/http/gate/auth.ts";
-import { defineRoom } from "../../src/room/definition.ts";
-import { Room } from "../../src/room.ts";
+import { createApp, defineRoom, jwt, Room } from "../../src/server.ts";
 
 interface Env {
   readonly ROOM: DurableObjectNamespace<FastRoom>;
@@ -13,7 +10,7 @@ interface Env {
   readonly AUTH_SECRET: string;
 }
 
-// The grace: who is killed at the end of one run must not be told of in the middle of the next.
+// A long grace: the clients that end with one run must not be announced in the middle of the next.
 const fast = defineRoom({ grace: "10m", retain: 2_000, rate: { perSecond: 1_000_000, burst: 1_000_000 } });
 let built = 0;
 

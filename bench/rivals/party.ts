@@ -1,4 +1,4 @@
-/** partyserver as its README shows it, hibernating: what comes from one connection is broadcast to all. */
+/** partyserver as its README shows it, hibernating: a message of one connection is broadcast to all. */
 import { routePartykitRequest, Server, type Connection } from "partyserver";
 import { verify } from "./verify.ts";
 

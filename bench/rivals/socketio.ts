@@ -1,4 +1,4 @@
-/** Socket.IO in a Node process: what comes from one socket of a room goes to all of it. `recovery` turns recovery on. */
+/** Socket.IO in a Node process: a message of one socket goes to all of its room. `recovery` turns recovery on. */
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { verify } from "./verify.ts";

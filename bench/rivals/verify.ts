@@ -1,7 +1,7 @@
-/** The check that every rival makes of a token before it lets anyone in: jose, HS256. Ours has its own, also jose. */
+/** How every rival verifies a token before it accepts a connection: jose, HS256. Ours has its own check, also jose. */
 import { jwtVerify } from "jose";
 
-/** Whether a request carries a good token. */
+/** Whether a request carries a valid token. */
 export async function verify(authorization: string | null | undefined, secret: string): Promise<boolean> {
   const token = authorization?.startsWith("Bearer ") ? authorization.slice(7) : "";
   const key = new TextEncoder().encode(secret);

@@ -1,4 +1,4 @@
-/** Plain `ws` in a Node process: what comes from one socket of a room goes to all of it. */
+/** Plain `ws` in a Node process: a message of one socket goes to all of its room. */
 import { createServer } from "node:http";
 import { WebSocketServer, type WebSocket } from "ws";
 import { verify } from "./verify.ts";

@@ -1,4 +1,4 @@
-/** Connecting: a storm of newcomers, a storm of those who come back, one who comes back from far. */
+/** Scenarios that connect: a storm of new clients, a storm of resumes, and one resume from far behind. */
 import { median } from "../measure/stats.ts";
 import { generatorOf, publishing, type Sample } from "../sample.ts";
 import type { Running } from "../rivals.ts";
@@ -25,8 +25,15 @@ const storm: Scenario = {
     })),
 };
 
-/** Comes back to what was missed; CPU in ms for each who does, the upgrade and the token included. The median of several. */
-async function resumed(running: Running, room: string, returning: number, missed: number, times: number) {
+/** How many clients resume, how much each has missed, and how often that is measured. */
+interface Resumes {
+  readonly returning: number;
+  readonly missed: number;
+  readonly times: number;
+}
+
+/** Clients resume. CPU is in ms for each of them, upgrade and token included; the median of several times. */
+async function resumed(running: Running, room: string, { returning, missed, times }: Resumes) {
   return withCrowd(running, oneRoom(room, returning + 1), async (load): Promise<Sample> => {
     const samples: Sample[] = [];
     while (samples.length < times) {
@@ -45,24 +52,24 @@ async function resumed(running: Running, room: string, returning: number, missed
 
 const resumeStorm: Scenario = {
   id: "resume-1000",
-  title: "1,000 come back at once, each 200 publications behind",
+  title: "1,000 resume at once, each 200 publications behind",
   key: "each",
   base: "durable",
   columns: ["each", "cost", "messages", "done", "p50", "generator", "late"],
   modes: ["full"],
   takes: ({ resumes }) => resumes === true,
-  run: (running, room) => resumed(running, room, 1_000, 200, 1),
+  run: (running, room) => resumed(running, room, { returning: 1_000, missed: 200, times: 1 }),
 };
 
 const resumeFar: Scenario = {
   id: "resume-1",
-  title: "One comes back, 1,000 publications behind",
+  title: "One resumes, 1,000 publications behind",
   key: "each",
   base: "durable",
   columns: ["each", "messages", "done"],
   modes: ["full", "quick"],
   takes: ({ resumes }) => resumes === true,
-  run: (running, room, { times }) => resumed(running, room, 1, 1_000, times),
+  run: (running, room, { times }) => resumed(running, room, { returning: 1, missed: 1_000, times }),
 };
 
 /** The scenarios that connect. */

@@ -1,21 +1,24 @@
-/** Publishing: lone, saturated, in many rooms, and the echo of one socket. */
+/** Scenarios that publish: alone, saturated, in many rooms, and the echo of one socket. */
 import { publishing, type Sample } from "../sample.ts";
 import { oneRoom, withCrowd, type Mode, type Scenario } from "./scenario.ts";
 
 /**
- * Publications that each publisher has on their way, whatever the rival: 64 for one, 16 for each of twenty. With 64 each,
- * a bare room of 1,000 sockets would need a quarter of a minute for what is on its way at any moment.
+ * Publications that each publisher keeps in flight, for every rival: 64 for one publisher, 16 for each of twenty. With
+ * 64 each, a bare room of 1,000 sockets would need a quarter of a minute for what is in flight at any moment.
  */
 export const windowOf = (publishers: number) => (publishers === 1 ? 64 : 16);
-/** A pause after which a room of a hundred is quiet again. */
+/** Ms after which a room of a hundred is quiet again. */
 const PAUSE = 25;
+/** Lone publications that are measured: in so many, every client with credit acknowledges exactly once. */
+const ACK_PERIOD = 128;
 
 const COLUMNS = ["cost", "rate", "perMessage", "p50", "p99", "generator", "late"];
 const LONE_COLUMNS = ["cost", "p50", "p99", "allP50", "allP99", "generator", "late"];
 
 const commas = (n: number) => n.toLocaleString("en-US");
 
-function lone(sockets: number, modes: readonly Mode[]): Scenario {
+/** One publication at a time. */
+export function lone(sockets: number, modes: readonly Mode[]): Scenario {
   return {
     id: `lone-${sockets}`,
     title: `One publication at a time, ${commas(sockets)} sockets`,
@@ -25,15 +28,16 @@ function lone(sockets: number, modes: readonly Mode[]): Scenario {
     modes,
     run: (running, room, timing) =>
       withCrowd(running, oneRoom(room, sockets), async (load) => {
-        // Few publications a second would leave the server's code cold for minutes.
+        // With few publications a second the server's code would stay cold for minutes.
         await load.run({ type: "saturate", publishers: 1, window: 16, ms: timing.warm });
-        await load.run({ type: "lone", ms: 300, gap: PAUSE });
-        return publishing(await load.run({ type: "lone", ms: timing.measure, gap: PAUSE }));
+        await load.run({ type: "lone", publications: 8, gap: PAUSE });
+        return publishing(await load.run({ type: "lone", publications: ACK_PERIOD, gap: PAUSE }));
       }),
   };
 }
 
-function saturated(publishers: number, sockets: number, modes: readonly Mode[]): Scenario {
+/** As much as the windows of all publishers allow. */
+export function saturated(publishers: number, sockets: number, modes: readonly Mode[]): Scenario {
   const who = publishers === 1 ? "1 publisher" : `${publishers} publishers`;
   return {
     id: `saturated-${publishers}-${sockets}`,
@@ -42,7 +46,7 @@ function saturated(publishers: number, sockets: number, modes: readonly Mode[]):
     base: "bare",
     columns: COLUMNS,
     modes,
-    // In the short run only who the budget is a ratio to: a bare room is slow enough.
+    // The short run has only the rival that the budget compares with: a bare room is slow enough.
     takes: ({ id }, mode) => mode !== "quick" || id !== "durable",
     run: (running, room, timing) =>
       withCrowd(running, oneRoom(room, sockets), async (load, opened) => {
@@ -58,17 +62,17 @@ function saturated(publishers: number, sockets: number, modes: readonly Mode[]):
   };
 }
 
-/** Bytes of memory that each socket has brought. */
+/** Bytes of memory that each socket has added. */
 export function memoryPerSocket([before, after]: readonly [number, number], sockets: number): number {
   return (after - before) / sockets;
 }
 
-/** One publisher in each of many rooms of five, who goes on when its own has come back. */
+/** Many rooms of five, with one publisher in each: it publishes again when its publication has come back. */
 function manyRooms(id: string, rooms: number, modes: readonly Mode[]): Scenario {
   const members = 5;
   return {
     id,
-    title: `${commas(rooms)} ${rooms === 1 ? "room" : "rooms"} of 5, one publication on its way in each`,
+    title: `${commas(rooms)} ${rooms === 1 ? "room" : "rooms"} of 5, one publication in flight in each`,
     key: "cost",
     base: "durable",
     columns: COLUMNS,
@@ -88,11 +92,11 @@ const echo: Scenario = {
   base: "durable",
   columns: ["p50", "p99", "slowP50", "slowP99", "cost"],
   modes: ["full"],
-  run: (running, room, timing) =>
+  run: (running, room) =>
     withCrowd(running, oneRoom(room, 1), async (load): Promise<Sample> => {
-      await load.run({ type: "lone", ms: timing.warm, gap: 0 });
-      const fast = publishing(await load.run({ type: "lone", ms: 1_000, gap: 0 }));
-      const slow = publishing(await load.run({ type: "lone", ms: 1_500, gap: PAUSE }));
+      await load.run({ type: "lone", publications: 1_000, gap: 0 });
+      const fast = publishing(await load.run({ type: "lone", publications: 8 * ACK_PERIOD, gap: 0 }));
+      const slow = publishing(await load.run({ type: "lone", publications: 50, gap: PAUSE }));
       return { ...fast, slowP50: slow["p50"] ?? NaN, slowP99: slow["p99"] ?? NaN };
     }),
 };

@@ -1,4 +1,4 @@
-/** Doing nothing: what open sockets cost, and how long a room that sleeps takes to deliver. All rivals at once. */
+/** Scenarios of rest: what idle sockets cost, and how fast a sleeping room delivers. All rivals run at once. */
 import { Load } from "../load/load.ts";
 import type { Reading } from "../load/jobs.ts";
 import type { Running } from "../rivals.ts";
@@ -8,16 +8,16 @@ import { oneRoom, type Scenario } from "./scenario.ts";
 
 const IDLE_SOCKETS = 2_000;
 const IDLE_MS = 120_000;
-/** Before idling is measured: what connecting has left to do. */
+/** Ms before idling is measured, in which the server finishes what connecting has left. */
 const SETTLE = 5_000;
-/** workerd puts a room out of memory 10 s after its last event. */
+/** workerd evicts a room 10 s after its last event. */
 const ASLEEP = 13_000;
 const WAKE_SOCKETS = 100;
 const TRIES = 4;
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A crowd for every rival, opened one after the other. */
+/** Opens a crowd for every rival, one after the other. */
 async function openAll(running: ReadonlyMap<string, Running>, room: string, sockets: number) {
   const opened: { id: string; server: Running; load: Load; reading: Reading }[] = [];
   for (const [id, server] of running) {
@@ -59,7 +59,7 @@ const idle: Scenario = {
 
 const wake: Scenario = {
   id: "wake",
-  title: "A room that sleeps, 100 sockets: from publish to the first and to the last delivery",
+  title: "A sleeping room, 100 sockets: from publish to the first and to the last delivery",
   key: "last",
   base: "durable",
   columns: ["first", "last", "cpu"],
@@ -76,10 +76,10 @@ const wake: Scenario = {
       const still: typeof awake = [];
       for (const crowd of awake) {
         const { id, server, load } = crowd;
-        const reading = await load.run({ type: "lone", ms: 0.001, gap: 0 });
+        const reading = await load.run({ type: "lone", publications: 1, gap: 0 });
         const slept = (await server.built?.()) === (built.get(id) ?? 0) + 1;
         if (!slept) {
-          // A busy machine is late to put a room to sleep. What was measured was awake: once more.
+          // A busy machine evicts late: this room was awake. Try again.
           still.push(crowd);
           continue;
         }
@@ -93,5 +93,5 @@ const wake: Scenario = {
   },
 };
 
-/** The scenarios in which nothing happens for long. */
+/** The scenarios of rest. */
 export const restScenarios: readonly Scenario[] = [wake, idle];

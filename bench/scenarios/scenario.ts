@@ -1,4 +1,4 @@
-/** What a scenario is: one run of one rival gives a sample. Some are run by each rival in turn, some by all at once. */
+/** What a scenario is. Some are run by each rival in turn, some by all rivals at once. A run gives a sample. */
 import { Load } from "../load/load.ts";
 import type { Crowd } from "../load/jobs.ts";
 import type { Rival, Running } from "../rivals.ts";
@@ -10,40 +10,40 @@ export interface Scenario {
   readonly title: string;
   /** The number of a sample that is compared. */
   readonly key: string;
-  /** The rival that the others are compared to. */
+  /** The rival with which the others are compared. */
   readonly base: string;
-  /** Numbers that a table shows. */
+  /** The numbers that its table shows. */
   readonly columns: readonly string[];
-  /** Which runs have it. */
+  /** The runs that have it. */
   readonly modes: readonly Mode[];
   readonly rounds?: number;
   takes?(rival: Rival, mode: Mode): boolean;
-  /** Run by each rival in turn, every round; `room` is a name nobody has used. */
+  /** Run by each rival in turn, every round. `room` is a new name. */
   run?(running: Running, room: string, timing: Timing): Promise<Sample>;
   /** Run by all rivals at once: one round lasts as long as one rival alone. */
   together?(running: ReadonlyMap<string, Running>, room: string): Promise<ReadonlyMap<string, Sample>>;
 }
 
-/** The kinds of runs: all, the short one of CI, how it grows. */
-export type Mode = "full" | "quick" | "growth";
+/** The kinds of runs: everything, the short run of CI, how costs grow, our room with and without credit. */
+export type Mode = "full" | "quick" | "growth" | "credit";
 
 /** How long a run warms up and how long it measures, in ms. */
 export interface Timing {
   readonly warm: number;
   readonly measure: number;
-  /** Repetitions inside one run, where one is over in a moment. */
+  /** Repetitions inside one run, where one is short. */
   readonly times: number;
-  /** The server's first round: only then is memory that it takes new. It gives none back. */
+  /** Whether this is the server's first round. Memory is measured only then: a server gives none back. */
   readonly first: boolean;
 }
 
-/** A server's first round warms up longer: its code has to be compiled. */
+/** A server's first round warms up longer: its code must be compiled. */
 export function timingOf(mode: Mode, first: boolean): Timing {
-  if (mode === "quick") return { warm: first ? 1_000 : 300, measure: 1_200, times: 3, first };
+  if (mode === "quick" || mode === "credit") return { warm: first ? 1_000 : 300, measure: 1_200, times: 3, first };
   return { warm: first ? 1_500 : 500, measure: 2_000, times: 5, first };
 }
 
-/** Opens a crowd in a generator of its own, and ends both whatever happens. */
+/** Opens a crowd in a generator of its own, and ends both in any case. */
 export async function withCrowd<T>(
   { target }: Running,
   crowd: Crowd,

@@ -143,7 +143,7 @@ export class Pane {
       this.#isCatchingUp = true;
       this.#recovered = 0;
     }
-    if (state.name === "waiting" || state.name === "quiet") {
+    if (state.name === "reconnecting" || state.name === "suspended") {
       this.#view.retryAt = Date.now() + state.delay;
       this.#panel.note(`${spoken(state.reason)}; next try in ${(state.delay / 1_000).toFixed(1)} s`, "warn");
       if (state.failures === 1) this.#announce(`${this.#person.name}: connection lost`);

@@ -3,7 +3,7 @@ import { make, write } from "./element.js";
 
 /** Lines of what happened. */
 const EVENTS = 8;
-/** Failed tries before the client rests, as the client has it. */
+/** Failed tries before the client suspends itself. */
 const TRIES = 5;
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -39,7 +39,7 @@ export class Panel {
    */
   show({ state, position, pending }, { retryAt, isOffline, needsToken, tokens }) {
     const left = Math.max(0, retryAt - Date.now());
-    const isWaiting = state.name === "waiting" || state.name === "quiet";
+    const isWaiting = state.name === "reconnecting" || state.name === "suspended";
     const isOpen = state.name === "open";
     write(this.#part(".phase"), needsToken && !isOpen ? "Needs a token" : phase(state.name, isOffline));
     write(this.#part(".countdown"), isWaiting && !isOffline ? ` in ${seconds(left)}`.replaceAll(" ", "\u00A0") : "");
@@ -62,13 +62,13 @@ export function spoken(reason) {
 
 function phase(name, isOffline) {
   if (isOffline) return "Offline";
-  const words = { idle: "Starting", connecting: "Connecting", open: "Connected", waiting: "Retrying" };
-  return { ...words, quiet: "Resting, next try", closed: "Closed" }[name];
+  const words = { idle: "Starting", connecting: "Connecting", open: "Connected", reconnecting: "Retrying" };
+  return { ...words, suspended: "Resting, next try", closed: "Closed" }[name];
 }
 
 function retries(state, left) {
-  if (state.name === "waiting") return `${state.failures} of ${TRIES}, in ${seconds(left)}`;
-  if (state.name === "quiet") return `rests, in ${seconds(left)}`;
+  if (state.name === "reconnecting") return `${state.failures} of ${TRIES}, in ${seconds(left)}`;
+  if (state.name === "suspended") return `rests, in ${seconds(left)}`;
   if (state.name === "connecting" && state.failures > 0) return `${state.failures} of ${TRIES}, now`;
   return "none";
 }

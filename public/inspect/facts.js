@@ -12,13 +12,13 @@ export class Facts {
   }
 
   show(stats) {
-    const { offset, oldest, epoch, members, sessions, connections, beat } = stats;
+    const { offset, oldest, epoch, members, sessions, connections, heartbeat } = stats;
     this.#write("offset", count(offset), offset > 0 ? `kept from ${count(oldest)}` : "nothing said yet");
     this.#write("connections", count(connections), `of ${count(sessions)} ${sessions === 1 ? "session" : "sessions"}`);
     this.#write("members", count(members));
     writeWhole(this.#part(".f-epoch"), plain(epoch).slice(0, 8), plain(epoch));
-    if (beat) this.#write("beat", until(beat.due), `every ${span(beat.interval)}`);
-    else this.#write("beat", "–", "nobody to ask");
+    if (heartbeat) this.#write("heartbeat", until(heartbeat.due), `every ${span(heartbeat.interval)}`);
+    else this.#write("heartbeat", "–", "nobody to ask");
     this.#outbox(stats.outbox);
     this.#state(stats);
     this.#counts(stats.counts ?? {});

@@ -86,12 +86,12 @@ export class Failures {
   }
 }
 
-function row({ at, code, severity, where, kind, room, session, user, requestId, traceId, message }) {
+function row({ at, code, severity, source, kind, room, session, user, requestId, traceId, message }) {
   const time = make("time", "", timeOf(at));
   time.title = momentOf(at);
   const what = make("span", "pill", plain(code));
   if (severity) what.dataset.state = severity;
-  const place = cell("Where", "place", make("span", "", plain(where)));
+  const place = cell("Source", "place", make("span", "", plain(source)));
   if (kind !== undefined && room !== undefined) {
     const link = make("a", "", plain(nameOf({ kind, room })));
     link.href = toHash({ kind, room });

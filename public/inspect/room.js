@@ -86,7 +86,7 @@ export class RoomView {
     ]);
     this.root.removeAttribute("aria-busy");
     this.root.classList.toggle("stale", results[0].status === "rejected");
-    if (this.#hasDead) await show("dead", (answer) => dead.show(answer.dead));
+    if (this.#hasDead) await show("dead-letters", (answer) => dead.show(answer.dead));
     else dead.show([]);
     const failed = results.find(({ status }) => status === "rejected");
     if (failed) throw failed.reason;

@@ -4,7 +4,7 @@ import { careful } from "./confirm.js";
 import { ago, bytes, count, momentOf, plain } from "./format.js";
 import { cell, Rows, writeWhole } from "./rows.js";
 
-/** Publications behind, beats missed: worth a look from here on. */
+/** Publications behind, heartbeats missed: worth a look from here on. */
 const LAGS = 50;
 /** Rows on the page. */
 const SHOWN = 300;

@@ -1,14 +1,15 @@
 /** How rooms are named on the command line, and where they are in the HTTP API. */
+import { ROOM_NAME, ROOMS_PATH } from "../protocol/api.ts";
 import { Misuse } from "./command.ts";
 
-/** What rooms are called; the server says the same with `bad_room`. Dots alone would be steps in a path. */
-const NAME = /^(?!\.{1,2}$)[A-Za-z0-9._~:@-]{1,128}$/;
+/** In a path these would be steps. */
+const DOTS = /^\.{1,2}$/;
 
 /** A room as people name it. */
 export interface Named {
   /** As it was typed: `kind/room` or `room`. */
   readonly name: string;
-  /** Of everything about it in the API. */
+  /** In the API: every operation on the room is below it. */
   readonly path: string;
 }
 
@@ -20,7 +21,7 @@ export interface Named {
 export function roomIn(name: string): Named {
   const words = name.split("/");
   const [room = "", kind = "room"] = words.toReversed();
-  if (words.length > 2 || !NAME.test(room) || kind === "" || /^\.{1,2}$/.test(kind)) {
+  if (words.length > 2 || !ROOM_NAME.test(room) || kind === "" || DOTS.test(room) || DOTS.test(kind)) {
     throw new Misuse(
       `A room is kind/room or room, of 1 to 128 of A-Z a-z 0-9 . _ ~ : @ -, not ${JSON.stringify(name)}.`,
     );
@@ -30,5 +31,5 @@ export function roomIn(name: string): Named {
 
 /** The path of a room in the API. */
 export function pathOf(...words: readonly string[]): string {
-  return `/rooms/${words.map(encodeURIComponent).join("/")}`;
+  return `${ROOMS_PATH}/${words.map(encodeURIComponent).join("/")}`;
 }

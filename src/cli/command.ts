@@ -4,10 +4,10 @@
  */
 import { parseArgs } from "node:util";
 
-/** The command line makes no sense: the words for the person who typed it. */
+/** The command line makes no sense. Its message is for the person who typed it. */
 export class Misuse extends Error {}
 
-/** What was asked for did not happen: one line that says why. */
+/** The command could not do what was asked. Its message is one line that says why. */
 export class Failure extends Error {}
 
 /** One option of a command. */
@@ -40,11 +40,11 @@ export interface Command {
 /** Options of every command that asks a server. */
 export const SERVER: Readonly<Record<string, Option>> = {
   url: { value: "URL", help: "where the rooms are. Default: EDGEROOMS_URL, or http://localhost:8787" },
-  token: { value: "TOKEN", help: "who asks. Default: EDGEROOMS_TOKEN, which no list of processes shows" },
+  token: { value: "TOKEN", help: "your token. Default: EDGEROOMS_TOKEN, which no list of processes shows" },
   json: { help: "print JSON instead of tables" },
 };
 
-/** The words of one command line, by what they mean. */
+/** The words of one command line, by their meaning. */
 export class Words {
   readonly positionals: readonly string[];
   readonly #values: Readonly<Record<string, unknown>>;
@@ -74,7 +74,7 @@ export class Words {
   /**
    * A number from an option.
    *
-   * @throws Misuse when it is none, or outside the range
+   * @throws Misuse when it is not a number, or outside the range
    */
   number(name: string, fallback: number, least: number, most: number): number {
     const text = this.text(name);
@@ -102,7 +102,7 @@ export function read(command: Command, args: readonly string[]): Words | undefin
   try {
     parsed = parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
-    // The rest of Node's sentence is about dashes, at length.
+    // The rest of Node's message explains dashes, at length.
     throw new Misuse((error as Error).message.replace(/ To specify a positional.*$/s, ""));
   }
   const { values, positionals } = parsed;
@@ -116,7 +116,7 @@ export function read(command: Command, args: readonly string[]): Words | undefin
 
 const HELP: Option = { help: "print this" };
 
-/** How to write a command: the first lines of its help, and what a misuse is answered with. */
+/** How to write a command: the first line of its help, and the answer to a misuse. */
 export function usageOf({ name, takes, options }: Command): string {
   const some = Object.keys(options).length > 0 ? " [OPTIONS]" : "";
   return `Usage: edgerooms ${name}${takes === "" ? "" : ` ${takes}`}${some}`;

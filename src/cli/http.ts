@@ -1,44 +1,50 @@
 /**
- * The HTTP API as commands see it: where it is, who asks, what is tried again, and how its problems read in one line.
- * Never lets a token into a message. Knows nothing of any command's result but that it is an object.
+ * The HTTP API as commands see it: where it is, who asks, and what is tried again. Operations, their paths and the types of
+ * their answers come from protocol/api.ts. Never lets a token into a message.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { roomRoutes, ROOMS_PATH, type RoomOperation, type RoomOperations, type RoomPage } from "../protocol/api.ts";
+import type { Named } from "./address.ts";
 import { Failure, Misuse, type Words } from "./command.ts";
+import { readReply, RequestFailed } from "./reply.ts";
 import { visible } from "./text.ts";
 
-/** What a request needs besides its address. */
-export interface Ask {
-  readonly method?: "GET" | "POST";
-  /** JSON text. */
-  readonly body?: string;
-  /** Makes a POST one that can be sent again without taking effect again. */
+/** What an operation takes besides the room. */
+export interface Ask<O extends RoomOperation> {
+  readonly body?: RoomOperations[O]["body"];
+  /** Instead of `body`: JSON text that is sent as it is. */
+  readonly text?: string;
+  /** Without its question mark. */
+  readonly query?: string;
+  /** An Idempotency-Key: makes a POST one that can be sent again without taking effect again. */
   readonly key?: string;
 }
 
-/** A request that did not get what it asked for. */
-export class RequestFailed extends Failure {
-  /** Whether the same request may succeed later: the network, or 502, 503 and 504. */
-  readonly passing: boolean;
-  /** ms that the server wants to be left alone for. */
-  readonly retryAfter: number | undefined;
+/** What came of a request. */
+export interface Answer<T> {
+  readonly value: T;
+  /** Whether the server had done it before, under the same key. */
+  readonly repeated: boolean;
+}
 
-  constructor(message: string, passing: boolean, retryAfter?: number) {
-    super(message);
-    this.passing = passing;
-    this.retryAfter = retryAfter;
-  }
+interface Outgoing {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly fields: readonly string[];
+  /** JSON text. */
+  readonly body?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 const DEFAULT_URL = "http://localhost:8787";
 const TRIES = 3;
-/** ms before the second try; twice that before the third. */
-const BACKOFF = 250;
-/** The longest a server can make us wait, in ms; who is told to wait longer is told so instead. */
-const PATIENCE = 30_000;
-/** ms that one try may take, until its last byte. */
-const TIMEOUT = 30_000;
-const PASSING = [502, 503, 504];
-/** The shape of bearer tokens (RFC 6750). fetch would print anything else in its complaint. */
+/** Before the second try, in ms; twice that before the third. */
+const BACKOFF_MS = 250;
+/** The longest that a server can make us wait, in ms. One that asks for more gets no further try. */
+const MAX_WAIT_MS = 30_000;
+/** How long one try may take, until its last byte, in ms. */
+const TIMEOUT_MS = 30_000;
+/** The shape of bearer tokens (RFC 6750). fetch would print anything else in its error. */
 const TOKEN = /^[\w.~+/-]+=*$/;
 
 /** A server and the one who asks it. */
@@ -55,35 +61,56 @@ export class Server {
     const token = words.text("token") || process.env["EDGEROOMS_TOKEN"];
     if (!token)
       throw new Failure("There is no token. Set EDGEROOMS_TOKEN, or give --token; `edgerooms token` makes one.");
-    if (!TOKEN.test(token)) throw new Failure("The token is not one: it holds characters that no token has.");
+    if (!TOKEN.test(token)) throw new Failure("The token is invalid: it has characters that no token has.");
     this.#token = token;
   }
 
   /**
-   * The JSON object that answers. What can be sent twice is tried 3 times.
+   * Does an operation in a room. A GET, and a POST with a key, is tried 3 times.
    *
-   * @param must fields without which it is not the answer
    * @throws RequestFailed
    */
-  async ask<T extends object>(path: string, must: readonly (keyof T & string)[], ask: Ask = {}): Promise<Answer<T>> {
+  async ask<O extends RoomOperation>(
+    operation: O,
+    room: Pick<Named, "path">,
+    { body, text, query, key }: Ask<O> = {},
+  ): Promise<Answer<RoomOperations[O]["answer"]>> {
+    const { method, path, answers: fields } = roomRoutes[operation];
+    return this.#send({
+      method,
+      path: `${room.path}${path}${query === undefined ? "" : `?${query}`}`,
+      fields,
+      body: text ?? (body && JSON.stringify(body)),
+      key,
+    });
+  }
+
+  /**
+   * A page of the live rooms.
+   *
+   * @param cursor `next` of the page before
+   * @throws RequestFailed
+   */
+  async rooms(cursor?: string): Promise<RoomPage> {
+    const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+    return (await this.#send<RoomPage>({ method: "GET", path: `${ROOMS_PATH}${query}`, fields: ["rooms"] })).value;
+  }
+
+  async #send<T extends object>(outgoing: Outgoing): Promise<Answer<T>> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#once(path, must, ask);
+        return await this.#once(outgoing);
       } catch (error) {
-        if (!(error instanceof RequestFailed) || !error.passing || tries === TRIES) throw error;
-        if (ask.method === "POST" && ask.key === undefined) throw error;
-        const wait = error.retryAfter ?? BACKOFF * tries * (0.5 + Math.random());
-        if (wait > PATIENCE) throw error;
+        if (!(error instanceof RequestFailed) || !error.isTransient || tries === TRIES) throw error;
+        if (outgoing.method === "POST" && outgoing.key === undefined) throw error;
+        const wait = error.retryAfter ?? BACKOFF_MS * tries * (0.5 + Math.random());
+        if (wait > MAX_WAIT_MS) throw error;
         await sleep(wait);
       }
     }
   }
 
-  async #once<T extends object>(
-    path: string,
-    must: readonly (keyof T & string)[],
-    { method = "GET", body, key }: Ask,
-  ): Promise<Answer<T>> {
+  async #once<T extends object>({ method, path, fields, body, key }: Outgoing): Promise<Answer<T>> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
     if (key !== undefined) headers["idempotency-key"] = key;
@@ -95,73 +122,33 @@ export class Server {
         headers,
         ...(body !== undefined && { body }),
         redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       text = await response.text();
     } catch (error) {
       throw new RequestFailed(`${this.#base}: ${reasonOf(error)}`, true);
     }
-    const answer = objectIn(text);
-    if (!response.ok) throw this.#refusal(response, answer);
-    if (!answer || !must.every((field) => field in answer)) {
-      throw new RequestFailed(
-        `${this.#base}${path} answers, but not as edgerooms does. Is that where the rooms are?`,
-        false,
-      );
-    }
-    return { value: answer as T, repeated: response.headers.get("idempotent-replayed") === "true" };
+    const value = readReply(`${this.#base}${path}`, response, text, fields) as T;
+    return { value, repeated: response.headers.get("idempotent-replayed") === "true" };
   }
-
-  /** A problem in one line: status, title, detail, and the id to look for in the logs. */
-  #refusal(response: Response, problem: Readonly<Record<string, unknown>> = {}): RequestFailed {
-    const { status, statusText, headers } = response;
-    const location = headers.get("location");
-    const { title = statusText, detail, requestId } = problem;
-    const words = [status, title, detail].filter((word) => word !== undefined && word !== "");
-    if (status >= 300 && status < 400 && location) words.push(`It has moved to ${location}: say so with --url.`);
-    const id = typeof requestId === "string" ? ` (request ${requestId})` : "";
-    return new RequestFailed(visible(`${words.join(" ")}${id}`), PASSING.includes(status), waitIn(headers));
-  }
-}
-
-/** What came of a request. */
-export interface Answer<T> {
-  readonly value: T;
-  /** Whether the server had done it before, under the same key. */
-  readonly repeated: boolean;
 }
 
 function baseOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !["http:", "https:"].includes(parsed.protocol)) {
-    throw new Misuse("The URL of the server is not one such as https://rooms.example.com or http://localhost:8787.");
+    throw new Misuse(
+      "The URL of the server is invalid: it is such as https://rooms.example.com or http://localhost:8787.",
+    );
   }
   if (parsed.username || parsed.password || parsed.search || parsed.hash) {
-    throw new Misuse("The address of a server is its origin, and a path if rooms are mounted under one: nothing else.");
+    throw new Misuse("The URL of a server is its origin, and a path if rooms are mounted under one: nothing else.");
   }
   return parsed.href.replace(/\/+$/, "");
 }
 
-function objectIn(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** `Retry-After` in ms: seconds, or a date. */
-function waitIn(headers: Headers): number | undefined {
-  const text = headers.get("retry-after");
-  if (text === null) return undefined;
-  const ms = /^\d+$/.test(text.trim()) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
-}
-
 function reasonOf(error: unknown): string {
   const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === "TimeoutError") return `no answer within ${TIMEOUT / 1_000} s`;
+  if (name === "TimeoutError") return `no answer within ${TIMEOUT_MS / 1_000} s`;
   const why = cause?.code ?? cause?.message;
   return visible(why ? `${message} (${why})` : message);
 }

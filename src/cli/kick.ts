@@ -1,4 +1,4 @@
-/** `edgerooms kick`: ends sessions of a room, and refuses the tokens they came with where that is wanted. */
+/** `edgerooms kick`: ends sessions of a room, and with --revoke refuses the tokens that they came with. */
 import { roomIn } from "./address.ts";
 import { Misuse, SERVER, type Command } from "./command.ts";
 import { Server } from "./http.ts";
@@ -17,17 +17,17 @@ export const kick: Command = {
     revoke: { help: "with --user: refuse in this room every token of the user that was issued until now" },
     ...SERVER,
   },
-  more: "Who was kicked can come back with the same token; who was revoked needs a new one.",
+  more: "A user who was kicked can come back with the same token; one who was revoked needs a new one.",
   async run(words) {
     const room = roomIn(words.positionals[0] ?? "");
     const [user, session, revoke] = [words.text("user"), words.text("session"), words.has("revoke")];
     if ((user === undefined) === (session === undefined)) throw new Misuse("Give --user or --session.");
     if (revoke && user === undefined) throw new Misuse("--revoke needs --user: tokens are a user's.");
-    const { value } = await new Server(words).ask<{ sessions: number }>(
-      `${room.path}/${revoke ? "revoke" : "kick"}`,
-      ["sessions"],
-      { method: "POST", body: JSON.stringify(user === undefined ? { session } : { user }) },
-    );
+    const server = new Server(words);
+    const { value } =
+      revoke && user !== undefined
+        ? await server.ask("revoke", room, { body: { user } })
+        : await server.ask("kick", room, { body: user === undefined ? { session: session ?? "" } : { user } });
     if (words.has("json")) return printJson(value);
     const whose = user === undefined ? "" : ` of ${visible(user)}`;
     const ended =

@@ -1,11 +1,11 @@
 /**
- * The command line `edgerooms`: which command is meant, and what its end means. 0: done. 1: the request failed. 2: the
+ * The command line `edgerooms`: finds the command, runs it, and ends with its exit code. 0: done. 1: the request failed. 2: the
  * command line makes no sense. Every error becomes one line on stderr here and nowhere else.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Misuse, helpOf, read, usageOf, type Command } from "./command.ts";
-import { dead, redeliver } from "./dead.ts";
+import { deadLetters, redeliver } from "./dead-letters.ts";
 import { drain } from "./drain.ts";
 import { kick } from "./kick.ts";
 import { members } from "./members.ts";
@@ -17,7 +17,7 @@ import { tail } from "./tail.ts";
 import { visible } from "./text.ts";
 import { token } from "./token.ts";
 
-const COMMANDS: readonly Command[] = [token, rooms, members, publish, tail, kick, drain, stats, dead, redeliver];
+const COMMANDS: readonly Command[] = [token, rooms, members, publish, tail, kick, drain, stats, deadLetters, redeliver];
 
 endWithReader();
 process.exitCode = (await main(process.argv.slice(2))) ?? process.exitCode ?? 0;
@@ -30,7 +30,7 @@ async function main([first, ...rest]: readonly string[]): Promise<number | undef
   if (!command) {
     const wrong = first === undefined ? "" : `edgerooms: there is no command ${visible(JSON.stringify(first))}.\n`;
     notice(`${wrong}Usage: edgerooms COMMAND [OPTIONS], where COMMAND is ${COMMANDS.map(({ name }) => name).join(", ")}.
-edgerooms --help tells what they do.`);
+edgerooms --help says what they do.`);
     return 2;
   }
   try {
@@ -41,7 +41,7 @@ edgerooms --help tells what they do.`);
   } catch (error) {
     notice(`edgerooms: ${visible(error instanceof Error ? error.message : String(error))}`);
     if (!(error instanceof Misuse)) return 1;
-    notice(`${usageOf(command)}\nedgerooms ${command.name} --help tells more.`);
+    notice(`${usageOf(command)}\nedgerooms ${command.name} --help says more.`);
     return command.misuseExit ?? 2;
   }
 }
@@ -60,10 +60,10 @@ Usage: edgerooms COMMAND [OPTIONS]
 
 ${lines.join("\n")}
 
-  edgerooms COMMAND --help tells the options of a command, edgerooms --version the version.
+  edgerooms COMMAND --help shows the options of a command, edgerooms --version the version.
 
 ROOM is kind/room, or room where the server has one kind. The server is --url or EDGEROOMS_URL, by default
-http://localhost:8787; who asks is --token or EDGEROOMS_TOKEN. Ends with 0 when it is done, with 1 when the request
+http://localhost:8787; the token is --token or EDGEROOMS_TOKEN. Ends with 0 when it is done, with 1 when the request
 failed, with 2 when the command line makes no sense.`;
 }
 

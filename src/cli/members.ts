@@ -1,5 +1,4 @@
 /** `edgerooms members`: who is in a room. */
-import type { Member } from "../protocol/frames.ts";
 import { roomIn } from "./address.ts";
 import { SERVER, type Command } from "./command.ts";
 import { Server } from "./http.ts";
@@ -15,7 +14,7 @@ export const members: Command = {
   options: SERVER,
   async run(words) {
     const room = roomIn(words.positionals[0] ?? "");
-    const { value } = await new Server(words).ask<{ members: Member[] }>(`${room.path}/members`, ["members"]);
+    const { value } = await new Server(words).ask("listMembers", room);
     if (words.has("json")) return printJson(value);
     if (value.members.length === 0) return print(`Nobody is in ${room.name}.`);
     await printTable(

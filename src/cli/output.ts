@@ -1,5 +1,5 @@
 /**
- * Where results, notices and errors go: stdout for what was asked for, stderr for the rest. The only file that knows the
+ * Where results, notices and errors go: stdout for the result, stderr for the rest. The only file that knows the
  * streams and the terminal's size.
  */
 import { once } from "node:events";
@@ -12,7 +12,7 @@ export function columns(): number {
   return wanted >= 1 ? wanted : (process.stdout.columns ?? Infinity);
 }
 
-/** Prints lines of the result, and waits where the reader is slow. What is foreign in them is made visible before. */
+/** Prints lines of the result, and waits for a slow reader. The caller has made foreign text {@link visible}. */
 export async function print(text: string): Promise<void> {
   if (!process.stdout.write(`${text}\n`)) await once(process.stdout, "drain");
 }
@@ -27,12 +27,12 @@ export async function printTable(heads: readonly Column[], rows: readonly (reado
   await print(table(heads, rows, columns()));
 }
 
-/** Says something that is not the result. */
+/** Prints something that is not the result. */
 export function notice(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Shows how far something is: a bar that moves on a terminal, else a line when it is complete. */
+/** Shows progress: a bar that moves on a terminal, else one line when it is complete. */
 export function progress(done: number, all: number, what: string): void {
   const width = 30;
   const filled = all === 0 ? width : Math.round((done / all) * width);
@@ -41,7 +41,7 @@ export function progress(done: number, all: number, what: string): void {
   else if (done === all) notice(line);
 }
 
-/** A reader that had enough (`| head`) is no failure: the command ends with what it has done. */
+/** A reader that stops reading (`| head`) is no failure: the command ends with what it has done. */
 export function endWithReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;

@@ -1,4 +1,4 @@
-/** `edgerooms rooms`: which rooms are live, as they last told the directory. */
+/** `edgerooms rooms`: which rooms are live, as they last reported to the directory. */
 import { SERVER, type Command } from "./command.ts";
 import { Server } from "./http.ts";
 import { liveRooms } from "./listing.ts";
@@ -13,7 +13,7 @@ export const rooms: Command = {
   takes: "",
   count: [0, 0],
   options: { kind: { value: "KIND", help: "only rooms of this kind" }, ...SERVER },
-  more: "The list is what rooms last told: at the first connection, after the last one, and every ten minutes between.",
+  more: "Rooms report at their first connection, after the last one, and every ten minutes between.",
   async run(words) {
     const wanted = words.text("kind");
     const all = await liveRooms(new Server(words));
@@ -24,7 +24,7 @@ export const rooms: Command = {
     }
     const now = Date.now();
     await printTable(
-      ["KIND", "ROOM", ...["CONNECTIONS", "MEMBERS", "SESSIONS", "OFFSET"].map(number), "TOLD"],
+      ["KIND", "ROOM", ...["CONNECTIONS", "MEMBERS", "SESSIONS", "OFFSET"].map(number), "REPORTED"],
       shown.map(({ kind, room, connections, members, sessions, offset, at }) => [
         kind,
         room,

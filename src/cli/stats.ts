@@ -1,4 +1,5 @@
-/** `edgerooms stats`: how much there is in all live rooms, or how one room and its connections are. */
+/** `edgerooms stats`: how much there is in all live rooms, or the state of one room and of its sessions. */
+import type { RoomStats, SessionView } from "../protocol/api.ts";
 import { roomIn, type Named } from "./address.ts";
 import { SERVER, type Command, type Words } from "./command.ts";
 import { Server } from "./http.ts";
@@ -7,43 +8,10 @@ import { print, printJson, printTable } from "./output.ts";
 import { number, whole, type Cell } from "./table.ts";
 import { ago, count } from "./text.ts";
 
-interface Stats {
-  readonly kind: string;
-  readonly room: string;
-  readonly epoch: string;
-  readonly offset: number;
-  readonly oldest: number;
-  readonly members: number;
-  readonly sessions: number;
-  readonly connections: number;
-  readonly draining?: { readonly until: number; readonly reopens: number };
-  readonly beat?: { readonly due: number; readonly interval: number };
-  readonly outbox?: {
-    readonly pending: number;
-    readonly dead: number;
-    readonly tries: number;
-    readonly nextTry?: number;
-  };
-  readonly counts?: Readonly<Record<string, number>>;
-}
-
-interface Session {
-  readonly session: string;
-  readonly user: string;
-  readonly name?: string;
-  readonly connected: boolean;
-  readonly since: number;
-  readonly droppedAt?: number;
-  readonly lag?: number;
-  readonly heardAt?: number;
-  readonly missed?: number;
-  readonly unread?: number;
-}
-
 /** The command `stats`. */
 export const stats: Command = {
   name: "stats",
-  summary: "Counts what is in all live rooms; or tells how one room and each of its sessions is.",
+  summary: "Counts what is in all live rooms; or shows one room and each of its sessions.",
   takes: "[ROOM]",
   count: [0, 1],
   options: SERVER,
@@ -56,7 +24,7 @@ export const stats: Command = {
 async function totals(words: Words): Promise<void> {
   const kinds = new Map<string, { rooms: number; connections: number; members: number; sessions: number }>();
   const total = { rooms: 0, connections: 0, members: 0, sessions: 0 };
-  for (const { kind, connections, members, sessions = 0 } of await liveRooms(new Server(words))) {
+  for (const { kind, connections, members, sessions } of await liveRooms(new Server(words))) {
     const ofKind = kinds.get(kind) ?? { rooms: 0, connections: 0, members: 0, sessions: 0 };
     kinds.set(kind, ofKind);
     for (const sum of [ofKind, total]) {
@@ -76,16 +44,16 @@ async function totals(words: Words): Promise<void> {
   );
 }
 
-async function one(words: Words, { path }: Named): Promise<void> {
+async function one(words: Words, named: Named): Promise<void> {
   const server = new Server(words);
   const [{ value: room }, { value }] = await Promise.all([
-    server.ask<Stats>(`${path}/stats`, ["kind", "room", "offset", "oldest"]),
-    server.ask<{ sessions: Session[] }>(`${path}/sessions`, ["sessions"]),
+    server.ask("readStats", named),
+    server.ask("listSessions", named),
   ]);
   if (words.has("json")) return printJson({ stats: room, sessions: value.sessions });
   const now = Date.now();
   await printTable(["ROOM", `${room.kind}/${room.room}`], facts(room, now));
-  const counts = Object.entries(room.counts ?? {});
+  const counts = Object.entries(room.counts);
   if (counts.length > 0) {
     await print("\nCounted since the last report:");
     await printTable(
@@ -111,8 +79,8 @@ async function one(words: Words, { path }: Named): Promise<void> {
   );
 }
 
-function facts(room: Stats, now: number): Cell[][] {
-  const { draining, beat, outbox, offset, oldest } = room;
+function facts(room: RoomStats, now: number): Cell[][] {
+  const { draining, heartbeat, outbox, offset, oldest } = room;
   const log = oldest > offset ? "empty" : `${oldest} to ${offset}`;
   const rows: Cell[][] = [
     ["Members", room.members],
@@ -122,8 +90,11 @@ function facts(room: Stats, now: number): Cell[][] {
     ["Log", log],
     ["Epoch", room.epoch],
   ];
-  if (beat)
-    rows.push(["Next beat", `${ago(beat.due, now)}, every ${count(Math.round(beat.interval / 1_000), "second")}`]);
+  if (heartbeat)
+    rows.push([
+      "Next heartbeat",
+      `${ago(heartbeat.due, now)}, every ${count(Math.round(heartbeat.interval / 1_000), "second")}`,
+    ]);
   if (draining) {
     rows.push(["Draining", `closes ${ago(draining.until, now)}, reopens ${ago(draining.reopens, now)}`]);
   }
@@ -137,7 +108,7 @@ function facts(room: Stats, now: number): Cell[][] {
   return rows;
 }
 
-function heard({ connected, heardAt }: Session, now: number): string | undefined {
+function heard({ connected, heardAt }: SessionView, now: number): string | undefined {
   if (!connected || heardAt === undefined) return undefined;
   return heardAt === 0 ? "never" : ago(heardAt, now);
 }

@@ -1,28 +1,21 @@
 /**
- * `edgerooms tail`: a room's log as it grows. Reads on from offset to offset, so that nothing is shown twice and what
- * could not be shown is said; outlives an outage of the server.
+ * `edgerooms tail`: a room's log as it grows. Reads on from offset to offset, so that it shows nothing twice and names what
+ * it could not show. Outlives an outage of the server.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Publication } from "../protocol/frames.ts";
-import { roomIn } from "./address.ts";
+import { MAX_LOG_PAGE, type LogPage } from "../protocol/api.ts";
+import { roomIn, type Named } from "./address.ts";
 import { SERVER, type Command } from "./command.ts";
-import { RequestFailed, Server } from "./http.ts";
+import { Server } from "./http.ts";
 import { columns, notice, print } from "./output.ts";
+import { RequestFailed } from "./reply.ts";
 import { fit } from "./table.ts";
 import { clock, json, visible } from "./text.ts";
 
-interface Log {
-  /** The oldest offset that can still be read; `offset` + 1 when none can. */
-  readonly oldest: number;
-  readonly offset: number;
-  readonly items: readonly Publication[];
-}
-
-/** ms between looks at a log that was read to its end. */
-const LOOK_EVERY = 1_000;
-/** Publications of a page when there is much to catch up with: as many as the API gives. */
-const PAGE = 1_000;
-/** Publications from before, when nobody says where to begin. */
+/** Between two reads of a log that was read to its end, in ms. */
+const READ_EVERY_MS = 1_000;
+/** Publications to begin with, when --after does not say where. */
 const RECENT = 20;
 
 /** The command `tail`. */
@@ -40,9 +33,9 @@ export const tail: Command = {
     ...SERVER,
     json: { help: "print one publication in JSON per line" },
   },
-  more: "On a terminal a line is cut where the terminal ends; --json and pipes have all of it.",
+  more: "On a terminal a line is cut where the terminal ends; with --json and in pipes lines are whole.",
   async run(words) {
-    const { path } = roomIn(words.positionals[0] ?? "");
+    const room = roomIn(words.positionals[0] ?? "");
     const start = words.text("after") === undefined ? undefined : words.number("after", 0, 0, Number.MAX_SAFE_INTEGER);
     const [server, once] = [new Server(words), words.has("once")];
     const line = words.has("json") ? (item: Publication) => json(item) : lineOf;
@@ -51,16 +44,16 @@ export const tail: Command = {
     let after = start;
     let strict = true;
     for (let lost = false; ;) {
-      const log = await look(server, path, after, strict);
+      const log = await readOn(server, room, after, strict);
       if (log instanceof RequestFailed) {
         if (!lost) notice("The server is out of reach: trying again until it is back.");
         lost = true;
-        await sleep(Math.max(LOOK_EVERY, log.retryAfter ?? 0));
+        await sleep(Math.max(READ_EVERY_MS, log.retryAfter ?? 0));
         continue;
       }
       if (lost) notice("The server is back.");
       lost = false;
-      // Who waits for more waits out an outage; who has seen nothing yet should know at once that there is none.
+      // Once it has begun it waits out an outage. Before that, a wrong URL should be an error at once.
       strict = once;
       for (const gap of gapsIn(log, after)) notice(gap);
       for (const item of log.items) await print(line(item));
@@ -68,29 +61,29 @@ export const tail: Command = {
       // A page ends where the answer would become too large, too.
       if (after < log.offset) continue;
       if (once) return;
-      await sleep(LOOK_EVERY);
+      await sleep(READ_EVERY_MS);
     }
   },
 };
 
-/** A page of the log; why there is none when the server is out of reach, unless that is to end it all. */
-async function look(
+/** A page of the log, or the failure when the server is out of reach; in strict mode that is thrown. */
+async function readOn(
   server: Server,
-  path: string,
+  room: Named,
   after: number | undefined,
   strict: boolean,
-): Promise<Log | RequestFailed> {
-  const query = after === undefined ? `limit=${RECENT}` : `after=${after}&limit=${PAGE}`;
+): Promise<LogPage | RequestFailed> {
+  const query = after === undefined ? `limit=${RECENT}` : `after=${after}&limit=${MAX_LOG_PAGE}`;
   try {
-    return (await server.ask<Log>(`${path}/log?${query}`, ["oldest", "offset", "items"])).value;
+    return (await server.ask("readLog", room, { query })).value;
   } catch (error) {
-    if (!strict && error instanceof RequestFailed && error.passing) return error;
+    if (!strict && error instanceof RequestFailed && error.isTransient) return error;
     throw error;
   }
 }
 
 /** What a reader who is at `after` cannot be shown, in words. */
-function gapsIn({ oldest, offset, items }: Log, after: number | undefined): string[] {
+function gapsIn({ oldest, offset, items }: LogPage, after: number | undefined): string[] {
   if (after === undefined) return [];
   if (offset < after) return [`The log ends at offset ${offset}, before ${after}: going on from there.`];
   const next = items[0]?.offset ?? offset + 1;

@@ -1,6 +1,6 @@
 /**
- * How values become text that is safe on a terminal: nothing from a server moves the cursor, changes a colour, hides or
- * turns around what is next to it. Knows nothing of tables or commands.
+ * How values become text that is safe on a terminal: nothing from a server moves the cursor, changes a colour, hides other
+ * text or reverses it. Knows nothing of tables or commands.
  */
 
 // Controls, invisible formatting (direction marks, tags), lone surrogates, line and paragraph separators.
@@ -47,10 +47,10 @@ export function ago(at: number, now: number): string {
   return at > now ? `in ${span}` : `${span} ago`;
 }
 
-/** A moment as the clock on the wall of whoever reads, with the date unless it is today's. */
+/** A moment in local time, with the date unless it is today. */
 export function clock(at: number, now: number): string {
   const moment = new Date(at);
-  // What a server says need not be a moment at all.
+  // A server may send a number that is no moment.
   if (Number.isNaN(moment.getTime())) return "?";
   const two = (n: number) => String(n).padStart(2, "0");
   const time = [moment.getHours(), moment.getMinutes(), moment.getSeconds()].map(two).join(":");

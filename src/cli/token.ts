@@ -1,16 +1,16 @@
 /**
- * `edgerooms token`: a token signed with the secret that the Worker verifies with. Asks no server. The secret is read
- * from one place as a whole, so that no token is made of two configurations.
+ * `edgerooms token`: a token signed with the secret that the Worker verifies with. Asks no server. All settings are read
+ * from one place, so that no token mixes two configurations.
  */
 import { readFileSync } from "node:fs";
 import { SignJWT } from "jose";
-import { MAX_USER_ID } from "../protocol/frames.ts";
+import { grants, type GrantName } from "../protocol/api.ts";
+import { MAX_USER_ID } from "../protocol/limits.ts";
 import { Failure, Misuse, type Command } from "./command.ts";
 import { print } from "./output.ts";
 
-const GRANTS = ["join", "publish", "signal", "call", "admin"];
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\u2028\u2029]/u;
-/** RFC 7518 section 3.2; the Worker refuses everybody with less. */
+/** RFC 7518 section 3.2: with a shorter secret the Worker refuses every token. */
 const MIN_SECRET_BYTES = 32;
 const VARS = ".dev.vars";
 
@@ -33,7 +33,7 @@ three from ${VARS} in this folder.`,
     if (sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
       throw new Misuse(`SUB is 1 to ${MAX_USER_ID} printable characters.`);
     }
-    const rooms = grants(words.text("rooms"), words.has("admin"));
+    const rooms = roomsClaim(words.text("rooms"), words.has("admin"));
     const seconds = secondsIn(words.text("ttl") ?? "1h");
     const name = words.text("name");
     const { AUTH_SECRET: secret = "", AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience } = configuration();
@@ -49,8 +49,8 @@ three from ${VARS} in this folder.`,
   },
 };
 
-function grants(text: string | undefined, admin: boolean): unknown {
-  if (text === undefined) return admin ? { "*": GRANTS } : undefined;
+function roomsClaim(text: string | undefined, admin: boolean): unknown {
+  if (text === undefined) return admin ? { "*": grants } : undefined;
   if (admin) throw new Misuse("Give --rooms or --admin, not both.");
   const claim = parsed(text);
   const good =
@@ -58,9 +58,9 @@ function grants(text: string | undefined, admin: boolean): unknown {
     claim !== null &&
     !Array.isArray(claim) &&
     Object.values(claim).every(
-      (some) => Array.isArray(some) && some.every((grant) => GRANTS.includes(grant as string)),
+      (some) => Array.isArray(some) && some.every((grant) => grants.includes(grant as GrantName)),
     );
-  if (!good) throw new Misuse(`--rooms is JSON such as {"room/*": ["join"]}. Grants are ${GRANTS.join(", ")}.`);
+  if (!good) throw new Misuse(`--rooms is JSON such as {"room/*": ["join"]}. Grants are ${grants.join(", ")}.`);
   return claim;
 }
 
@@ -84,12 +84,12 @@ function secondsIn(text: string): number {
 function configuration(): Readonly<Record<string, string | undefined>> {
   const vars = process.env["AUTH_SECRET"] ? process.env : varsIn(VARS);
   if (vars["AUTH_JWKS_URL"]) {
-    throw new Failure("AUTH_JWKS_URL is set: tokens come from that issuer, and AUTH_SECRET counts for nothing.");
+    throw new Failure("AUTH_JWKS_URL is set: tokens come from that issuer, and the server ignores AUTH_SECRET.");
   }
   const secret = vars["AUTH_SECRET"];
   if (!secret) throw new Failure(`There is no AUTH_SECRET, neither in the environment nor in ${VARS} of this folder.`);
   if (new TextEncoder().encode(secret).length < MIN_SECRET_BYTES) {
-    throw new Failure(`AUTH_SECRET is shorter than ${MIN_SECRET_BYTES} bytes: the server would refuse everybody.`);
+    throw new Failure(`AUTH_SECRET is shorter than ${MIN_SECRET_BYTES} bytes: the server would refuse every token.`);
   }
   return vars;
 }

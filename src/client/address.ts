@@ -1,4 +1,4 @@
-/** Where a room is, from what a program says: any base, http or ws, absolute or (in a browser) relative. */
+/** The addresses of a room, from the base that a program gives: http or ws, absolute or (in a browser) relative. */
 
 /** The two addresses of one room. */
 export interface Address {
@@ -9,14 +9,16 @@ export interface Address {
 }
 
 /**
+ * The addresses of one room.
+ *
  * @param base where the Worker is served, with the path it is mounted under, if any
  * @param room `kind/name`, or the name alone where the Worker serves one kind
- * @throws TypeError when the base is no http or ws URL
+ * @throws TypeError when the base is not an http or ws URL
  */
 export function addressOf(base: string | URL, room: string): Address {
   const { location } = globalThis as { location?: { href: string } };
   const { origin, pathname } = new URL(base, location?.href);
-  if (!/^(http|ws)/.test(origin)) throw new TypeError(`no address: ${String(base)}`);
+  if (!/^(http|ws)/.test(origin)) throw new TypeError(`not an http or ws URL: ${String(base)}`);
   const path = room.split("/").map(encodeURIComponent).join("/");
   // From the `s` of https and wss on, where there is one.
   const rest = `${origin.replace(/^(http|ws)/, "")}${pathname.replace(/\/$/, "")}/rooms/${path}`;

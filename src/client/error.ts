@@ -1,11 +1,11 @@
-/** What goes wrong, as callers of the client see it. */
+/** The one error of the client: what goes wrong, as its callers see it. */
 import type { CodeName } from "../protocol/codes.ts";
 import type { FrameError } from "../protocol/frames.ts";
 
-/** Codes of the room, and those that only a client can know of. */
+/** The room's codes, and those that only a client can give. */
 export type RoomErrorCode =
   | CodeName
-  /** More publishes wait than the outbox holds. Nothing was sent. */
+  /** The outbox is full. Nothing was sent. */
   | "outbox_full"
   /** The connection was lost before the answer: it may or may not have taken effect. */
   | "outcome_unknown"
@@ -30,7 +30,7 @@ export class RoomError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** As it came in a frame. A ref that the room has forgotten is one whose outcome nobody knows. */
+  /** Reads it from a frame. The outcome of a ref that the room has forgotten is unknown. */
   static from({ code, message, retryable, retryAfter }: FrameError): RoomError {
     return new RoomError(code === "stale_ref" ? "outcome_unknown" : code, message, retryable, retryAfter);
   }

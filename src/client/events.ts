@@ -1,9 +1,9 @@
-/** What a room tells a program, and the types that a program gives its own rooms. Types only. */
+/** The events of a client, and the types by which a program describes its rooms. Types only. */
 import type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 import type { RoomError } from "./error.ts";
-import type { State } from "./machine.ts";
+import type { State } from "./connection/state.ts";
 
-/** What travels in one kind of room: give your own as `connect<MyRoom>(...)`. What you leave out is any JSON. */
+/** The data of one kind of room: give your own as `connect<MyRoom>(...)`. What you leave out is any JSON. */
 export interface RoomTypes {
   publication?: unknown;
   signal?: unknown;
@@ -11,19 +11,19 @@ export interface RoomTypes {
   snapshot?: unknown;
 }
 
-/** One kind of data of a room, any JSON where the program does not say. */
+/** One kind of data of a room; any JSON where the program does not say. */
 export type Of<T extends RoomTypes, K extends keyof RoomTypes> = T extends Record<K, infer V> ? V : Json;
 /** A publication with the room's own data. */
 export type Typed<T extends RoomTypes> = Omit<Publication, "data"> & { readonly data: Of<T, "publication"> };
 /** A member with the room's own presence data. */
 export type Person<T extends RoomTypes> = Omit<Member, "data"> & { readonly data?: Of<T, "presence"> };
 
-/** What a room tells, by event name. */
+/** The values of events, by event name. */
 export interface RoomEvents<T extends RoomTypes = RoomTypes> {
-  /** Something was published: in order, each once. */
+  /** A publication: in order, each once. */
   publication: Typed<T>;
   signal: { readonly by: string | null; readonly data: Of<T, "signal"> };
-  /** Who is here, whenever that changes. */
+  /** The members, whenever they or what they show changes. */
   members: readonly Person<T>[];
   /** The state to start from, instead of what was missed. The first join is one too, with the reason `new`. */
   reset: { readonly reason: ResetReason; readonly data: Of<T, "snapshot">; readonly offset: number };

@@ -1,15 +1,14 @@
-/** Where a client keeps its session and position, so that what survives (a reload, a restart) resumes. */
-
+/** Keeps a client's session and position, so that a program resumes after a reload or a restart. */
 import { isOffset } from "../protocol/codec.ts";
 
-/** What a client must not forget. */
+/** What a client keeps. */
 export interface Saved {
   readonly session: string;
   readonly epoch: string;
   readonly offset: number;
 }
 
-/** Keeps text by key. Synchronous, like the web's own; may forget at any time, and then nothing resumes. */
+/** Keeps text by key. Synchronous, like the web's own. May forget at any time: then the client starts anew. */
 export interface SessionStore {
   get(key: string): string | null | undefined;
   set(key: string, value: string): void;
@@ -24,7 +23,7 @@ export function memoryStore(): SessionStore {
 /** The tab's own storage where there is one (browsers), else memory. */
 export function defaultStore(): SessionStore {
   try {
-    // Some programs have one too, shared by all they do: only a page's is one person's.
+    // Some programs have one too, shared by everything they do. Only a page's belongs to one person.
     const { sessionStorage: web, document } = globalThis as { sessionStorage?: WebStorage; document?: object };
     if (web && document) {
       return {
@@ -34,7 +33,7 @@ export function defaultStore(): SessionStore {
       };
     }
   } catch {
-    // A browser that forbids storage throws at the mere question.
+    // A browser that forbids storage throws when it is read.
   }
   return memoryStore();
 }
@@ -45,10 +44,10 @@ interface WebStorage {
   removeItem(key: string): void;
 }
 
-/** What a room takes for an id; it would refuse anything else for good. */
+/** What a room accepts as an id. It refuses anything else for good. */
 const ID = /^[\w-]{1,64}$/;
 
-/** What was saved, or `undefined` when there is nothing usable: a store may hold anything. */
+/** What was saved, or `undefined` when there is nothing valid: a store may hold anything. */
 export function load(store: SessionStore, key: string): Saved | undefined {
   try {
     const { session, epoch, offset } = JSON.parse(store.get(key) ?? "") as Partial<Saved>;
@@ -56,12 +55,12 @@ export function load(store: SessionStore, key: string): Saved | undefined {
       return { session: String(session), epoch: String(epoch), offset };
     }
   } catch {
-    // Nothing, or nonsense.
+    // Nothing, or not JSON.
   }
   return undefined;
 }
 
-/** Saves, or lets it be: a full store must not end a connection. */
+/** Saves if it can: a full store must not end a connection. */
 export function save(store: SessionStore, key: string, saved: Saved | undefined): void {
   try {
     if (saved) store.set(key, JSON.stringify(saved));

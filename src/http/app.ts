@@ -1,6 +1,6 @@
 /**
- * The Hono app: routes, and the path of an upgrade from request to room. Verifies everything before a room object is
- * touched, so that not one byte of a stranger reaches it.
+ * The Hono app: its routes, and the way of an upgrade and of a refresh from the request to the room. Everything about who
+ * may do so is gate/; what operators do is api/.
  */
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -9,28 +9,28 @@ import { requestId } from "hono/request-id";
 import { alertWebhook } from "../ops/webhook.ts";
 import { SUBPROTOCOL } from "../protocol/frames.ts";
 import { readResume, sealUpgrade } from "../room/admission.ts";
-import { operatorRoutes } from "./api/routes.ts";
+import { apiRoutes } from "./api/routes.ts";
 import { Gate, type AppOptions } from "./gate/gate.ts";
 import { checkOrigins } from "./gate/origin.ts";
-import { accepted, FRESH, isUpgrade, problem, refuseUpgrade, speaksOurs, type Refusal } from "./problem.ts";
-import { inTime } from "./with-timeout.ts";
+import { accepted, FRESH, problem, refuseUpgrade, speaksOurs } from "./problem.ts";
+import { isUpgrade, requestInfo } from "./request.ts";
+import { askRoom, refusalIn } from "./room-call.ts";
 import { scrapeRoutes } from "./scrape.ts";
-import { seenOf } from "./request.ts";
-import { spanned, thrown, watch } from "./observe.ts";
+import { observe, onThrown, spanned } from "./observe.ts";
 
 /**
  * An app that serves rooms alone or under any path of a bigger one: `app.route("/rt", createApp({...}))`.
  *
- * Routes: `GET /rooms/:kind/:room` (upgrade), `POST /rooms/:kind/:room/session` (next token), the operator's (api.ts,
- * `GET /openapi.json` describes them all), `GET /metrics`, `GET /failures` and `GET /healthz`; without `:kind/` when there
- * is one kind.
+ * Routes: `GET /rooms/:kind/:room` (upgrade), `POST /rooms/:kind/:room/session` (next token), those of operators
+ * (api/operations.ts), `GET /rooms`, `GET /metrics`, `GET /failures`, `GET /healthz`, and `GET /openapi.json`, which describes
+ * them all; without `:kind/` too when there is one kind.
  *
- * @throws TypeError when no kind of room is given, two share a binding, or an origin is none
+ * @throws TypeError when no kind of room is given, two share a binding, or an origin is invalid
  */
 export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ Bindings: Env }> {
   const kinds = Object.keys(options.rooms);
   if (kinds.length === 0) throw new TypeError("createApp needs at least one kind of room");
-  // A room is its binding and its name: two kinds on one binding would be one room under two sets of grants.
+  // A binding and a name are one room: two kinds on one binding would give it two sets of grants.
   if (new Set(Object.values(options.rooms)).size < kinds.length)
     throw new TypeError("every kind needs its own binding");
   if (Array.isArray(options.origins)) checkOrigins(options.origins as readonly string[]);
@@ -40,14 +40,14 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
   const app = new Hono<{ Bindings: Env }>();
   app.use(requestId());
   const { onAlert } = options;
-  app.use(watch<Env>((env) => (onAlert ? (alert) => onAlert(alert, env) : alertWebhook(env))));
-  app.onError(thrown);
+  app.use(observe<Env>((env) => (onAlert ? (alert) => onAlert(alert, env) : alertWebhook(env))));
+  app.onError(onThrown);
   app.notFound((c) => refuseUpgrade(c, { code: "not_found" }));
   app.get("/healthz", (c) => c.json({ ok: true, protocol: SUBPROTOCOL }, 200, FRESH));
   scrapeRoutes(app, gate);
-  operatorRoutes(app, gate, paths);
+  apiRoutes(app, gate, paths);
   for (const path of paths) {
-    app.get(path, (c) => spanned(c, "upgrade", () => upgrade(c, gate)));
+    app.get(path, (c) => spanned(requestInfo(c), "upgrade", () => upgrade(c, gate)));
     app.use(
       `${path}/session`,
       cors({
@@ -60,7 +60,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
     );
     app.post(`${path}/session`, (c) => refresh(c, gate));
   }
-  // Also where a bigger app has another idea of what is not found: our clients must be told in a way they can see.
+  // Also where a bigger app answers what is not found: our clients must get a refusal that they can see.
   app.all("/rooms/*", (c) => refuseUpgrade(c, { code: "not_found" }));
   return app;
 }
@@ -69,37 +69,43 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const { raw } = c.req;
   if (!isUpgrade(raw)) return problem(c, { code: "wrong_protocol" });
   const query = URL.parse(c.req.url)?.searchParams;
-  // A Host that is none makes an address that is none.
+  // An invalid Host makes an invalid address.
   if (!query) return refuseUpgrade(c, { code: "not_found" });
   const resume = readResume(query);
   if (resume === null) return refuseUpgrade(c, { code: "bad_resume" });
-  const passed = await gate.pass(c, "join");
-  if ("code" in passed) return refuseUpgrade(c, passed);
-  // Last: who looks with curl is told what is wrong with the token before what is wrong with curl.
-  if (!speaksOurs(raw)) return problem(c, { code: "wrong_protocol" });
-  const { stub, address, credentials } = passed;
-  const { traceparent } = seenOf(c);
+  const passage = await gate.authorize(c, "join");
+  if ("code" in passage) return refuseUpgrade(c, passage);
+  const { info } = passage;
+  // Last: a developer with curl learns what is wrong with the token before what is wrong with curl.
+  if (!speaksOurs(raw)) return problem(c, { code: "wrong_protocol", info });
   const sealed = sealUpgrade({
-    ...address,
-    credentials,
-    requestId: c.get("requestId"),
-    ...(traceparent !== undefined && { traceparent }),
+    ...passage.address,
+    credentials: passage.credentials,
+    requestId: info.requestId ?? "",
+    ...(info.traceparent !== undefined && { traceparent: info.traceparent }),
     receivedAt: Date.now(),
     ...(resume && { resume }),
     credit: query.get("credit") === "1",
   });
-  const response = await spanned(c, "admission", () => inTime(stub.fetch(sealed)));
+  const asked = await spanned(info, "admission", async () =>
+    askRoom(passage, c.env, async ({ stub }) => stub.fetch(sealed)),
+  );
+  if ("code" in asked) return refuseUpgrade(c, asked);
+  const { value: response } = asked;
   if (response.webSocket) return accepted(c, response.webSocket);
-  return refuseUpgrade(c, await response.json<Refusal>());
+  return refuseUpgrade(c, { ...refusalIn(await response.json()), info });
 }
 
 async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
-  const passed = await gate.pass(c, "join");
-  if ("code" in passed) return problem(c, passed);
+  const passage = await gate.authorize(c, "join");
+  if ("code" in passage) return problem(c, passage);
+  const { info, credentials } = passage;
   const body: unknown = await c.req.json().catch(() => undefined);
   const session = typeof body === "object" && body !== null && "session" in body ? body.session : undefined;
   if (typeof session !== "string")
-    return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.' });
-  const result = await inTime(passed.stub.refresh(session, passed.credentials));
-  return result.ok ? c.json({ expires: result.expires }, 200, FRESH) : problem(c, result);
+    return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.', info });
+  const asked = await askRoom(passage, c.env, async ({ stub }) => stub.refresh(session, credentials));
+  if ("code" in asked) return problem(c, asked);
+  const { value: result } = asked;
+  return result.ok ? c.json({ expires: result.expires }, 200, FRESH) : problem(c, { ...refusalIn(result), info });
 }

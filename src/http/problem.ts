@@ -1,29 +1,18 @@
 /** How a request is refused: one row of the codes table as an RFC 9457 problem, or as a WebSocket that closes at once. */
 import type { Context } from "hono";
-import { encode } from "../protocol/codec.ts";
-import { codes, texts, type CodeName } from "../protocol/codes.ts";
-import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
 import { closeQuietly } from "../protocol/close.ts";
-import { seenOf } from "./request.ts";
+import { encode } from "../protocol/codec.ts";
+import { codes, texts } from "../protocol/codes.ts";
+import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
+import { isUpgrade, noteDenied, requestInfo, type Denied } from "./request.ts";
 
-/** Why a request gets nothing. */
-export interface Refusal {
-  readonly code: CodeName;
-  /** For the reader, instead of the table's sentence. Nothing secret. */
-  readonly message?: string;
-  /** For the log, instead of the message: nobody else is told. */
-  readonly because?: string;
-  /** Milliseconds after which trying again makes sense. */
-  readonly retryAfter?: number;
-}
-
-/** For answers that are only true now. */
+/** Headers of answers that are only true now. */
 export const FRESH = { "cache-control": "no-store" } as const;
 
-/** A refusal for whoever can read HTTP. */
-export function problem(c: Context, refusal: Refusal): Response {
-  seenOf(c).refusal = refusal;
-  const { code, message, retryAfter } = refusal;
+/** A refusal for clients that read HTTP. */
+export function problem(c: Context, denied: Denied): Response {
+  noteDenied(c, denied);
+  const { code, message, retryAfter } = denied;
   const { http } = codes[code];
   const headers: Record<string, string> = { "content-type": "application/problem+json", ...FRESH };
   if (http === 401) headers["www-authenticate"] = "Bearer";
@@ -42,13 +31,13 @@ export function problem(c: Context, refusal: Refusal): Response {
 }
 
 /**
- * A refusal of an upgrade. Browsers hide the status of a failed upgrade from the page, so a client that speaks our
- * protocol is accepted here, in the Worker, told why, and closed; no room wakes for it.
+ * A refusal of an upgrade. Browsers hide the status of a failed upgrade from the page. So the Worker accepts a client that
+ * speaks our protocol, sends it a `bye` and closes. No room wakes for it.
  */
-export function refuseUpgrade(c: Context, refusal: Refusal): Response {
-  if (!isUpgrade(c.req.raw) || !speaksOurs(c.req.raw)) return problem(c, refusal);
-  seenOf(c).refusal = refusal;
-  const { code, message, retryAfter } = refusal;
+export function refuseUpgrade(c: Context, denied: Denied): Response {
+  if (!isUpgrade(c.req.raw) || !speaksOurs(c.req.raw)) return problem(c, denied);
+  noteDenied(c, denied);
+  const { code, message, retryAfter } = denied;
   const close = codes[code].close ?? codes.internal.close;
   const { 0: client, 1: server } = new WebSocketPair();
   server.accept();
@@ -58,16 +47,11 @@ export function refuseUpgrade(c: Context, refusal: Refusal): Response {
   return accepted(c, client);
 }
 
-/** The 101 with the one subprotocol we ever select, and the trace that the connection belongs to. */
+/** The 101 with the one subprotocol that we ever select, and the trace that the connection belongs to. */
 export function accepted(c: Context, client: WebSocket): Response {
-  const { traceparent } = seenOf(c);
+  const { traceparent } = requestInfo(c);
   const headers = { "sec-websocket-protocol": SUBPROTOCOL, ...(traceparent !== undefined && { traceparent }) };
   return new Response(null, { status: 101, webSocket: client, headers });
-}
-
-/** Whether a request asks for a WebSocket. */
-export function isUpgrade(request: Request): boolean {
-  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 /** Whether a client offered our subprotocol. */
@@ -80,7 +64,7 @@ function subprotocols(request: Request): string[] {
   return offered.split(",").map((value) => value.trim());
 }
 
-/** The token of a request: `Authorization`, else the subprotocol, else (only if the deployer wants it) the URL. */
+/** The token of a request: `Authorization`, else the subprotocol, else (only if the deployer allows it) the URL. */
 export function bearerToken(request: Request, inUrl: boolean): string | undefined {
   const [scheme, token] = (request.headers.get("authorization") ?? "").split(/ +/, 2);
   if (scheme?.toLowerCase() === "bearer" && token) return token;

@@ -1,28 +1,77 @@
-/** What is learnt of a request while it is answered, for whoever writes down what came of it. */
+/**
+ * What is known of a request: a value made once when it arrives, and extended by copies as more is found out. Whoever
+ * refuses a request hands its value on, so that the log can say whose request failed, and where.
+ */
 import type { Context } from "hono";
-import type { Refusal } from "./problem.ts";
+import type { Refusal } from "../protocol/refusal.ts";
+import { isTraceparent } from "../protocol/trace.ts";
+import { traceparentNow } from "../ops/trace.ts";
 
-/** What is known of one request so far. */
-export interface Seen {
-  /** W3C trace context that the request belongs to. */
-  traceparent?: string;
-  /** The room that it is about. */
-  address?: { readonly kind: string; readonly room: string };
-  /** Whose token it carries. */
-  user?: string;
-  /** Why it got nothing. */
-  refusal?: Refusal;
-  /** What was thrown at it. */
-  thrown?: Error;
+/** A room by its kind and name. */
+export interface RoomAddress {
+  readonly kind: string;
+  readonly room: string;
 }
 
-const NAME = "edgerooms";
+/** What is known of one request. */
+export interface RequestInfo {
+  /** Its id: the caller's `x-request-id`, or a random one. */
+  readonly requestId?: string;
+  /** The W3C trace that it belongs to: the caller's, the runtime's, or a new one. */
+  readonly traceparent?: string;
+  /** The room that it is about. */
+  readonly address?: RoomAddress;
+  /** Whose token it carries. */
+  readonly user?: string;
+}
 
-/** The record of a request. */
-export function seenOf(c: Context): Seen {
-  const known = c.get(NAME) as Seen | undefined;
-  if (known) return known;
-  const seen: Seen = {};
-  c.set(NAME, seen);
-  return seen;
+/** A refusal of a request, and what only the log may say of it. */
+export interface Denied extends Refusal {
+  /** What the log says instead of the message: a text, or what was thrown. The client never sees it. */
+  readonly cause?: unknown;
+  /** What was known of the request by then. Default: what was known when it arrived. */
+  readonly info?: RequestInfo;
+}
+
+const INFO = "edgerooms.info";
+const DENIED = "edgerooms.denied";
+
+/** Makes the value of a request that has just arrived. */
+export function beginRequest(c: Context): RequestInfo {
+  const info: RequestInfo = { requestId: c.get("requestId"), traceparent: traceparentOf(c) };
+  c.set(INFO, info);
+  return info;
+}
+
+/** What was known of a request when it arrived; nothing outside {@link beginRequest}'s app. */
+export function requestInfo(c: Context): RequestInfo {
+  return (c.get(INFO) as RequestInfo | undefined) ?? {};
+}
+
+/** Notes that a request was refused. Once: the answer is made by who calls this. */
+export function noteDenied(c: Context, denied: Denied): void {
+  c.set(DENIED, denied);
+}
+
+/** Why a request was refused; `undefined` when it was not. */
+export function deniedOf(c: Context): Denied | undefined {
+  return c.get(DENIED) as Denied | undefined;
+}
+
+/** Whether a request asks for a WebSocket. */
+export function isUpgrade(request: Request): boolean {
+  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+/** Browsers cannot set a header on an upgrade: there the query counts too. */
+function traceparentOf(c: Context): string {
+  const given = c.req.header("traceparent") ?? (isUpgrade(c.req.raw) ? c.req.query("traceparent") : undefined);
+  if (isTraceparent(given)) return given;
+  // The runtime's own, where it traces: then its spans and ours are one trace.
+  const own = traceparentNow();
+  if (own !== undefined) return own;
+  const hex = [...crypto.getRandomValues(new Uint8Array(24))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-01`;
 }

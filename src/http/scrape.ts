@@ -1,12 +1,14 @@
-/** What is read by who watches all rooms at once: `GET /metrics` for Prometheus, `GET /failures` for people. */
+/** What an operator of all rooms reads: `GET /metrics` for Prometheus, `GET /failures` for people. */
 import type { Context, Hono } from "hono";
 import { allFailures, allTotals, type Directory } from "../ops/directory.ts";
-import { isolate, prometheusText } from "../ops/metrics.ts";
+import { isolate } from "../ops/isolate.ts";
+import { prometheusText } from "../ops/metrics.ts";
+import { reportNow } from "../ops/reporting.ts";
+import type { FailureList } from "../protocol/api.ts";
 import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";
 import type { Gate } from "./gate/gate.ts";
 import { bearerToken, FRESH, problem } from "./problem.ts";
-import { flush } from "./observe.ts";
 
 /** Adds the routes. */
 export function scrapeRoutes<Env extends object>(app: Hono<{ Bindings: Env }>, gate: Gate<Env>): void {
@@ -18,30 +20,31 @@ export function scrapeRoutes<Env extends object>(app: Hono<{ Bindings: Env }>, g
 async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const { METRICS_TOKEN } = c.env as { METRICS_TOKEN?: string };
   const isScraper = METRICS_TOKEN ? await same(bearerToken(c.req.raw, false) ?? "", METRICS_TOKEN) : false;
-  const refusal = isScraper ? undefined : await gate.overseer(c);
+  const refusal = isScraper ? undefined : await gate.requireGlobalAdmin(c);
   if (refusal) return problem(c, refusal);
   const directory = directoryOf(c.env);
   // Without a directory this isolate is all that is known.
   const own = { "": { rooms: 0, connections: 0, members: 0, sessions: 0, counts: isolate.counts } };
-  if (directory) await flush(c.env);
+  if (directory) await reportNow(c.env);
   const text = prometheusText(directory ? await allTotals(directory) : own, breakerStates());
   return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", ...FRESH });
 }
 
 async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
-  const refusal = await gate.overseer(c);
+  const refusal = await gate.requireGlobalAdmin(c);
   if (refusal) return problem(c, refusal);
   const directory = directoryOf(c.env);
-  if (directory) await flush(c.env);
-  const notes = directory ? await allFailures(directory) : [];
-  return c.json({ failures: notes.map((note) => ({ ...note, severity: codes[note.code].severity })) }, 200, FRESH);
+  if (directory) await reportNow(c.env);
+  const records = directory ? await allFailures(directory) : [];
+  const list: FailureList = { failures: records.map((each) => ({ ...each, severity: codes[each.code].severity })) };
+  return c.json(list, 200, FRESH);
 }
 
 function directoryOf(env: object): DurableObjectNamespace<Directory> | undefined {
   return (env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> }).EDGEROOMS_DIRECTORY;
 }
 
-/** Compares secrets by their hashes, so that the time it takes says nothing of them. */
+/** Compares secrets by their hashes, so that the time it takes says nothing about them. */
 async function same(given: string, expected: string): Promise<boolean> {
   const hash = async (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return crypto.subtle.timingSafeEqual(await hash(given), await hash(expected));

@@ -4,7 +4,7 @@
  */
 import { codes, texts, type Severity } from "../protocol/codes.ts";
 import type { FailureRecord } from "../room/telemetry/failure.ts";
-import { isolate } from "./metrics.ts";
+import { isolate } from "./isolate.ts";
 
 /** A failure somebody must look at now. */
 export interface Alert extends FailureRecord {
@@ -42,7 +42,7 @@ export function record(note: FailureRecord, onAlert: OnAlert | undefined): Promi
   write(note, severity, flow);
   if (severity !== "alert" || !onAlert) return undefined;
   if (note.at - flow.alertedAt < ALERT_EVERY) {
-    isolate.add("alerts|suppressed");
+    isolate.count("alerts", { result: "suppressed" });
     return undefined;
   }
   flow.alertedAt = note.at;
@@ -76,8 +76,8 @@ function write(note: FailureRecord, level: Severity, flow: Flow): void {
 async function call(alert: Alert, onAlert: OnAlert): Promise<void> {
   try {
     await onAlert(alert);
-    isolate.add("alerts|sent");
+    isolate.count("alerts", { result: "sent" });
   } catch {
-    isolate.add("alerts|failed");
+    isolate.count("alerts", { result: "failed" });
   }
 }

@@ -1,16 +1,14 @@
 /**
- * Which metrics there are, what this isolate has counted of them, and how they are told to Prometheus and to Analytics
- * Engine. Knows neither where counts come from nor where they are kept.
+ * What the metrics mean, and how they are written for Prometheus and for Analytics Engine. Knows neither where counts come
+ * from nor where they are stored.
  */
+import { labelsIn, type CounterName } from "../protocol/series.ts";
 import { buckets } from "../room/telemetry/recorder.ts";
 import type { Listing } from "../room/telemetry/listing.ts";
-import { Counters, type Counts } from "../room/telemetry/counts.ts";
+import type { Counts } from "../room/telemetry/counts.ts";
 import type { BreakerState } from "./upstream.ts";
 
-/** What this isolate has counted and not handed on yet. */
-export const isolate = new Counters();
-
-/** How many there are now of what rooms are made of, and what happened in them; of one kind of room. */
+/** How many rooms, connections, members and sessions of one kind there are now, and what was counted in them. */
 export interface KindTotals {
   readonly rooms: number;
   readonly connections: number;
@@ -19,44 +17,39 @@ export interface KindTotals {
   readonly counts: Counts;
 }
 
-/** A counter: what it means, and its labels besides `kind`. `worker`: counted where no kind is known. */
-interface Counter {
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly worker?: true;
-}
-
-const counters: Readonly<Record<string, Counter>> = {
-  publications: { help: "Publications stored.", labels: [] },
-  deliveries: { help: "Publications handed to sockets as they were made; replays not counted.", labels: [] },
-  messages_sent: { help: "WebSocket messages written.", labels: [] },
-  signals: { help: "Signals taken from members.", labels: [] },
-  connects: { help: "Connections opened.", labels: [] },
-  closes: { help: "Connections that the room ended, by code.", labels: ["code"] },
-  resumes: {
-    help: "Connections that asked to continue, by what came of it and why not.",
-    labels: ["result", "reason"],
-  },
-  dedupe_hits: { help: "Publishes that had taken effect before and got the same answer.", labels: [] },
-  heartbeats_missed: { help: "Heartbeats that a connection left unanswered.", labels: [] },
-  rows_written: { help: "Rows written to rooms' storage, as they are billed.", labels: [] },
-  alarms: { help: "Alarms that rang.", labels: [] },
-  wakeups: { help: "Times that a room was loaded into memory.", labels: [] },
-  events_out: { help: "Batches of events handed to an outlet, by what came of it.", labels: ["result"] },
-  errors: { help: "Failures, by code; kind is empty for those that the Worker answered.", labels: ["code"] },
-  http_requests: { help: "HTTP requests.", labels: ["method", "route", "status"], worker: true },
-  upgrades: { help: "WebSocket upgrades, by what came of them.", labels: ["result", "code"], worker: true },
-  upstream_requests: {
-    help: "Requests to upstreams, retries not counted.",
-    labels: ["upstream", "result"],
-    worker: true,
-  },
-  breaker_transitions: { help: "Changes of circuit breakers.", labels: ["upstream", "state"], worker: true },
-  alerts: { help: "Calls of onAlert.", labels: ["result"], worker: true },
+const counters: Readonly<Record<CounterName, string>> = {
+  publications: "Publications stored.",
+  deliveries: "Publications sent to sockets as they were made; replays not counted.",
+  messages_sent: "WebSocket messages written.",
+  signals: "Signals taken from members.",
+  connects: "Connections opened.",
+  closes: "Connections that the room ended, by code.",
+  resumes: "Connections that asked to continue, by what came of it and why not.",
+  dedupe_hits: "Publishes that had taken effect before and got the same answer.",
+  heartbeats_missed: "Heartbeats that a connection left unanswered.",
+  rows_written: "Rows written to rooms' storage, as they are billed.",
+  alarms: "Alarms that rang.",
+  wakeups: "Times that a room was loaded into memory.",
+  events_out: "Batches of events handed to an outlet, by what came of it.",
+  errors: "Failures, by code; kind is empty for those that the Worker answered.",
+  http_requests: "HTTP requests.",
+  upgrades: "WebSocket upgrades, by what came of them.",
+  upstream_requests: "Requests to upstreams, retries not counted.",
+  breaker_transitions: "Changes of circuit breakers.",
+  alerts: "Calls of onAlert.",
 };
 
+/** Counted where the kind of room is not known: summed over all kinds, without that label. */
+const OF_WORKER: ReadonlySet<CounterName> = new Set([
+  "http_requests",
+  "upgrades",
+  "upstream_requests",
+  "breaker_transitions",
+  "alerts",
+]);
+
 const gauges = {
-  rooms: "Rooms in which somebody is connected.",
+  rooms: "Rooms with at least one connection.",
   connections: "Open connections.",
   members: "Members present.",
   sessions: "Sessions of live rooms, dropped ones included.",
@@ -74,22 +67,17 @@ export function prometheusText(
 ): string {
   const lines: string[] = [];
   const kinds = Object.entries(totals).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  for (const [name, help] of Object.entries(gauges)) {
-    head(lines, name, "gauge", help);
-    for (const [kind, total] of kinds) {
-      if (kind !== "") line(lines, name, { kind }, total[name as keyof typeof gauges]);
-    }
+  for (const name of keysOf(gauges)) {
+    head(lines, name, "gauge", gauges[name]);
+    for (const [kind, total] of kinds) if (kind !== "") line(lines, name, { kind }, total[name]);
   }
-  for (const [name, { help, labels, worker }] of Object.entries(counters)) {
-    head(lines, `${name}_total`, "counter", help);
-    for (const { kind, values, n } of seriesOf(name, kinds, worker === true)) {
-      const named = Object.fromEntries(labels.map((label, i) => [label, values[i] ?? ""]));
-      line(lines, `${name}_total`, { ...(!worker && { kind }), ...named }, n);
-    }
+  for (const name of keysOf(counters)) {
+    head(lines, `${name}_total`, "counter", counters[name]);
+    for (const { labels, n } of samplesOf(name, kinds)) line(lines, `${name}_total`, labels, n);
   }
-  for (const [name, help] of Object.entries(histograms)) {
-    head(lines, name, "histogram", help);
-    for (const [kind, { counts }] of kinds) histogram(lines, name as keyof typeof histograms, kind, counts);
+  for (const name of keysOf(histograms)) {
+    head(lines, name, "histogram", histograms[name]);
+    for (const [kind, { counts }] of kinds) histogram(lines, name, kind, counts);
   }
   head(lines, "breaker_state", "gauge", "1 for the state that a circuit breaker of the isolate that answers is in.");
   for (const { name, state } of breakers) {
@@ -100,17 +88,27 @@ export function prometheusText(
   return `${lines.join("\n")}\n`;
 }
 
-/** The series of one counter; those of the Worker summed up over wherever they were counted. */
-function seriesOf(name: string, kinds: readonly [string, KindTotals][], worker: boolean) {
-  const found = new Map<string, { kind: string; values: string[]; n: number }>();
+function keysOf<K extends string>(table: Readonly<Record<K, unknown>>): K[] {
+  return Object.keys(table) as K[];
+}
+
+interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  n: number;
+}
+
+/** The samples of one counter; those of the Worker summed over wherever they were counted. */
+function samplesOf(name: CounterName, kinds: readonly (readonly [string, KindTotals])[]): Iterable<Sample> {
+  const found = new Map<string, Sample>();
   for (const [kind, { counts }] of kinds) {
+    const ofKind: { kind?: string } = OF_WORKER.has(name) ? {} : { kind };
     for (const [series, n] of Object.entries(counts)) {
-      const [base, ...values] = series.split("|");
-      if (base !== name) continue;
-      const key = worker ? series : `${kind}|${series}`;
+      const labels = labelsIn(series, name);
+      if (!labels) continue;
+      const key = JSON.stringify([ofKind.kind, series]);
       const known = found.get(key);
       if (known) known.n += n;
-      else found.set(key, { kind, values, n });
+      else found.set(key, { labels: { ...ofKind, ...labels }, n });
     }
   }
   return found.values();

@@ -1,7 +1,7 @@
 /** Spans of the runtime's own tracing: seen by a tail Worker (ops/otlp) or in the dashboard, next to nothing otherwise. */
 import { tracing } from "cloudflare:workers";
 import { isTraceparent } from "../protocol/trace.ts";
-import type { Attributes } from "../room/runtime/object.ts";
+import type { Attributes } from "../room/runtime/ticker.ts";
 
 /** Runs something as the span `edgerooms.<name>`, with attributes `edgerooms.*`. */
 export function span<T>(name: string, attributes: Attributes, run: () => T): T {

@@ -19,7 +19,7 @@ import {
   type CircuitBreakerPolicy,
 } from "cockatiel";
 import type { CodeName } from "../protocol/codes.ts";
-import { isolate } from "./metrics.ts";
+import { isolate } from "./isolate.ts";
 
 /** How long a breaker stays open before it lets a probe through, in ms. */
 export const OPEN_FOR = 1_000;
@@ -191,13 +191,13 @@ export class Upstream {
     breaker.onStateChange((state) => {
       if (state === CircuitState.Open) this.#openedAt = Date.now();
       if (state === CircuitState.HalfOpen) this.#probedAt = Date.now();
-      isolate.add(`breaker_transitions|${this.name}|${nameOf(state)}`);
+      isolate.count("breaker_transitions", { upstream: this.name, state: nameOf(state) });
     });
     return breaker;
   }
 
   #count(result: "ok" | (typeof RESULTS)[keyof typeof RESULTS]): void {
-    isolate.add(`upstream_requests|${this.name}|${result}`);
+    isolate.count("upstream_requests", { upstream: this.name, result });
   }
 }
 

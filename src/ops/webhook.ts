@@ -58,8 +58,8 @@ export function eventsMessage({ at, kind, room, events }: Omit<Batch, "events"> 
 export function alertWebhook(env: object): ((alert: Alert) => Promise<void>) | undefined {
   const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret } = env as Readonly<Record<string, unknown>>;
   if (typeof url !== "string" || url === "") return undefined;
-  return async ({ at, code, where, kind, room, requestId, traceId, message }) => {
-    const data = { code, where, kind, room, requestId, traceId, message };
+  return async ({ at, code, source, kind, room, requestId, traceId, message }) => {
+    const data = { code, source, kind, room, requestId, traceId, message };
     const body = JSON.stringify({ type: "edgerooms.alert", timestamp: new Date(at).toISOString(), data });
     const signed = typeof secret === "string" && secret.length > 0;
     const headers = signed ? await sign(secret, `alert_${crypto.randomUUID()}`, Date.now(), body) : {};

@@ -2,15 +2,8 @@
  * Text or bytes <-> frames. Total: whatever a socket delivers becomes a value, never a throw, and never costs more
  * than one pass over a bounded text. The only file that knows the wire is JSON.
  */
-import {
-  MAX_BATCH,
-  MAX_DEPTH,
-  MAX_RECIPIENTS,
-  MAX_USER_ID,
-  type ClientFrame,
-  type Json,
-  type ServerFrame,
-} from "./frames.ts";
+import type { ClientFrame, Json, ServerFrame } from "./frames.ts";
+import { MAX_BATCH, MAX_DEPTH, MAX_RECIPIENTS, MAX_USER_ID } from "./limits.ts";
 import { isTraceparent } from "./trace.ts";
 
 /** Why a message or one frame of it is not usable. `ref` is set when the culprit had a readable one. */

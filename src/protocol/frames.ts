@@ -1,6 +1,6 @@
 /**
- * Every frame of `edgerooms.v1`, the limits and the subprotocol's name. Types and constants only: how frames become
- * text is codec.ts, what codes mean is codes.ts. docs/protocol.md is the normative text; a test keeps the two alike.
+ * Every frame of `edgerooms.v1` and the subprotocol's name. Types and names only: numbers are in limits.ts, the text of
+ * frames in codec.ts, codes in codes.ts. docs/protocol.md is the normative text; a test keeps the two alike.
  */
 import type { CodeName } from "./codes.ts";
 
@@ -14,21 +14,6 @@ export const BEARER_PREFIX = "bearer.";
 export const PING = "ping";
 /** The runtime's answer to {@link PING}. */
 export const PONG = "pong";
-
-/** Largest message a deployer can allow, in bytes of UTF-8. A stored row must stay under the platform's 2 MB. */
-export const MAX_MESSAGE_BYTES = 1_048_576;
-/** Frames in one message (an array), at most. */
-export const MAX_BATCH = 256;
-/** Nesting of arrays and objects in a message, at most; keeps JSON.stringify far from the end of the stack. */
-export const MAX_DEPTH = 32;
-/** User ids in `to`, at most. */
-export const MAX_RECIPIENTS = 100;
-/** Length of a user id (the token's `sub`) in UTF-16 units, at most; RFC 7519 leaves it open, OpenID Connect says 255. */
-export const MAX_USER_ID = 255;
-/** Bytes of UTF-8 of a member's presence data, at most: every welcome carries all of them. */
-export const MAX_PRESENCE_BYTES = 2_048;
-/** Refs of a session whose offsets are remembered after their publications left the log. */
-export const REMEMBERED_REFS = 256;
 
 /** Anything JSON can carry. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -148,7 +133,8 @@ export type ServerFrame =
     }
   | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
   | { readonly type: "heartbeat"; readonly offset: number; readonly next: number }
-  | ({ readonly type: "error"; readonly ref?: number } & FrameError)
+  /** `frame`: the type of the frame that failed, where it has no `ref`; absent where it could not be read. */
+  | ({ readonly type: "error"; readonly ref?: number; readonly frame?: ClientFrame["type"] } & FrameError)
   | { readonly type: "snapshot"; readonly data: Json; readonly offset: number; readonly reason: ResetReason }
   | { readonly type: "goaway"; readonly within: number; readonly reason: CodeName }
   | {

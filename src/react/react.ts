@@ -1,6 +1,6 @@
 /**
- * Hooks over the client: rooms as external stores, one connection per room however many components use it. The
- * published entry `edgerooms/react`.
+ * Hooks over the client: each room is an external store, and all components that use it share one connection. The
+ * published entry `edgerooms/react`. Knows no sockets and no frames.
  */
 "use client";
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
@@ -10,9 +10,9 @@ import { viewOf, type View } from "./view.ts";
 
 export type { RoomOptions } from "./registry.ts";
 
-/** What {@link useRoom} returns: another object whenever client or state change, with functions that stay the same. */
+/** What {@link useRoom} returns: a new object whenever client or state change, with functions that stay the same. */
 export interface RoomHandle<T extends RoomTypes = RoomTypes> {
-  /** The client itself, for everything else it can do. `undefined` on the server and before the component mounted. */
+  /** The client itself, for everything else. `undefined` on the server and before the component has mounted. */
   readonly client: RoomClient<T> | undefined;
   readonly state: State;
   readonly publish: RoomClient<T>["publish"];
@@ -21,7 +21,7 @@ export interface RoomHandle<T extends RoomTypes = RoomTypes> {
   readonly call: RoomClient<T>["call"];
 }
 
-/** A room as the other hooks take it: a {@link RoomHandle}, or `{ client }` with a client made by `connect`. */
+/** What the other hooks take: a {@link RoomHandle}, or `{ client }` with a client made by `connect`. */
 export type HasClient<T extends RoomTypes> = Pick<RoomHandle<T>, "client">;
 
 const IDLE: State = { name: "idle" };
@@ -32,12 +32,12 @@ const NONE: readonly never[] = [];
  * Joins a room for as long as the component is mounted. Components that name the same `url`, `room` and user share one
  * connection, made with the options of the first.
  *
- * @param options as for `connect`; only `token` is read again when it is a function, the one of the latest render
+ * @param options as for `connect`. Only a `token` function is read again: the one of the latest render
  */
 export function useRoom<T extends RoomTypes = RoomTypes>(url: string | URL, options: RoomOptions): RoomHandle<T> {
   const key = keyOf(url, options);
   const latest = useLatest(options);
-  // `key` stands for the address, whose text is all that counts.
+  // A URL is a new object at every render: only its text counts.
   const address = String(url);
   const subscribe = useCallback(
     (listener: () => void) => {
@@ -59,7 +59,7 @@ export function useRoom<T extends RoomTypes = RoomTypes>(url: string | URL, opti
     () => NOTHING,
   );
   const actions = useMemo(() => {
-    // Effects of children run before ours: what they do opens the connection that we are going to hold.
+    // Effects of children run before ours: what they do opens the connection that this component is going to hold.
     const now = () => open<T>(key, address, latest);
     return {
       publish: (...args: Parameters<RoomClient<T>["publish"]>) => now().publish(...args),
@@ -71,13 +71,13 @@ export function useRoom<T extends RoomTypes = RoomTypes>(url: string | URL, opti
   return useMemo(() => ({ client, state, ...actions }), [client, state, actions]);
 }
 
-/** Who is here, by id. Renders when that changes. */
+/** The members who are here, by id. Renders when they or what they show changes. */
 export function useMembers<T extends RoomTypes>(room: HasClient<T>): RoomEvents<T>["members"] {
   return useView<T, RoomEvents<T>["members"]>(room, (view) => view.members, NONE);
 }
 
 /**
- * The newest publications, oldest first: those of the snapshot that the room gives by default, and everything since.
+ * The newest publications, oldest first: those of the room's default snapshot, and everything since.
  *
  * @param options `limit`: how many, default 100, at most 1,000
  */
@@ -90,8 +90,8 @@ export function usePublications<T extends RoomTypes>(
 }
 
 /**
- * Signals of the others. Without `handler`: the newest one, and a render for it; of several in one turn only the last is
- * seen. With `handler`: each one, and no render.
+ * Signals of other sessions. Without `handler`: returns the newest signal and renders; of several in one turn it returns
+ * only the last. With `handler`: calls it with each signal and does not render.
  */
 export function useSignal<T extends RoomTypes>(room: HasClient<T>): RoomEvents<T>["signal"] | undefined;
 export function useSignal<T extends RoomTypes>(
@@ -110,7 +110,7 @@ export function useSignal<T extends RoomTypes>(
   );
 }
 
-/** Calls `handler`, the one of the latest render, at every event of the client. Never renders. */
+/** Calls the `handler` of the latest render at every event of the client. Never renders. */
 export function useRoomEvent<T extends RoomTypes, K extends keyof RoomEvents<T>>(
   room: HasClient<T>,
   event: K,
@@ -141,7 +141,7 @@ function useListener<T extends RoomTypes, K extends keyof RoomEvents<T>>(
   useEffect(() => client?.on(event, (value) => latest.current?.(value)), [client, event, latest]);
 }
 
-/** The value of the latest render that was kept, for what runs later. */
+/** The value of the latest committed render, for code that runs later. */
 function useLatest<V>(value: V): { readonly current: V } {
   const latest = useRef(value);
   useEffect(() => {

@@ -1,6 +1,6 @@
 /**
- * Which connections the components of a page hold: one client for all that ask for the same room. A client that nobody
- * holds any more is closed one macrotask later, so that a remount, StrictMode's among them, finds it again.
+ * The connections that the components of a page hold: one client for all components that ask for the same room. A client
+ * without holders is closed one macrotask later, so that a remount (as in StrictMode) finds it again. Knows no hooks.
  */
 import { memoryStore, RoomClient, type ConnectOptions, type RoomTypes } from "../client/client.ts";
 import { viewOf } from "./view.ts";
@@ -8,8 +8,8 @@ import { viewOf } from "./view.ts";
 /** Options of `useRoom`. */
 export interface RoomOptions extends ConnectOptions {
   /**
-   * Who is connecting, when `token` is a function: another value is another connection. Needed where users change
-   * without a reload of the page.
+   * The user, when `token` is a function: another value is another connection. Needed where users change without a
+   * reload of the page.
    */
   user?: string;
 }
@@ -22,29 +22,29 @@ export interface Holder {
 interface Held {
   readonly client: RoomClient;
   readonly holders: Set<Holder>;
-  /** Whose token function is asked. */
+  /** The component whose token function is called. */
   asked: Holder;
   closing: ReturnType<typeof setTimeout> | undefined;
 }
 
 const held = new Map<string, Held>();
 
-/** What tells one connection from another. */
+/** The key of a connection: the same for all components that share it. */
 export function keyOf(url: string | URL, { room, token, user }: RoomOptions): string {
   return JSON.stringify([String(url), room, user ?? null, typeof token === "string" ? token : null]);
 }
 
-/** The client of this key, when there is one. */
+/** The client of this key, if there is one. */
 export function clientAt<T extends RoomTypes>(key: string): RoomClient<T> | undefined {
   return held.get(key)?.client;
 }
 
-/** The client of this key, made when there is none. Nobody holds it yet: without {@link hold} it goes at once. */
+/** The client of this key; makes one if there is none. Without a {@link hold} it is closed one macrotask later. */
 export function open<T extends RoomTypes>(key: string, url: string, holder: Holder): RoomClient<T> {
   return find(key, url, holder).client;
 }
 
-/** Holds the connection of this key; returns what lets go of it. */
+/** Holds the connection of this key. Returns a function that lets go of it. */
 export function hold(key: string, url: string, holder: Holder): () => void {
   const entry = find(key, url, holder);
   clearTimeout(entry.closing as never);
@@ -68,13 +68,13 @@ function find(key: string, url: string, holder: Holder): Held {
     return typeof current.token === "string" ? current.token : current.token();
   };
   const client = new RoomClient(url, {
-    // What components show is gone after a reload, so the position in the log must be gone, too.
+    // What components show is gone after a reload, so the position must be gone, too.
     storage: memoryStore(),
     ...options,
     token: typeof token === "string" ? token : ask,
   });
   const entry: Held = { client, holders: new Set(), asked: holder, closing: undefined };
-  // From the first event on, whoever asks for it later.
+  // The view must see every event, also those before a component asks for it.
   viewOf(client);
   held.set(key, entry);
   closeSoon(key, entry);

@@ -1,15 +1,15 @@
 /**
- * What one client knows, as values that stay the same until something changes: what React wants of an external store.
- * Knows no hooks and no registry.
+ * The view of one client for React: values that stay the same objects until something changes. Knows no hooks and no
+ * registry.
  */
 import type { RoomClient, RoomEvents, RoomTypes, State } from "../client/client.ts";
 
-/** Publications that are kept for {@link View.publications}, at most. */
+/** Publications that {@link View.publications} has, at most. */
 const KEEP = 1_000;
 
 const views = new WeakMap<object, unknown>();
 
-/** The one view of a client. It begins with the first question. */
+/** The one view of a client. It sees events from the first call on. */
 export function viewOf<T extends RoomTypes>(client: RoomClient<T>): View<T> {
   const view = (views.get(client) as View<T> | undefined) ?? new View(client);
   views.set(client, view);
@@ -37,7 +37,7 @@ export class View<T extends RoomTypes> {
     client.on("reset", ({ data }) =>
       this.#change(() => {
         this.#kept.length = 0;
-        // What a room gives by default. What it gives otherwise is the program's to read, from the event.
+        // A room's default snapshot. Any other snapshot only the program can read, from the event.
         this.#keep(arePublications<T>(data) ? data : []);
       }),
     );
@@ -48,7 +48,7 @@ export class View<T extends RoomTypes> {
     return (this.#publications ??= this.#kept.slice(-KEEP));
   }
 
-  /** Calls `listener` after every change; returns what ends that. */
+  /** Calls `listener` after every change. Returns a function that ends that. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -56,7 +56,7 @@ export class View<T extends RoomTypes> {
 
   #keep(items: readonly RoomEvents<T>["publication"][]): void {
     this.#kept.push(...items);
-    // Not at every one: moving a thousand items is worth it once in a thousand.
+    // Moves a thousand items once in a thousand publications, not at each.
     if (this.#kept.length > 2 * KEEP) this.#kept.splice(0, this.#kept.length - KEEP);
     this.#publications = undefined;
   }

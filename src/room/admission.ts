@@ -7,7 +7,9 @@
  * request from outside that a careless route passes on still reaches no session.
  */
 import { isOffset } from "../protocol/codec.ts";
-import { codes, type CodeName } from "../protocol/codes.ts";
+import { codes } from "../protocol/codes.ts";
+import { MAX_USER_ID } from "../protocol/limits.ts";
+import type { Refusal } from "../protocol/refusal.ts";
 import type { Grant } from "./definition.ts";
 
 /** Where rooms live: an origin that no client can address. */
@@ -24,6 +26,22 @@ export interface Credentials {
   readonly issued: number;
   /** When the token runs out, clock tolerance included, in ms since the epoch. */
   readonly expires: number;
+}
+
+const GRANTS: readonly unknown[] = ["join", "publish", "signal", "call", "admin"] satisfies readonly Grant[];
+
+/** Whether a value can be credentials: they come from tokens, from the deployer's own code, and from older Workers. */
+export function isCredentials(value: unknown): value is Credentials {
+  if (typeof value !== "object" || value === null) return false;
+  const { user, name, grants, issued, expires } = value as Partial<Record<keyof Credentials, unknown>>;
+  if (typeof user !== "string" || user.length === 0 || user.length > MAX_USER_ID) return false;
+  if (name !== undefined && typeof name !== "string") return false;
+  if (!Array.isArray(grants) || !grants.every((grant) => GRANTS.includes(grant))) return false;
+  return isMoment(issued) && isMoment(expires);
+}
+
+function isMoment(value: unknown): boolean {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }
 
 /** What a client asks to continue from. Worth something only to the user who owns the session. */
@@ -59,7 +77,8 @@ export function sealUpgrade(admission: Admission): Request {
 export function openUpgrade(request: Request): Admission | undefined {
   const value = request.headers.get(HEADER);
   if (value === null || new URL(request.url).origin !== ROOM_ORIGIN) return undefined;
-  return JSON.parse(decodeURIComponent(value)) as Admission;
+  const admission = JSON.parse(decodeURIComponent(value)) as Admission;
+  return isCredentials(admission.credentials) ? admission : undefined;
 }
 
 const TOKENISH = /^[A-Za-z0-9_-]{1,64}$/;
@@ -80,14 +99,7 @@ export function readResume(query: URLSearchParams): ResumeRequest | undefined | 
   return isOffset(Number(offset)) ? { session, position: { epoch, offset: Number(offset) } } : null;
 }
 
-/** What the room answers instead of a connection; the Worker tells the client in the way that this client can see. */
-export interface AdmissionRefusal {
-  readonly code: CodeName;
-  readonly message?: string;
-  readonly retryAfter?: number;
-}
-
 /** A room's refusal, on its way to the Worker. */
-export function answerRefused({ code, message, retryAfter }: AdmissionRefusal): Response {
+export function answerRefused({ code, message, retryAfter }: Refusal): Response {
   return Response.json({ code, message, retryAfter }, { status: codes[code].http });
 }

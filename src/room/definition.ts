@@ -3,7 +3,8 @@
  * people write them ("30s") into numbers once. Knows nothing of sockets, storage or the engine.
  */
 import type { CodeName } from "../protocol/codes.ts";
-import { MAX_MESSAGE_BYTES, type Json, type Member, type Publication } from "../protocol/frames.ts";
+import type { Json, Member, Publication } from "../protocol/frames.ts";
+import { MAX_MESSAGE_BYTES } from "../protocol/limits.ts";
 import { outEventTypes, type OutEventType, type Outlet } from "./outlet.ts";
 
 /** Milliseconds, or text such as "250ms", "30s", "5m", "1h", "2d". */

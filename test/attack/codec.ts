@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as fc from "fast-check";
 import { decode, decodeServer, encode, encodePub, join as joinFrames } from "../../src/protocol/codec.ts";
-import { MAX_BATCH, MAX_MESSAGE_BYTES, type ClientFrame } from "../../src/protocol/frames.ts";
+import type { ClientFrame } from "../../src/protocol/frames.ts";
+import { MAX_BATCH, MAX_MESSAGE_BYTES } from "../../src/protocol/limits.ts";
 import { anyJson, anyMessage, print, validFrame, wide, type Message } from "./frames.ts";
 import { isClientFrame, isMessage } from "./judge.ts";
 

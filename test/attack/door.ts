@@ -1,8 +1,9 @@
 /** Attacks on the door, at a process: handshakes that never end, that are too large, that pretend to come from inside. */
 import assert from "node:assert/strict";
 import type { Workerd } from "../serve/workerd.ts";
+import { eventually } from "../support/patience.ts";
 import { Honest } from "./honest.ts";
-import { check, counts, descriptors, eventually, memory, sign, storedRooms } from "./target.ts";
+import { check, counts, descriptors, memory, sign, storedRooms } from "./target.ts";
 import { handshake, Tcp, type Knock } from "./tcp.ts";
 
 /** Joins and publishes; returns how long that took in ms. */
@@ -10,9 +11,16 @@ async function honestRound(workerd: Workerd, room: string): Promise<number> {
   const started = performance.now();
   const member = await Honest.join(workerd.port, `room/${room}`, await sign("honest"));
   member.publish();
-  assert.ok(await eventually(() => member.waiting === 0), "an honest publish comes back");
+  await eventually(() => member.waiting === 0, { what: "an honest publish to come back" });
   member.close();
   return Math.round(performance.now() - started);
+}
+
+/** An honest member among attackers takes at most so many times as long as one alone on the same machine. */
+const SLOWER = 50;
+
+function isSoon(took: number, calm: number): void {
+  assert.ok(took <= SLOWER * Math.max(calm, 10), `an honest member took ${took} ms, alone ${calm} ms`);
 }
 
 /** The line of a refused address. */
@@ -21,6 +29,9 @@ const REFUSED = { level: "warn", code: "not_found", where: "GET /rooms/:kind/:ro
 /** Runs all of them; `size` is how many connections a slow attacker has. */
 export async function attackDoor(workerd: Workerd, size: number): Promise<void> {
   const { port } = workerd;
+  // The first round also pays for code that was never run.
+  await honestRound(workerd, "calm");
+  const calm = await honestRound(workerd, "calm");
   const quiet = descriptors(workerd.pid);
 
   await check("slow handshakes keep nobody out", async () => {
@@ -30,13 +41,13 @@ export async function attackDoor(workerd: Workerd, size: number): Promise<void> 
       tcp.socket.write(text.slice(0, 40 + (i % (text.length - 60))));
       return tcp;
     });
-    assert.ok(await eventually(() => descriptors(workerd.pid) >= quiet + size), "they are all there");
+    await eventually(() => descriptors(workerd.pid) >= quiet + size, { what: "half handshakes to be there" });
     const took = await honestRound(workerd, "beside-slow");
     for (const tcp of slow) tcp.socket.write("X");
     await honestRound(workerd, "beside-slow");
     assert.equal((await counts(workerd, "room/slow")).sockets, 0);
     for (const tcp of slow) tcp.destroy();
-    assert.ok(took < 5_000, `an honest member took ${took} ms`);
+    isSoon(took, calm);
     return `${size} half handshakes; an honest member joined and published in ${took} ms`;
   });
 
@@ -50,7 +61,7 @@ export async function attackDoor(workerd: Workerd, size: number): Promise<void> 
     });
     const took = await honestRound(workerd, "beside-slow");
     for (const tcp of slow) tcp.destroy();
-    assert.ok(took < 5_000, `an honest member took ${took} ms`);
+    isSoon(took, calm);
     return `${size} half bodies; ${took} ms`;
   });
 
@@ -123,7 +134,7 @@ export async function attackDoor(workerd: Workerd, size: number): Promise<void> 
     await Promise.all(Array.from({ length: 20 }, (_, i) => lane(i)));
     assert.equal(refused, total);
     assert.equal(storedRooms(workerd), before.rooms);
-    assert.ok(await eventually(() => descriptors(workerd.pid) <= quiet + 20), "their descriptors are free again");
+    await eventually(() => descriptors(workerd.pid) <= quiet + 20, { what: "their descriptors to be free again" });
     return `${total} refused, ${(memory(workerd.pid) - before.memory).toFixed(0)} MB more, no room on disk`;
   });
 

@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Workerd } from "../serve/workerd.ts";
+import { eventually, patience } from "../support/patience.ts";
 import { Honest } from "./honest.ts";
 import type { Orders } from "./hostile.ts";
-import { check, counts, descriptors, eventually, memory, sign } from "./target.ts";
+import { check, counts, descriptors, memory, sign } from "./target.ts";
 import { frame, Tcp } from "./tcp.ts";
 
 /** One line of the table in docs/security.md. */
@@ -18,7 +20,10 @@ export interface Row {
 }
 
 const PROCESSES = 2;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Between two publications: no faster than the room's rate allows. */
+const PACE_MS = 20;
+/** Between two chunks for one that reads: at most so long, on an idle machine. */
+const GAP_MS = 100;
 
 /** Sends hostile members from several processes; resolves when all are in. */
 async function sendIn(orders: Omit<Orders, "from">): Promise<ChildProcess[]> {
@@ -53,7 +58,7 @@ export async function hostileRoom(workerd: Workerd, sockets: number, users: numb
   const ann = await Honest.join(port, room, await sign("ann"));
   const bob = await Honest.join(port, room, await sign("bob"));
   for (let i = 0; i < 20; i++) ann.publish();
-  assert.ok(await eventually(() => bob.count === 20));
+  await eventually(() => bob.count === 20);
   const calm = ann.latency(0.5);
   ann.latencies.length = 0;
   const before = { memory: memory(workerd.pid), fds: descriptors(workerd.pid) };
@@ -70,23 +75,26 @@ export async function hostileRoom(workerd: Workerd, sockets: number, users: numb
   clearInterval(publishing);
   const grown = after - before.memory;
   assert.ok(grown < 150 + sockets * 0.2, `${grown.toFixed(0)} MB more`);
-  assert.ok(await eventually(() => ann.waiting === 0, 60_000), `${ann.waiting} honest publishes never came back`);
-  assert.ok(await eventually(() => bob.last === ann.last), "both honest members have everything");
+  await eventually(() => ann.waiting === 0, { what: "honest publishes to come back", aloneMs: 10_000 });
+  await eventually(() => bob.last === ann.last, { what: "both honest members to have everything" });
   assert.equal(ann.gap + bob.gap + ann.closed + bob.closed, "");
 
   for (const child of children) child.kill("SIGKILL");
   const gone = async () => {
-    const { sockets: left, connected } = await counts(workerd, room);
-    return left === 2 && connected === 2;
+    const left = await counts(workerd, room);
+    assert.ok(left.sockets === 2 && left.connected === 2, `left behind: ${JSON.stringify(left)}`);
   };
-  assert.ok(await eventually(gone, 60_000), `left behind: ${JSON.stringify(await counts(workerd, room))}`);
+  await eventually(gone, { aloneMs: 10_000, everyMs: 50 });
   // What the room closed first, this runtime lets go of when the room has slept (see "What is weaker"): ask it nothing.
-  const free = () => descriptors(workerd.pid) <= before.fds + 20;
-  assert.ok(await eventually(free, 45_000), `${descriptors(workerd.pid) - before.fds} descriptors are left`);
+  const free = () => {
+    const left = descriptors(workerd.pid) - before.fds;
+    assert.ok(left <= 20, `${left} descriptors are left`);
+  };
+  await eventually(free, { aloneMs: 15_000, everyMs: 50 });
   const { sessions } = await counts(workerd, room);
   assert.ok(sessions <= 2 + 10 * users, `${sessions} sessions are left of ${users} users`);
   ann.publish();
-  assert.ok(await eventually(() => ann.waiting === 0 && bob.last === ann.last), "life goes on");
+  await eventually(() => ann.waiting === 0 && bob.last === ann.last, { what: "life to go on" });
   const note =
     `all in after ${opened.toFixed(1)} s; the room held ${held.sockets} sockets, ${held.connected} of them members; ` +
     `honest publish p50 ${ann.latency(0.5)} ms, p99 ${ann.latency(0.99)} ms (alone ${calm} ms), none missed; ` +
@@ -112,16 +120,16 @@ export async function unreadRoom(workerd: Workerd, sockets: number): Promise<Row
   // Twice what the backlog bound, the kernel's buffers included, lets anyone leave unread.
   for (let said = 0; said < 24 * 1_048_576; said += 60_000) {
     ann.publish("y".repeat(60_000));
-    assert.ok(await eventually(() => ann.waiting < 4));
-    await pause(20);
+    await eventually(() => ann.waiting < 4);
+    await pause(PACE_MS);
     most = Math.max(most, memory(workerd.pid));
   }
-  assert.ok(await eventually(() => ann.waiting === 0));
+  await eventually(() => ann.waiting === 0);
   assert.equal(ann.gap + ann.closed, "");
   const { connected } = await counts(workerd, room);
   assert.equal(connected, 1, "who does not read is given up");
   for (const tcp of deaf) tcp.destroy();
-  assert.ok(await eventually(async () => (await counts(workerd, room)).sockets === 1), "and released when it is gone");
+  await eventually(async () => (await counts(workerd, room)).sockets === 1, { what: "gone sockets to be released" });
   ann.close();
   const each = (most - before) / sockets;
   assert.ok(each < 16, `${each.toFixed(1)} MB for each`);
@@ -140,7 +148,7 @@ export async function halfMessages(workerd: Workerd, sockets: number): Promise<R
   }
   const ann = await Honest.join(port, "room/halves", await sign("ann"));
   ann.publish();
-  assert.ok(await eventually(() => ann.waiting === 0), "an honest publish comes back");
+  await eventually(() => ann.waiting === 0, { what: "an honest publish to come back" });
   const after = memory(workerd.pid);
   for (const tcp of halves) tcp.destroy();
   ann.close();
@@ -154,10 +162,10 @@ export async function replays(workerd: Workerd, sockets: number): Promise<Row> {
   const ann = await Honest.join(port, room, await sign("ann"));
   for (let i = 0; i < 32; i++) {
     ann.publish("z".repeat(60_000));
-    assert.ok(await eventually(() => ann.waiting < 4));
-    await pause(20);
+    await eventually(() => ann.waiting < 4);
+    await pause(PACE_MS);
   }
-  assert.ok(await eventually(() => ann.waiting === 0));
+  await eventually(() => ann.waiting === 0);
   const members = [];
   for (let i = 0; i < sockets; i++) {
     const { tcp } = await Tcp.upgrade({ port, path: `/rooms/${room}`, token: await sign(`sync-${i}`, ["join"]) });
@@ -169,7 +177,7 @@ export async function replays(workerd: Workerd, sockets: number): Promise<Row> {
   const syncs = JSON.stringify(Array.from({ length: 10 }, () => ({ type: "sync", offset: 0 })));
   for (const tcp of members) tcp.send(syncs);
   ann.publish();
-  assert.ok(await eventually(() => ann.waiting === 0, 60_000), "an honest publish comes back");
+  await eventually(() => ann.waiting === 0, { what: "an honest publish to come back", aloneMs: 10_000 });
   const after = memory(workerd.pid);
   // What the process holds says more of when garbage is collected than of what was sent: that can be counted.
   const received = await Promise.all(members.map(async (tcp) => readAll(tcp)));
@@ -186,7 +194,7 @@ export async function replays(workerd: Workerd, sockets: number): Promise<Row> {
   };
 }
 
-/** Bytes that arrive once a peer reads at last, until nothing has come for a second. */
+/** Bytes that arrive once a peer reads at last, until nothing comes any more. */
 async function readAll(tcp: Tcp): Promise<number> {
   let bytes = 0;
   let at = Date.now();
@@ -195,7 +203,7 @@ async function readAll(tcp: Tcp): Promise<number> {
     at = Date.now();
   });
   tcp.socket.resume();
-  assert.ok(await eventually(() => Date.now() - at > 1_000, 60_000), "it ends");
+  await eventually(() => Date.now() - at > patience(GAP_MS), { what: "the bytes to end", aloneMs: 10_000 });
   return bytes;
 }
 
@@ -213,11 +221,14 @@ export async function takeovers(workerd: Workerd, times: number): Promise<void> 
       held.push((await Tcp.upgrade({ port, path, token })).tcp);
     }
     // The good-bye has its time; then the room closes, and nobody answers.
-    const few = async () => (await counts(workerd, "tiny/takeovers")).sockets <= 2 * 20;
-    const released = await eventually(few, 6_000);
-    const { sockets, connected } = await counts(workerd, "tiny/takeovers");
+    const few = async () => {
+      const { sockets, connected } = await counts(workerd, "tiny/takeovers");
+      const what = `a room for 20 holds ${sockets} sockets of one session, ${connected} of them connected`;
+      assert.ok(sockets <= 2 * 20, what);
+      return sockets;
+    };
+    const sockets = await eventually(few, { aloneMs: 6_000, everyMs: 50 });
     for (const tcp of held) tcp.destroy();
-    assert.ok(released, `a room for 20 holds ${sockets} sockets of one session, ${connected} of them connected`);
     return `${sockets} sockets`;
   });
 }

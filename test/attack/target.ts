@@ -50,16 +50,6 @@ export async function counts(workerd: Workerd, path: string): Promise<Counts> {
   return response.json<Counts>();
 }
 
-/** Waits until something holds, at most `patience` ms; returns whether it does. */
-export async function eventually(condition: () => Promise<boolean> | boolean, patience = 20_000): Promise<boolean> {
-  const deadline = Date.now() + patience;
-  while (!(await condition())) {
-    if (Date.now() > deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return true;
-}
-
 let failed = 0;
 
 /** One attack: its name, and what must hold whatever it does. */

@@ -3,6 +3,7 @@
  * read, and never answer a close.
  */
 import { connect, type Socket } from "node:net";
+import { Changes } from "../support/patience.ts";
 
 /** Where to and with what. */
 export interface Knock {
@@ -53,7 +54,7 @@ export class Tcp {
   /** Bytes that came. */
   bytes = 0;
   closed = false;
-  #wake: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   constructor(port: number, from?: string) {
     this.socket = connect({ port, host: "127.0.0.1", ...(from !== undefined && { localAddress: from }) });
@@ -62,11 +63,11 @@ export class Tcp {
     this.socket.on("data", (chunk: Buffer) => {
       this.bytes += chunk.length;
       if (this.heard.length < 100_000) this.heard += chunk.toString("latin1");
-      this.#notify();
+      this.#changes.notify();
     });
     this.socket.on("close", () => {
       this.closed = true;
-      this.#notify();
+      this.#changes.notify();
     });
   }
 
@@ -79,20 +80,8 @@ export class Tcp {
   }
 
   /** Waits for something that a byte or the end of the connection brings. */
-  async until(condition: () => boolean, what: string, patience = 30_000): Promise<void> {
-    const deadline = Date.now() + patience;
-    while (!condition()) {
-      const left = deadline - Date.now();
-      if (left <= 0)
-        throw new Error(`waited ${patience} ms for ${what}; heard ${JSON.stringify(this.heard.slice(-300))}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+  async until(condition: () => boolean, what: string): Promise<void> {
+    await this.#changes.until(condition, () => `${what}; heard ${JSON.stringify(this.heard.slice(-300))}`, 5_000);
   }
 
   /** Says something, right or wrong, and never waits for it to be read. */
@@ -103,9 +92,5 @@ export class Tcp {
   /** Goes without a word. */
   destroy(): void {
     this.socket.destroy();
-  }
-
-  #notify(): void {
-    for (const wake of this.#wake.splice(0)) wake();
   }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Browser, type BrowserContext, type Locator, type Page } from "playwright-core";
 import { expect } from "vitest";
+import { eventually, patience } from "../support/patience.ts";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const args = [
@@ -62,6 +63,7 @@ export class Tab {
 
   constructor(page: Page) {
     this.page = page;
+    page.setDefaultTimeout(patience(4_000));
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("console", (message) => {
       if (message.type() === "error") this.complaints.push(message.text());
@@ -103,7 +105,7 @@ export class Tab {
   }
 
   async hears(...texts: string[]): Promise<void> {
-    await eventually(
+    await becomes(
       () => this.said(),
       texts.map((text, i) => `${i + 1} ${text}`),
     );
@@ -129,6 +131,6 @@ export class Tab {
 }
 
 /** Waits until a value is what it should be, and says what it was instead. */
-export async function eventually<T>(read: () => T | Promise<T>, expected: T): Promise<void> {
-  await expect.poll(read, { timeout: 20_000, interval: 50 }).toEqual(expected);
+export async function becomes<T>(read: () => T | Promise<T>, expected: T): Promise<void> {
+  await eventually(async () => expect(await read()).toEqual(expected), { everyMs: 50 });
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Browser, Route } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Server } from "../e2e/server.ts";
-import { eventually, launch, launchPlain, Tab } from "./chromium.ts";
+import { becomes, launch, launchPlain, Tab } from "./chromium.ts";
 
 const server = new Server();
 const quick = new Server(["--config", join(import.meta.dirname, "quick.toml")]);
@@ -33,7 +33,7 @@ async function enter(name: string, where: string, prepare?: (tab: Tab) => Promis
 async function pair(): Promise<[Tab, Tab]> {
   const where = room();
   const [ann, bob] = await Promise.all([enter("Ann", where), enter("Bob", where)]);
-  await Promise.all([ann, bob].map((tab) => eventually(() => tab.at(".people li").count(), 2)));
+  await Promise.all([ann, bob].map((tab) => becomes(() => tab.at(".people li").count(), 2)));
   return [ann, bob];
 }
 
@@ -52,11 +52,11 @@ describe("two people", () => {
     await ann.hears("hello", "<img src=x onerror=alert(1)>");
     await bob.hears("hello", "<img src=x onerror=alert(1)>");
     await bob.at(".say input").pressSequentially("h");
-    await eventually(() => ann.at(".typing").innerText(), "Bob is typing …");
+    await becomes(() => ann.at(".typing").innerText(), "Bob is typing …");
     await bob.at(".say input").clear();
-    await eventually(() => ann.at(".typing").innerText(), "");
+    await becomes(() => ann.at(".typing").innerText(), "");
     await bob.at(".log").hover();
-    await eventually(() => ann.at(".cursor.shown .label").allInnerTexts(), ["Bob"]);
+    await becomes(() => ann.at(".cursor.shown .label").allInnerTexts(), ["Bob"]);
     // Heard by those who do not see: what others say, and only that.
     expect(await ann.at("#announcer").innerText()).toContain("Bob: <img");
     expect(await ann.at("#announcer").innerText()).not.toContain("hello");
@@ -64,28 +64,28 @@ describe("two people", () => {
   });
 
   it("side by side: one is offline, nothing is missing afterwards, what waited arrives", async () => {
-    const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+    const { page } = new Tab(await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage());
     await page.goto(`${server.url}/?panes=2&room=${room()}`);
     const [ann, bob] = [page.locator(".pane").first(), page.locator(".pane").last()];
     const say = async (pane: typeof ann, text: string) => {
       await pane.locator(".say input").fill(text);
       await pane.getByRole("button", { name: "Send" }).click();
     };
-    await eventually(() => ann.locator(".people li").count(), 2);
+    await becomes(() => ann.locator(".people li").count(), 2);
     await ann.getByRole("switch", { name: "Offline" }).check();
     await say(ann, "from the tunnel");
-    await eventually(() => ann.locator(".pending").count(), 1);
+    await becomes(() => ann.locator(".pending").count(), 1);
     await say(bob, "one");
     await say(bob, "two");
-    await eventually(() => bob.locator(".said p").allInnerTexts(), ["one", "two"]);
+    await becomes(() => bob.locator(".said p").allInnerTexts(), ["one", "two"]);
     // Tries meanwhile, in vain, and says when it tries next.
-    await eventually(async () => /^\d of 5, in \d+ s$/.test(await ann.locator(".f-retries").innerText()), true);
+    await becomes(async () => /^\d of 5, in \d+ s$/.test(await ann.locator(".f-retries").innerText()), true);
     await ann.getByRole("switch", { name: "Offline" }).uncheck();
     for (const pane of [ann, bob]) {
-      await eventually(() => pane.locator(".said p").allInnerTexts(), ["one", "two", "from the tunnel"]);
+      await becomes(() => pane.locator(".said p").allInnerTexts(), ["one", "two", "from the tunnel"]);
     }
     expect(await ann.locator(".recovered p").allInnerTexts()).toEqual(["one", "two"]);
-    await eventually(() => ann.locator(".f-pending").innerText(), "0");
+    await becomes(() => ann.locator(".f-pending").innerText(), "0");
     expect(await ann.locator(".outbox li").count()).toBe(0);
   });
 });
@@ -102,7 +102,7 @@ it("offline and back resumes with nothing missing", async () => {
   await ann.say("mine");
   await bob.hears("before", "one", "two", "three");
   // At least one try without a network.
-  await eventually(async () => (await ann.at(".events").innerText()).includes("no token: Failed to fetch"), true);
+  await becomes(async () => (await ann.at(".events").innerText()).includes("no token: Failed to fetch"), true);
   await ann.page.context().setOffline(false);
   await ann.hears("before", "one", "two", "three", "mine");
   await bob.hears("before", "one", "two", "three", "mine");
@@ -114,18 +114,18 @@ it("a reload resumes: what was said is still there, what was missed is added", a
   const [ann, bob] = await pair();
   await ann.say("one");
   await bob.say("two");
-  await eventually(() => ann.at(".said li").count(), 2);
+  await becomes(() => ann.at(".said li").count(), 2);
   const session = await ann.session();
   const before = await ann.said();
   // Away for as long as it takes to say something.
   const address = ann.page.url();
   await ann.page.goto(`${server.url}/icon.svg`);
   await bob.say("missed");
-  await eventually(() => bob.at(".said li").count(), 3);
+  await becomes(() => bob.at(".said li").count(), 3);
   await ann.page.goto(address);
-  await eventually(() => ann.said(), [...before, "3 missed"]);
+  await becomes(() => ann.said(), [...before, "3 missed"]);
   await ann.page.reload();
-  await eventually(() => ann.fact("join"), "resumed at 3, nothing missed");
+  await becomes(() => ann.fact("join"), "resumed at 3, nothing missed");
   expect(await ann.said()).toEqual([...before, "3 missed"]);
   expect(await ann.session()).toBe(session);
 });
@@ -138,8 +138,8 @@ it("a duplicated tab gets a session of its own, and both keep chatting", async (
   // Copies sessionStorage, as "Duplicate tab" does.
   await ann.page.evaluate("void window.open(location.href)");
   const twin = new Tab(await opened);
-  await eventually(() => twin.fact("join"), "resumed at 1, nothing missed");
-  await eventually(() => ann.fact("join"), "new session at 1");
+  await becomes(() => twin.fact("join"), "resumed at 1, nothing missed");
+  await becomes(() => ann.fact("join"), "new session at 1");
   await Promise.all([ann.isOpen(), twin.isOpen()]);
   const sessions = [await ann.session(), await twin.session()];
   expect(new Set(sessions).size).toBe(2);
@@ -163,11 +163,11 @@ it("a hidden tab stays alive over three heartbeats", async () => {
     await ann.isOpen();
     const bob = await Tab.open(context, quick.url, where, "Bob");
     await bob.page.bringToFront();
-    await eventually(() => ann.visibility(), "hidden");
+    await becomes(() => ann.visibility(), "hidden");
     const [heard, answered] = [ann.received.length, ann.sent.length];
     const beats = () => ann.received.slice(heard).filter((text) => text.includes('"heartbeat"')).length;
     // The room drops who leaves two in a row unanswered.
-    await eventually(() => beats() >= 4, true);
+    await becomes(() => beats() >= 4, true);
     expect(ann.sent.slice(answered).filter((text) => text === "ping").length).toBeGreaterThanOrEqual(3);
     await bob.isOpen();
     await bob.say("still there?");
@@ -195,7 +195,7 @@ describe("tokens", () => {
     expect(await ann.fact("retries")).toBe("none");
     // The person may: that is a new try, and refused as well.
     await ann.page.getByRole("button", { name: "Join again" }).click();
-    await eventually(() => ann.sockets, 2);
+    await becomes(() => ann.sockets, 2);
   });
 
   it("one that runs out is replaced without a new connection", async () => {
@@ -203,7 +203,7 @@ describe("tokens", () => {
     await ann.isOpen();
     const session = await ann.session();
     // Three of them last longer than one.
-    await eventually(async () => /refreshed [3-9]×$/.test(await ann.fact("token")), true);
+    await becomes(async () => /refreshed [3-9]×$/.test(await ann.fact("token")), true);
     await ann.say("still here");
     await ann.hears("still here");
     expect(ann.sockets, await ann.at(".events").innerText()).toBe(1);
@@ -216,7 +216,7 @@ describe("tokens", () => {
     await ann.page.unroute("**/dev/token");
     await ann.page.route("**/dev/token", worth(2));
     await ann.page.getByRole("switch", { name: "Let token expire" }).check();
-    await eventually(() => ann.fact("join"), "resumed at 0, nothing missed");
+    await becomes(() => ann.fact("join"), "resumed at 0, nothing missed");
     expect(ann.sockets).toBe(2);
     expect(ann.received.some((text) => text.includes('"token_expired"'))).toBe(true);
   });
@@ -230,7 +230,7 @@ describe("tokens", () => {
     await ann.isOpen();
     await ann.say("hello");
     await ann.hears("hello");
-    await eventually(() => ann.at(".said .by").allInnerTexts(), ["Somebody"]);
+    await becomes(() => ann.at(".said .by").allInnerTexts(), ["Somebody"]);
     expect(ann.sockets).toBe(1);
   });
 });

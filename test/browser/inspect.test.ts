@@ -4,7 +4,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Peer } from "../e2e/peer.ts";
 import { Server } from "../e2e/server.ts";
-import { eventually, launch, launchPlain, Tab } from "./chromium.ts";
+import { becomes, launch, launchPlain, Tab } from "./chromium.ts";
 import {
   inspector,
   join as joinRoom,
@@ -60,7 +60,7 @@ describe("signing in", () => {
     const reason = tab.at(".reason");
     const told = async (token: string, expected: RegExp) => {
       await paste(tab, token);
-      await eventually(async () => expected.test(await reason.innerText()), true);
+      await becomes(async () => expected.test(await reason.innerText()), true);
     };
     await told("not.a.token", /The token was refused\.[^]*request \S+/);
     await told(await signed(server, { sub: "op", ttl: -60 }), /The token has expired\./);
@@ -87,14 +87,14 @@ describe("signing in", () => {
       at: `#room/${room()}`,
     });
     await tab.at(".room:not([aria-busy])").waitFor();
-    await eventually(() => tokens > 2, true);
+    await becomes(() => tokens > 2, true);
     expect(await tab.at("#sign-in").isVisible()).toBe(false);
     expect(await tab.at("#trouble li").count()).toBe(0);
   });
 
   it("is told of a directory that is missing, and opens rooms by name all the same", async () => {
     const tab = await inspect({ of: quick });
-    await eventually(async () => (await tab.at("#rooms .empty").innerText()).includes("EDGEROOMS_DIRECTORY"), true);
+    await becomes(async () => (await tab.at("#rooms .empty").innerText()).includes("EDGEROOMS_DIRECTORY"), true);
     await tab.page.getByLabel("Any room").fill("room/by-name");
     await tab.page.keyboard.press("Enter");
     await tab.at(".room:not([aria-busy])").waitFor();
@@ -114,12 +114,12 @@ describe("rooms", () => {
     await wanted.fill("inspected-");
     const byName = tab.page.getByRole("button", { name: "Room", exact: true });
     await byName.click();
-    await eventually(ours, [`room/${first}`, `room/${second}`]);
+    await becomes(ours, [`room/${first}`, `room/${second}`]);
     await byName.click();
-    await eventually(ours, [`room/${second}`, `room/${first}`]);
+    await becomes(ours, [`room/${second}`, `room/${first}`]);
     expect(await tab.at("#rooms th").first().getAttribute("aria-sort")).toBe("descending");
     await wanted.fill(second);
-    await eventually(names, [`room/${second}`]);
+    await becomes(names, [`room/${second}`]);
     expect(await tab.at("#rooms tbody td").allInnerTexts()).toEqual([
       `room/${second}`,
       "1",
@@ -128,13 +128,13 @@ describe("rooms", () => {
       expect.any(String),
     ]);
     await tab.at("#rooms tbody a").click();
-    await eventually(() => tab.at(".title").innerText(), `room/${second}`);
+    await becomes(() => tab.at(".title").innerText(), `room/${second}`);
     expect(tab.page.url()).toBe(`${server.url}/inspect/#room/${second}`);
-    await eventually(() => sessionsOf(tab).count(), 1);
+    await becomes(() => sessionsOf(tab).count(), 1);
     await tab.page.goBack();
-    await eventually(() => tab.at(".room").count(), 0);
+    await becomes(() => tab.at(".room").count(), 0);
     await wanted.fill("no such room");
-    await eventually(() => tab.at("#rooms .empty").innerText(), "No live room is called that.");
+    await becomes(() => tab.at("#rooms .empty").innerText(), "No live room is called that.");
     expect(tab.complaints).toEqual([]);
   });
 });
@@ -148,8 +148,8 @@ describe("a room", () => {
     await say(ann, "one", "two", "three");
     const facts = (user: string) =>
       sessionsOf(tab).filter({ hasText: user }).locator("td[data-label='Lag'], td[data-label='Last heard']");
-    await eventually(async () => /now|s ago/.test((await facts("ann").allInnerTexts())[0] ?? ""), true);
-    await eventually(async () => (await facts("lazy").allInnerTexts())[1], "3");
+    await becomes(async () => /now|s ago/.test((await facts("ann").allInnerTexts())[0] ?? ""), true);
+    await becomes(async () => (await facts("lazy").allInnerTexts())[1], "3");
     expect((await facts("ann").allInnerTexts())[1]).toBe("0");
     expect(await tab.at(".f-connections").innerText()).toBe("2");
     expect(await tab.at(".f-beat").innerText()).toMatch(/^now$|^in /);
@@ -160,24 +160,24 @@ describe("a room", () => {
     const ann = await member(server, where, await server.token("ann"));
     await say(ann, { text: "from before" });
     const tab = await inspect({ at: `#room/${where}` });
-    await eventually(() => logOf(tab), ['{"text":"from before"}']);
+    await becomes(() => logOf(tab), ['{"text":"from before"}']);
     await say(ann, "two", "three");
-    await eventually(() => logOf(tab), ['{"text":"from before"}', '"two"', '"three"']);
+    await becomes(() => logOf(tab), ['{"text":"from before"}', '"two"', '"three"']);
     expect(await tab.at(".log .offset").allInnerTexts()).toEqual(["1", "2", "3"]);
-    await eventually(async () => /^[\d.]+\/s$/.test(await tab.at(".rate-now").innerText()), true);
-    await eventually(async () => /peak [1-9]|peak 0\.[1-9]/.test(await tab.at(".rate-peak").innerText()), true);
+    await becomes(async () => /^[\d.]+\/s$/.test(await tab.at(".rate-now").innerText()), true);
+    await becomes(async () => /peak [1-9]|peak 0\.[1-9]/.test(await tab.at(".rate-peak").innerText()), true);
     expect(await tab.at(".plot title").textContent()).toMatch(/per second.*at most/);
     expect(await tab.at(".curve").getAttribute("d")).toMatch(/^M.+L/);
     await tab.at(".log summary").first().click();
-    await eventually(() => tab.at(".log pre").innerText(), '{\n  "text": "from before"\n}');
+    await becomes(() => tab.at(".log pre").innerText(), '{\n  "text": "from before"\n}');
     // A pause holds what comes, and tells how much; afterwards it is there.
     await tab.page.getByRole("button", { name: "Pause" }).click();
     await say(ann, "four");
-    await eventually(() => tab.at(".log .much").innerText(), "Paused, 1 more");
+    await becomes(() => tab.at(".log .much").innerText(), "Paused, 1 more");
     for (let looks = 0; looks < 2; looks++) await tab.page.waitForResponse("**/stats");
     expect(await logOf(tab)).toHaveLength(3);
     await tab.page.getByRole("button", { name: "Go on" }).click();
-    await eventually(async () => (await logOf(tab)).at(-1), '"four"');
+    await becomes(async () => (await logOf(tab)).at(-1), '"four"');
     expect(tab.complaints).toEqual([]);
   });
 
@@ -188,16 +188,16 @@ describe("a room", () => {
     );
     const texts = Array.from({ length: 80 }, (_, i) => `line ${i}`);
     const tab = await inspect({ at: `#room/${where}` });
-    await eventually(() => sessionsOf(tab).count(), 7);
+    await becomes(() => sessionsOf(tab).count(), 7);
     await say(crowd[0], ...texts);
-    await eventually(async () => (await logOf(tab)).length, 80);
+    await becomes(async () => (await logOf(tab)).length, 80);
     const box = 'document.querySelector(".log .scroll")';
     const left = `${box}.scrollHeight - ${box}.scrollTop - ${box}.clientHeight`;
     const isAtEnd = () => tab.page.evaluate<boolean>(`${left} < 2`);
     expect(await isAtEnd()).toBe(true);
     await tab.page.evaluate(`${box}.scrollTo(0, 0)`);
     await Promise.all(crowd.slice(1).map(async (peer) => say(peer, ...texts)));
-    await eventually(async () => (await tab.at(".log .offset").allInnerTexts()).at(-1), "560");
+    await becomes(async () => (await tab.at(".log .offset").allInnerTexts()).at(-1), "560");
     expect(await tab.at(".log li").count()).toBe(500);
     expect(await isAtEnd()).toBe(false);
   });
@@ -215,8 +215,8 @@ describe("a room", () => {
     const { session } = await bob.next("welcome");
     await sessionsOf(tab).filter({ hasText: "bob" }).getByRole("button", { name: "Kick", exact: true }).press("Enter");
     expect(await bob.next("bye")).toMatchObject({ reason: "kicked" });
-    await eventually(() => tab.at("#told").innerText(), `Kicked bob: session ${session.slice(0, 8)} is over.`);
-    await eventually(() => sessionsOf(tab).count(), 1);
+    await becomes(() => tab.at("#told").innerText(), `Kicked bob: session ${session.slice(0, 8)} is over.`);
+    await becomes(() => sessionsOf(tab).count(), 1);
     expect(ann.frames.some(({ type }) => type === "bye")).toBe(false);
     expect(tab.complaints).toEqual([]);
   });
@@ -225,14 +225,14 @@ describe("a room", () => {
     const where = room();
     const ann = await member(server, where, await server.token("ann"));
     const tab = await inspect({ at: `#room/${where}` });
-    await eventually(() => sessionsOf(tab).count(), 1);
+    await becomes(() => sessionsOf(tab).count(), 1);
     await tab.page.getByRole("button", { name: "Drain" }).click();
     await tab.page.getByLabel("Seconds until everyone is closed").fill("3");
     await tab.page.keyboard.press("Enter");
-    await eventually(async () => (await tab.at(".state").innerText()).startsWith("Draining until "), true);
+    await becomes(async () => (await tab.at(".state").innerText()).startsWith("Draining until "), true);
     expect(await tab.at("#told").innerText()).toMatch(/told 1 connection, closing at/);
     expect(await ann.next("bye")).toMatchObject({ reason: "restarting" });
-    await eventually(() => tab.at(".state").innerText(), "Nobody connected");
+    await becomes(() => tab.at(".state").innerText(), "Nobody connected");
     expect(tab.complaints).toEqual([]);
   });
 
@@ -242,17 +242,17 @@ describe("a room", () => {
     const mallory = await member(server, where, await signed(server, { sub: evil, name: `<b>${evil}</b>` }));
     await say(mallory, { [evil]: `</pre><script>alert(1)</script>\u202e${evil}` });
     const tab = await inspect({ at: `#room/${where}` });
-    await eventually(() => tab.at(".who strong").innerText(), `<b>${evil}</b>`);
+    await becomes(() => tab.at(".who strong").innerText(), `<b>${evil}</b>`);
     expect(await tab.at(".members li strong").innerText()).toBe(`<b>${evil}</b>`);
     await tab.at(".log summary").click();
     // What would turn the line around is seen as what it is.
-    await eventually(
+    await becomes(
       async () => (await tab.at(".log pre").innerText()).includes("<script>alert(1)</script>\\u202e<img"),
       true,
     );
     expect(await tab.at("main img, main b, main script").count()).toBe(0);
     await tab.page.goto(`${server.url}/inspect/#${encodeURIComponent(`${evil}/../x`)}`);
-    await eventually(() => tab.at("#view").innerText(), "This is not the address of a room.");
+    await becomes(() => tab.at("#view").innerText(), "This is not the address of a room.");
     expect(await tab.page.title()).toBe("Inspector – edgerooms");
     expect(tab.complaints).toEqual([]);
   });
@@ -265,12 +265,12 @@ describe("a room", () => {
       const all = await tab.at("#failures tbody a").allInnerTexts();
       return all.filter((name) => [`room/${where}`, `room/${elsewhere}`].includes(name));
     };
-    await eventually(places, [`room/${where}`]);
+    await becomes(places, [`room/${where}`]);
     const row = tab.at("#failures tbody tr");
     expect(await row.locator(".pill").innerText()).toBe("unauthorized");
     expect(await row.locator("code").getAttribute("title")).toMatch(/^request \S+\ntrace [0-9a-f]{32}$/);
     await tab.page.getByLabel("Only this room").uncheck();
-    await eventually(places, [`room/${elsewhere}`, `room/${where}`]);
+    await becomes(places, [`room/${elsewhere}`, `room/${where}`]);
     expect(tab.complaints).toEqual([]);
   });
 
@@ -283,16 +283,16 @@ describe("a room", () => {
       let asked = 0;
       tab.page.on("request", (request) => (asked += request.url().endsWith("/stats") ? 1 : 0));
       await tab.page.goto(`${quick.url}/inspect/#room/${where}`);
-      await eventually(() => asked > 1, true);
+      await becomes(() => asked > 1, true);
       const other = await context.newPage();
       await other.bringToFront();
-      await eventually(() => tab.visibility(), "hidden");
+      await becomes(() => tab.visibility(), "hidden");
       const [before, beats] = [asked, () => ann.frames.filter(({ type }) => type === "heartbeat").length];
       const seen = beats();
-      await eventually(() => beats() >= seen + 5, true); // a second apart
+      await becomes(() => beats() >= seen + 5, true); // a second apart
       expect(asked).toBe(before);
       await tab.page.bringToFront();
-      await eventually(() => asked > before, true);
+      await becomes(() => asked > before, true);
     } finally {
       await stop();
     }
@@ -300,7 +300,7 @@ describe("a room", () => {
 
   it("that cannot be read is told of in one place with the request's id, tried again, and shown when it can", async () => {
     const tab = await inspect({ at: "#nothing/here" });
-    await eventually(
+    await becomes(
       async () =>
         /^nothing\/here: .+ \(HTTP 404 not_found\) Trying again\. request \S+/.test(
           await tab.at("#trouble p").innerText(),
@@ -310,13 +310,13 @@ describe("a room", () => {
     const where = room();
     await tab.page.route(`**/rooms/room/${where}/**`, (route) => route.abort());
     await tab.page.goto(`${server.url}/inspect/#room/${where}`);
-    await eventually(
+    await becomes(
       () => tab.at("#trouble p").allInnerTexts(),
       [`room/${where}: The Worker is out of reach. Trying again.`],
     );
     await tab.page.unroute(`**/rooms/room/${where}/**`);
-    await eventually(() => tab.at("#trouble li").count(), 0);
-    await eventually(() => tab.at(".state").innerText(), "Nobody connected");
+    await becomes(() => tab.at("#trouble li").count(), 0);
+    await becomes(() => tab.at(".state").innerText(), "Nobody connected");
   });
 });
 
@@ -326,13 +326,13 @@ it("fits a phone, where the list and the room take turns", async () => {
   await say(ann, "x".repeat(5_000));
   const tab = await inspect({ options: { viewport: { width: 390, height: 844 }, hasTouch: true } });
   await tab.page.getByLabel("Filter rooms by name").fill(where);
-  await eventually(() => tab.at("#rooms tbody tr").count(), 1);
+  await becomes(() => tab.at("#rooms tbody tr").count(), 1);
   expect(await overflow(tab)).toBe(0);
   await tab.at("#rooms tbody a").tap();
-  await eventually(() => sessionsOf(tab).count(), 1);
-  await eventually(async () => (await logOf(tab)).length, 1);
+  await becomes(() => sessionsOf(tab).count(), 1);
+  await becomes(async () => (await logOf(tab)).length, 1);
   expect(await overflow(tab)).toBe(0);
   expect(await tab.at("#rooms").isVisible()).toBe(false);
   await tab.page.getByRole("link", { name: "All rooms" }).tap();
-  await eventually(() => tab.at("#rooms").isVisible(), true);
+  await becomes(() => tab.at("#rooms").isVisible(), true);
 });

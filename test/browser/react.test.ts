@@ -7,10 +7,11 @@ import { build } from "esbuild";
 import type { Browser, Page, WebSocket } from "playwright-core";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { connect, memoryStore, type RoomClient } from "../../src/client/client.ts";
 import { useMembers, usePublications, useRoom, useSignal } from "../../src/react/react.ts";
 import { Server } from "../e2e/server.ts";
+import { eventually, patience } from "../support/patience.ts";
 import { launch } from "./chromium.ts";
 
 const HTML = `<!doctype html><html lang="en"><title>hooks</title><div id="root"></div>
@@ -56,6 +57,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   page = await browser.newPage();
+  page.setDefaultTimeout(patience(4_000));
   sockets = [];
   errors = [];
   page.on("websocket", (socket) => sockets.push(socket));
@@ -76,24 +78,24 @@ afterEach(async () => {
 
 const text = (id: string) => page.locator(`#${id}`).textContent();
 const shows = (id: string, value: string | RegExp) =>
-  vi.waitFor(
-    async () =>
-      typeof value === "string" ? expect(await text(id)).toBe(value) : expect(await text(id)).toMatch(value),
-    { timeout: 10_000, interval: 20 },
+  eventually(async () =>
+    typeof value === "string" ? expect(await text(id)).toBe(value) : expect(await text(id)).toMatch(value),
   );
 const live = () => sockets.filter((socket) => !socket.isClosed());
 
 it("opens one socket under StrictMode, which two components share", async () => {
   await shows("members", "ann:good, bob:");
   await shows("reset", "new");
-  await page.waitForTimeout(500);
+  // A second socket would have been begun before something came through the first.
+  const { offset } = await bob.publish("here");
+  await shows("items", new RegExp(`${offset} bob here$`));
   expect(sockets).toHaveLength(1);
   // Nor was a second one begun and given up before it had its token.
   expect(await page.evaluate("asked")).toBe(1);
 });
 
 it("renders publications of both sides, members with their presence, and signals", async () => {
-  await vi.waitFor(() => expect(bob.state.name).toBe("open"));
+  await eventually(() => expect(bob.state.name).toBe("open"));
   const heard: unknown[] = [];
   bob.on("publication", ({ by, data }) => heard.push([by, data]));
   const { offset } = await bob.publish("one");
@@ -101,7 +103,7 @@ it("renders publications of both sides, members with their presence, and signals
   await shows("items", new RegExp(`${offset} bob one; ${offset + 1} bob two$`));
   await page.click("#say");
   await shows("items", `${offset} bob one; ${offset + 1} bob two; ${offset + 2} ann from the page`);
-  await vi.waitFor(() => expect(heard).toContainEqual(["ann", "from the page"]));
+  await eventually(() => expect(heard).toContainEqual(["ann", "from the page"]));
   bob.setPresence({ mood: "curious" });
   await shows("members", "ann:good, bob:curious");
   // In one message: the newest is shown, and the handler gets each.
@@ -119,16 +121,17 @@ it("keeps its socket over a remount, and starts a component that comes late from
   await shows("items", new RegExp(`${offset} bob before$`));
   expect(await text("talk-state")).toBe("open");
   expect(await text("members")).toContain("ann:good");
-  await page.waitForTimeout(500);
+  await bob.publish("after");
+  await shows("items", new RegExp(`${offset + 1} bob after$`));
   expect(sockets).toHaveLength(1);
 });
 
 it("is another connection for another user, and the first one ends", async () => {
   await page.click("#switch");
-  await vi.waitFor(() => expect(sockets).toHaveLength(2));
+  await eventually(() => expect(sockets).toHaveLength(2));
   await shows("talk-state", "open");
-  await vi.waitFor(async () => expect(await text("members")).toContain("cem:good"));
-  await vi.waitFor(() => expect(live()).toHaveLength(1));
+  await eventually(async () => expect(await text("members")).toContain("cem:good"));
+  await eventually(() => expect(live()).toHaveLength(1));
   await page.click("#say");
   await shows("items", /\d+ cem from the page$/);
   expect(sockets).toHaveLength(2);
@@ -136,9 +139,7 @@ it("is another connection for another user, and the first one ends", async () =>
 
 it("closes the socket when the last component has gone, and opens another for the next", async () => {
   await page.click("#toggle");
-  await vi.waitFor(() => expect(live()).toHaveLength(0));
-  await page.waitForTimeout(500);
-  expect(sockets).toHaveLength(1);
+  await eventually(() => expect(live()).toHaveLength(0));
   await page.click("#toggle");
   await shows("talk-state", "open");
   expect(sockets).toHaveLength(2);

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Proxy } from "../serve/proxy.ts";
 import { Workerd } from "../serve/workerd.ts";
+import { patience } from "../support/patience.ts";
 import { draft } from "./crew.ts";
 import { Fleet } from "./fleet.ts";
 import { judge, type Kept } from "./judge.ts";
@@ -22,7 +23,9 @@ import { faults, schedule } from "./schedule.ts";
 import type { Present, TruthPage } from "./truth.ts";
 
 /** How long everyone may take to come back and catch up when everything works again, in ms. */
-const SETTLE = 90_000;
+const SETTLE_MS = patience(20_000);
+/** Between two looks at whether everyone has. */
+const LOOK_MS = 500;
 
 const { values } = parseArgs({
   options: {
@@ -115,11 +118,11 @@ async function main(): Promise<boolean> {
 
 /** Waits until everyone is connected, owes nothing, has everything and knows who is here; returns who is not. */
 async function settled(statuses: () => readonly Status[]): Promise<string[]> {
-  const deadline = performance.now() + SETTLE;
+  const deadline = performance.now() + SETTLE_MS;
   let late: string[] = [];
   let calm = 0;
   while (performance.now() < deadline) {
-    await sleep(500);
+    await sleep(LOOK_MS);
     const now = statuses();
     late = now.flatMap(({ client, open, pending }) => (open && pending === 0 ? [] : [client]));
     for (const room of rooms) {
@@ -143,7 +146,7 @@ async function settled(statuses: () => readonly Status[]): Promise<string[]> {
 }
 
 async function ask<T>(room: string, what: string): Promise<T> {
-  const response = await fetch(`${workerd.url}/chaos/${room}/${what}`, { signal: AbortSignal.timeout(20_000) });
+  const response = await fetch(`${workerd.url}/chaos/${room}/${what}`, { signal: AbortSignal.timeout(patience()) });
   if (!response.ok) throw new Error(`${room}: ${response.status} ${await response.text()}`);
   return (await response.json()) as T;
 }

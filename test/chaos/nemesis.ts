@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Link, Proxy } from "../serve/proxy.ts";
 import type { Workerd } from "../serve/workerd.ts";
+import { patience } from "../support/patience.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Plan } from "./orders.ts";
 import type { Recorder } from "./record.ts";
@@ -208,7 +209,7 @@ export class Nemesis {
   async #ask(path: string): Promise<void> {
     const response = await fetch(`${this.#workerd.url}/chaos/${path}`, {
       method: "POST",
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(patience()),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${response.status} ${text}`);

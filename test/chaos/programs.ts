@@ -2,6 +2,7 @@
  * Judges what the SDK told a program: every publication once and in order from one position to the next, each publish
  * settled once and truly, nothing missed behind a `resumed`.
  */
+import { patience } from "../support/patience.ts";
 import type { Event, Sort } from "./record.ts";
 import { isBroken } from "./saying.ts";
 import type { Truth } from "./truth.ts";
@@ -29,9 +30,9 @@ interface Program {
 
 /**
  * Longer than this, in ms, no program takes a silent line for a good one: the longest wait for a heartbeat here, the 10 s
- * that the SDK gives it, and what a busy machine takes.
+ * after which the SDK asks, the 10 s that it gives the answer, and what a busy machine takes.
  */
-const SILENCE = 4_000 + 10_000 + 4_000;
+const SILENCE_MS = 4_000 + 10_000 + 10_000 + patience(400);
 
 type Of<W extends Event["what"]> = Extract<Event, { what: W }>;
 
@@ -85,7 +86,7 @@ export class Programs {
 
   say({ client, data, t }: Of<"say">): void {
     const program = this.#byClient.get(client);
-    if (program?.open && t - program.alive > SILENCE) {
+    if (program?.open && t - program.alive > SILENCE_MS) {
       const text = `${client} has heard nothing for ${Math.round(t - program.alive)} ms and believes to be connected`;
       this.#verdict.violated("stuck", text, { client, room: program.truth.room });
       // Once for each silence.

@@ -1,6 +1,6 @@
 /** A program with the SDK: publishes, notes everything it is told and everything its sockets carry. */
 import { RoomClient, type SessionStore } from "../../src/client/client.ts";
-import type { SocketClass } from "../../src/client/wire.ts";
+import type { SocketClass } from "../../src/client/connection/socket.ts";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, type ClientFrame } from "../../src/protocol/frames.ts";
 import type { ChaosClient, Plan, Status } from "./orders.ts";
@@ -127,7 +127,7 @@ export class SdkClient implements ChaosClient {
       const reason = "reason" in state ? state.reason : undefined;
       this.#recorder.note({ what: "state", client, name: state.name, reason });
       // Whoever gives up for a minute is told, a little later, that it works again: a minute is half of the run.
-      if (state.name === "quiet") setTimeout(() => this.wake(), 2_000 * this.#random());
+      if (state.name === "suspended") setTimeout(() => this.wake(), 2_000 * this.#random());
     });
   }
 

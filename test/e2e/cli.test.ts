@@ -1,10 +1,9 @@
 /** The command `edgerooms` against the real `npm start`: what its commands do, and what they print. */
 import { decodeJwt } from "jose";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Json } from "../../src/protocol/frames.ts";
+import { eventually } from "../support/patience.ts";
 import { run, Running, Scene } from "./cli-run.ts";
-
-const PATIENCE = { timeout: 20_000, interval: 20 };
 
 const scene = new Scene();
 beforeAll(() => scene.start());
@@ -45,15 +44,12 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
   await scene.enter("desk", "bob");
   await scene.enter("desk-2", "bob");
   ann.send({ type: "presence", data: { typing: true } });
-  await vi.waitFor(
-    async () => expect((await scene.json<{ rooms: unknown[] }>("rooms")).rooms.length).toBe(2),
-    PATIENCE,
-  );
-  await vi.waitFor(async () => expect((await scene.op(["members", "desk"])).out).toContain("typing"), PATIENCE);
+  await eventually(async () => expect((await scene.json<{ rooms: unknown[] }>("rooms")).rooms.length).toBe(2));
+  await eventually(async () => expect((await scene.op(["members", "desk"])).out).toContain("typing"));
 
   const rooms = await scene.op(["rooms"]);
   const [head, first, second, blank, foot] = rooms.out.split("\n");
-  expect(head).toMatch(/^KIND  ROOM    CONNECTIONS  MEMBERS  SESSIONS  OFFSET  TOLD/);
+  expect(head).toMatch(/^KIND  ROOM    CONNECTIONS  MEMBERS  SESSIONS  OFFSET  REPORTED/);
   expect(first).toMatch(/^room  desk {14}\d {8}\d {9}\d {7}0  (?:now|\d+ s ago)$/);
   expect(second).toMatch(/^room  desk-2 {12}1 {8}1 {9}1 {7}0  (?:now|\d+ s ago)$/);
   expect([blank, foot]).toEqual(["", expect.stringMatching(/^2 rooms, [23] connections$/)]);
@@ -74,7 +70,9 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
   expect(stats).toMatchObject({ kind: "room", room: "desk", members: 2, connections: 2 });
   expect(sessions.map(({ session }) => session)).toContain(ann.session);
   expect((await scene.op(["stats", "nowhere"])).out).toContain("It has no sessions.");
-  expect((await scene.op(["dead", "desk"])).out).toBe("Everything of desk was delivered, or still is being tried.\n");
+  expect((await scene.op(["dead-letters", "desk"])).out).toBe(
+    "desk has no dead letters: everything was delivered, or is still being tried.\n",
+  );
   expect(await scene.json("redeliver", "desk")).toEqual({ pending: 0 });
 });
 
@@ -133,14 +131,14 @@ it("tail: what was said, then what is being said, through an outage, until Ctrl-
   const tailing = new Running(["tail", room, "--after", "1", "--json"], { env });
   const seen = () =>
     tailing.out.split("\n").flatMap((line) => (line ? [(JSON.parse(line) as { data: Json }).data] : []));
-  await vi.waitFor(() => expect(seen()).toEqual(["two", "three"]), PATIENCE);
+  await eventually(() => expect(seen()).toEqual(["two", "three"]));
   await scene.op(["publish", room, "four"]);
-  await vi.waitFor(() => expect(seen()).toEqual(["two", "three", "four"]), PATIENCE);
+  await eventually(() => expect(seen()).toEqual(["two", "three", "four"]));
   await front.close();
-  await vi.waitFor(() => expect(tailing.err).toContain("The server is out of reach"), PATIENCE);
+  await eventually(() => expect(tailing.err).toContain("The server is out of reach"));
   await scene.op(["publish", room, "five"]);
   await scene.badWay(Number(port));
-  await vi.waitFor(() => expect(seen()).toEqual(["two", "three", "four", "five"]), PATIENCE);
+  await eventually(() => expect(seen()).toEqual(["two", "three", "four", "five"]));
   tailing.process.kill("SIGINT");
   expect((await tailing.ended).code).toBe(0);
   expect(tailing.err).toBe("The server is out of reach: trying again until it is back.\nThe server is back.\n");
@@ -208,13 +206,13 @@ it("kick: ends one session or all of a user, and revokes the tokens they came wi
 
 it("drain: one room, without the others", async () => {
   const [ann, bob] = [await scene.enter("pool", "ann"), await scene.enter("pool-2", "bob")];
-  const ended = await scene.op(["drain", "pool", "--within", "1", "--hold", "5"]);
+  const ended = await scene.op(["drain", "pool", "--within", "1", "--reopen-after", "5"]);
   expect(ended.code).toBe(0);
   expect(ended.out).toMatch(/^Drained 1 of 1 room, 1 connection\.\nRooms take new connections again in [1-5] s\.\n$/);
-  expect(ended.err).toMatch(/1\/1 rooms told to drain\n.*1\/1 rooms empty\n$/);
+  expect(ended.err).toMatch(/1\/1 rooms asked to drain\n.*1\/1 rooms empty\n$/);
   expect(await ann.next("bye")).toMatchObject({ code: 1012 });
   expect(bob.frames.map(({ type }) => type)).not.toContain("bye");
-  const json = await scene.op(["drain", "room/pool-2", "--within", "0", "--hold", "0", "--json"]);
+  const json = await scene.op(["drain", "room/pool-2", "--within", "0", "--reopen-after", "0", "--json"]);
   expect(JSON.parse(json.out)).toMatchObject({
     rooms: [{ name: "room/pool-2", connections: 1 }],
     failed: [],

@@ -1,8 +1,9 @@
 /** The client in Node against the real `npm start`: real sockets, cut as networks cut them. */
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { connect, memoryStore, type Publication, type RoomClient } from "../../src/client/client.ts";
+import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { Server } from "./server.ts";
 
@@ -20,8 +21,6 @@ afterAll(async () => {
   await server.stop();
   await fast.stop();
 });
-
-const PATIENCE = { timeout: 15_000, interval: 10 };
 
 it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled or out of order", async () => {
   const start = Date.now();
@@ -56,7 +55,7 @@ it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled o
     settled.push([]);
     room.on("reset", ({ reason }) => resets.push(reason));
     room.on("resumed", () => resumes++);
-    room.on("state", ({ name }) => name === "quiet" && room.connect());
+    room.on("state", ({ name }) => name === "suspended" && room.connect());
     room.on("publication", (item) => {
       seen[i]?.push(item);
       received++;
@@ -69,7 +68,7 @@ it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled o
       victim?.terminate();
     });
   }
-  await vi.waitFor(() => expect(resets).toEqual(Array(clients).fill("new")), PATIENCE);
+  await eventually(() => expect(resets).toEqual(Array(clients).fill("new")));
   await Promise.all(
     rooms.map(async (room, i) => {
       for (let first = 1; first <= each; first += 50) {
@@ -84,13 +83,10 @@ it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled o
       }
     }),
   );
-  await vi.waitFor(
-    () => {
-      expect(seen.map(({ length }) => length)).toEqual(Array(clients).fill(total));
-      expect(settled.map(({ length }) => length)).toEqual(Array(clients).fill(each));
-    },
-    { timeout: 25_000, interval: 20 },
-  );
+  await eventually(() => {
+    expect(seen.map(({ length }) => length)).toEqual(Array(clients).fill(total));
+    expect(settled.map(({ length }) => length)).toEqual(Array(clients).fill(each));
+  });
   const log = seen[0] ?? [];
   expect(log.map(({ offset }) => offset)).toEqual(Array.from({ length: total }, (_, i) => i + 1));
   for (const items of seen) expect(items).toEqual(log);
@@ -124,7 +120,7 @@ it("the platform's own WebSocket and fetch will do: publish, close, come back, r
   const errors: unknown[] = [];
   one.on("error", (error) => errors.push(error));
   expect(await one.publish("first")).toMatchObject({ offset: 1 });
-  await vi.waitFor(() => expect(one.position).toMatchObject({ offset: 1 }), PATIENCE);
+  await eventually(() => expect(one.position).toMatchObject({ offset: 1 }));
   one.close();
   const two = enter();
   const resumed = new Promise((resolve) => two.on("resumed", resolve));
@@ -138,7 +134,7 @@ it("the platform's own WebSocket and fetch will do: publish, close, come back, r
   three.on("error", (error) => errors.push(error));
   const states: string[] = [];
   three.on("state", ({ name }) => states.push(name));
-  await vi.waitFor(() => expect(tokens).toBeGreaterThanOrEqual(before + 2), PATIENCE);
+  await eventually(() => expect(tokens).toBeGreaterThanOrEqual(before + 2));
   expect(await three.publish("third")).toMatchObject({ offset: 3 });
   expect(states).toEqual(["open"]);
   expect(errors).toEqual([]);
@@ -172,7 +168,7 @@ it("a crash of the whole server loses nothing that was published, acknowledged o
   const acks = await Promise.all(waiting);
   const numbers = Array.from({ length: 120 }, (_, i) => i + 1);
   expect(acks.map(({ offset }) => offset)).toEqual(numbers);
-  await vi.waitFor(() => expect(items).toHaveLength(120), PATIENCE);
+  await eventually(() => expect(items).toHaveLength(120));
   expect(items.map(({ offset, data }) => [offset, data])).toEqual(numbers.map((n) => [n, n]));
   expect(resets).toEqual(["new"]);
 });

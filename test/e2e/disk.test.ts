@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import {
   connect,
@@ -15,8 +15,7 @@ import {
   type RoomClient,
 } from "../../src/client/client.ts";
 import { Workerd } from "../serve/workerd.ts";
-
-const PATIENCE = { timeout: 20_000, interval: 20 };
+import { eventually } from "../support/patience.ts";
 
 const clients: RoomClient[] = [];
 const servers: Workerd[] = [];
@@ -65,7 +64,7 @@ class Member {
     this.room.on("publication", (item) => this.items.push(item as Publication));
     this.room.on("reset", ({ reason, data }) => this.resets.push({ reason, data, before: this.items.length }));
     this.room.on("resumed", ({ offset }) => this.resumes.push(offset));
-    this.room.on("state", ({ name }) => name === "quiet" && this.room.connect());
+    this.room.on("state", ({ name }) => name === "suspended" && this.room.connect());
   }
 
   get data(): unknown[] {
@@ -73,7 +72,7 @@ class Member {
   }
 
   async open(): Promise<void> {
-    await vi.waitUntil(() => this.room.state.name === "open" && this.resets.length > 0, PATIENCE);
+    await eventually(() => this.room.state.name === "open" && this.resets.length > 0);
   }
 }
 
@@ -104,11 +103,11 @@ it("a disk that fails: what was acked is there, what was not is settled after it
     let settled = 0;
     // A room whose storage fails takes its connections with it. SQLite uses again what its files have, so it may take a
     // while until they must grow.
-    await vi.waitFor(() => {
+    await eventually(() => {
       all.push(ann.room.publish("x".repeat(60_000)), say());
       for (const one of all.slice(-2)) void one.then(() => settled++);
       expect(ann.room.state.name).not.toBe("open");
-    }, PATIENCE);
+    });
     // Nobody is told of what cannot be kept.
     expect(settled).toBeLessThan(all.length);
     limitFiles(server, "unlimited");
@@ -117,7 +116,7 @@ it("a disk that fails: what was acked is there, what was not is settled after it
   const expected = acked.toSorted((a, b) => a.offset - b.offset).map(({ data }) => data);
   expect(expected.toSorted((a, b) => a - b)).toEqual(Array.from({ length: said }, (_, i) => i + 1));
   for (const member of [ann, bob]) {
-    await vi.waitFor(() => expect(member.data.filter((data) => typeof data === "number")).toEqual(expected), PATIENCE);
+    await eventually(() => expect(member.data.filter((data) => typeof data === "number")).toEqual(expected));
     expect(member.items.map(({ offset }) => offset)).toEqual(member.items.map((_, i) => i + 1));
     expect(member.resets.map(({ reason }) => reason)).toEqual(["new"]);
   }
@@ -133,7 +132,7 @@ it("storage put back to an older state: everyone is reset to it, and nothing fro
   cpSync(server.storage, `${server.storage}-copy`, { recursive: true });
   await server.start();
   await ann.room.publish("undone");
-  await vi.waitFor(() => expect(bob.data).toEqual(["kept", "undone"]), PATIENCE);
+  await eventually(() => expect(bob.data).toEqual(["kept", "undone"]));
   await server.kill();
   rmSync(server.storage, { recursive: true });
   cpSync(`${server.storage}-copy`, server.storage, { recursive: true });
@@ -145,16 +144,16 @@ it("storage put back to an older state: everyone is reset to it, and nothing fro
   await eve.room.publish("other");
   await eve.room.publish("another");
   for (const member of [ann, bob]) {
-    await vi.waitFor(() => expect(member.resets).toHaveLength(2), PATIENCE);
+    await eventually(() => expect(member.resets).toHaveLength(2));
     expect(member.resets[1]).toMatchObject({ reason: "epoch_changed" });
-    await vi.waitFor(() => expect(member.room.position?.offset).toBe(3), PATIENCE);
+    await eventually(() => expect(member.room.position?.offset).toBe(3));
     const { data, before } = member.resets[1] as { data: Publication[]; before: number };
     const seen = [...data, ...member.items.slice(before)].map((item) => item.data);
     expect(seen).toEqual(["kept", "other", "another"]);
     expect(member.room.position?.epoch).not.toBe(epoch);
   }
   expect(await ann.room.publish("goes on")).toMatchObject({ offset: 4 });
-  await vi.waitFor(() => expect(bob.data.at(-1)).toBe("goes on"), PATIENCE);
+  await eventually(() => expect(bob.data.at(-1)).toBe("goes on"));
 });
 
 it("storage that is wiped: everyone starts anew and is told so; who waits for an ack learns that nobody knows", async () => {
@@ -166,7 +165,7 @@ it("storage that is wiped: everyone starts anew and is told so; who waits for an
   // Sent, and never answered, because the disk takes no more.
   limitFiles(server, largestFile(server.storage) + 1);
   const sent = ann.room.publish("x".repeat(60_000)).catch((error: unknown) => error);
-  await vi.waitFor(() => expect(ann.room.state.name).not.toBe("open"), PATIENCE);
+  await eventually(() => expect(ann.room.state.name).not.toBe("open"));
   await server.kill();
   const unsent = ann.room.publish("not sent yet");
   rmSync(server.storage, { recursive: true });
@@ -195,8 +194,8 @@ it("an ack that a crash swallowed is answered when the publish is sent again, wi
     }
     if (n % 5 === 0) await settled;
   }
-  await vi.waitFor(() => expect(offsets.size).toBe(60), PATIENCE);
-  await vi.waitFor(() => expect(bob.data).toEqual(Array.from({ length: 60 }, (_, i) => i + 1)), PATIENCE);
+  await eventually(() => expect(offsets.size).toBe(60));
+  await eventually(() => expect(bob.data).toEqual(Array.from({ length: 60 }, (_, i) => i + 1)));
   for (const { data, offset } of bob.items) expect(offsets.get(data as number)).toBe(offset);
   expect(kills).toBe(6);
   expect(ann.resets.map(({ reason }) => reason)).toEqual(["new"]);

@@ -1,7 +1,7 @@
 /** `npm run drain` against the real `npm start`, while clients of the SDK are in the middle of work in several rooms. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import {
   connect,
@@ -10,13 +10,12 @@ import {
   type Publication,
   type RoomClient,
 } from "../../src/client/client.ts";
+import { eventually } from "../support/patience.ts";
 import { Peer } from "./peer.ts";
 import { Server } from "./server.ts";
 
 const ROOMS = ["one", "two", "three"];
 const PER_ROOM = 3;
-const PATIENCE = { timeout: 20_000, interval: 20 };
-
 const server = new Server();
 beforeAll(() => server.start());
 afterAll(() => server.stop());
@@ -50,10 +49,10 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
       room.on("goaway", () => member.log.push("goaway"));
       room.on("resumed", () => member.log.push("resumed"));
       room.on("reset", ({ reason }) => member.log.push(`reset ${reason}`));
-      room.on("state", (state) => state.name === "waiting" && member.log.push(`lost ${state.reason}`));
+      room.on("state", (state) => state.name === "reconnecting" && member.log.push(`lost ${state.reason}`));
     }
   }
-  await vi.waitFor(() => expect(members.map(({ room }) => room.state.name)).not.toContain("connecting"), PATIENCE);
+  await eventually(() => expect(members.map(({ room }) => room.state.name)).not.toContain("connecting"));
   const work = setInterval(() => {
     for (const member of members) {
       member.said++;
@@ -61,13 +60,10 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
     }
   }, 100);
   try {
-    await vi.waitFor(() => expect(Math.min(...members.map(({ items }) => items.length))).toBeGreaterThan(5), PATIENCE);
+    await eventually(() => expect(Math.min(...members.map(({ items }) => items.length))).toBeGreaterThan(5));
     const token = await server.token("op", { "*": ["admin"] });
-    const running = drain(server.url, "--token", token, "--within", "2", "--hold", "3");
-    await vi.waitFor(
-      () => expect(members.map(({ log }) => log)).toEqual(members.map(() => ["reset new", "goaway"])),
-      PATIENCE,
-    );
+    const running = drain(server.url, "--token", token, "--within", "2", "--reopen-after", "3");
+    await eventually(() => expect(members.map(({ log }) => log)).toEqual(members.map(() => ["reset new", "goaway"])));
     const late = new Peer(server.url, "one", await server.token("late"));
     const bye = await late.next("bye");
     expect(bye).toMatchObject({ reason: "draining" });
@@ -77,22 +73,16 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
     expect(code).toBe(0);
     const drained = ["reset new", "goaway", "lost restarting"];
     expect(members.map(({ log }) => log)).toEqual(members.map(() => drained));
-    await vi.waitFor(
-      () => expect(members.map(({ log }) => log)).toEqual(members.map(() => [...drained, "resumed"])),
-      PATIENCE,
-    );
+    await eventually(() => expect(members.map(({ log }) => log)).toEqual(members.map(() => [...drained, "resumed"])));
   } finally {
     clearInterval(work);
   }
-  await vi.waitFor(
-    () => expect(members.map(({ settled }) => settled)).toEqual(members.map(({ said }) => said)),
-    PATIENCE,
-  );
+  await eventually(() => expect(members.map(({ settled }) => settled)).toEqual(members.map(({ said }) => said)));
   for (const [i, name] of ROOMS.entries()) {
     const inRoom = members.slice(i * PER_ROOM, (i + 1) * PER_ROOM);
     const all = inRoom.reduce((sum, { said }) => sum + said, 0);
     for (const { items } of inRoom) {
-      await vi.waitFor(() => expect(items.length, name).toBe(all), PATIENCE);
+      await eventually(() => expect(items.length, name).toBe(all));
       expect(items.map(({ offset }) => offset)).toEqual(items.map((_, n) => n + 1));
     }
   }
@@ -106,7 +96,7 @@ it("says what is wrong, and ends with 1: no token, a member's token, no such ser
     [[server.url], "There is no token."],
     [[server.url, "--token", member], "403 The token does not allow this."],
     [[server.url, "--token", "x.y.z"], "401"],
-    [[server.url, "--token", member, "--within", "soon"], "0 to 3600 seconds"],
+    [[server.url, "--token", member, "--within", "soon"], "--within is a number from 0 to 3600."],
     [["http://127.0.0.1:1", "--token", member], "fetch failed"],
   ] as const) {
     const { code, output } = await drain(...args);

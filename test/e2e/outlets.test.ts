@@ -3,15 +3,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Batch, OutEvent } from "../../src/room/outlet.ts";
+import { eventually } from "../support/patience.ts";
 import { Server } from "./server.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const AT = Date.UTC(2026, 0, 2);
-const PATIENCE = { timeout: 20_000, interval: 50 };
-
 /** What the receiver took, and how it answers. */
 const taken: { id: unknown; traceparent: unknown; body: unknown }[] = [];
 let answer: (response: ServerResponse) => void;
@@ -102,11 +101,11 @@ describe("the queue", () => {
   async function through(batch: Batch, count: number): Promise<{ id: string; data: { events: OutEvent[] } }[]> {
     expect(await hand("queue", batch)).toBe("delivered");
     const got: { id: string; data: { events: OutEvent[] } }[] = [];
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const response = await fetch(`${worker.url}/consumed`);
       got.push(...(await response.json<typeof got>()));
       expect(got.length).toBe(count);
-    }, PATIENCE);
+    });
     return got;
   }
 

@@ -2,14 +2,13 @@
 import { WebSocket } from "ws";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, PONG, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
-
-const PATIENCE = 15_000;
+import { Changes } from "../support/patience.ts";
 
 export class Peer {
   readonly socket: WebSocket;
   readonly frames: ServerFrame[] = [];
   closed: { code: number; reason: string } | undefined;
-  #wake: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   constructor(url: string, room: string, token: string, query: Record<string, string | number> = {}) {
     const address = new URL(`/rooms/${room}`, url.replace("http", "ws"));
@@ -21,13 +20,13 @@ export class Peer {
         this.frames.push(frame);
         if (frame.type === "heartbeat") this.socket.send(PING);
       }
-      this.#notify();
+      this.#changes.notify();
     });
     this.socket.on("close", (code, reason) => {
       this.closed = { code, reason: String(reason) };
-      this.#notify();
+      this.#changes.notify();
     });
-    this.socket.on("error", () => this.#notify());
+    this.socket.on("error", () => this.#changes.notify());
   }
 
   get items() {
@@ -45,21 +44,6 @@ export class Peer {
   }
 
   async until(condition: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    while (!condition()) {
-      const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`waited ${PATIENCE} ms for ${what}; closed: ${JSON.stringify(this.closed)}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
-  }
-
-  #notify(): void {
-    for (const wake of this.#wake.splice(0)) wake();
+    await this.#changes.until(condition, () => `${what}; closed: ${JSON.stringify(this.closed)}`);
   }
 }

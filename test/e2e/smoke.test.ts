@@ -59,16 +59,14 @@ it("twenty who publish at once share ticks: a row for ten publications at the mo
   expect(ticks).toBeLessThanOrEqual(180);
 });
 
-it.each([undefined, 1000, 1001, 3000, 4000])("answers a close with %s, promptly", async (code) => {
+it.each([undefined, 1000, 1001, 3000, 4000])("answers a close with %s", async (code) => {
   const peer = new Peer(server.url, "close", await server.token("ann"));
   await peer.next("welcome");
-  const start = performance.now();
   if (code === undefined) peer.socket.close();
   else peer.socket.close(code, "bye now");
   await peer.until(() => peer.closed !== undefined, "the closing handshake");
+  // Without an answer `ws` gives up at last, with 1006.
   expect(peer.closed?.code).toBe(code ?? 1000);
-  // Without an answer `ws` gives up after 30 s.
-  expect(performance.now() - start).toBeLessThan(5_000);
 });
 
 it("a program sees the status of a refusal, a client of ours the close code and why", async () => {

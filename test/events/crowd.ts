@@ -1,6 +1,7 @@
 /** People who never stop: programs with the SDK that come, publish as fast as they are told, and go, in a few rooms. */
 import { SignJWT } from "jose";
 import { connect, memoryStore, type RoomClient } from "../../src/client/client.ts";
+import { eventually } from "../support/patience.ts";
 
 /** The secret of the tokens. */
 export const SECRET = "a secret of this test that is long enough";
@@ -57,11 +58,8 @@ export class Crowd {
   /** Nobody says anything any more; everybody hears what became of what was said, and leaves. */
   async goHome(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    const deadline = Date.now() + 30_000;
-    while ([...this.#people].some(({ pending }) => pending > 0)) {
-      if (Date.now() > deadline) throw new Error("publications were never settled");
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const isSettled = () => ![...this.#people].some(({ pending }) => pending > 0);
+    await eventually(isSettled, { what: "publications to be settled", aloneMs: 5_000 });
     for (const client of this.#people) client.leave();
   }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Publication } from "../../src/protocol/frames.ts";
 import { freePort, Workerd } from "../serve/workerd.ts";
+import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { Crowd, SECRET, tokenOf } from "./crowd.ts";
 import { compare, sequence, type Verdict } from "./judge.ts";
@@ -48,8 +49,8 @@ const COURSE: readonly (readonly [manner: Manner, part: number])[] = [
   ["up", 0.1],
   ["refusing", 0.4],
 ];
-/** An outbox is empty after the longest wait between two tries and what a killed room waits, and some. */
-const PATIENCE = 400_000;
+/** An outbox is empty after the longest wait between two tries and what a killed room waits: at most so long. */
+const RETRY_MS = 60_000;
 
 /** Runs a trial; everything it started is ended with it. */
 export async function run({ time, kills, seed, say }: Trial): Promise<Outcome> {
@@ -120,10 +121,7 @@ async function beDown(receiver: Receiver, time: number, say: Trial["say"]): Prom
     await pause(part * time);
     // Rooms that have waited longer and longer must have noticed.
     const isHeard = () => manner === "refusing" || receiver.answered[manner] > before;
-    while (!isHeard()) {
-      if (Date.now() - began > PATIENCE) throw new Error(`nobody asked while it was ${manner}`);
-      await pause(20);
-    }
+    await eventually(isHeard, { what: `a room to ask while the receiver is ${manner}`, aloneMs: RETRY_MS });
     if (manner !== "up") down += Date.now() - began;
   }
   return down;
@@ -146,17 +144,17 @@ async function killNowAndThen(
 
 /** Waits until everything has gone out of a room. A dead letter is an error: nobody refuses anything here. */
 async function drained(workerd: Workerd, room: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE;
-  for (;;) {
+  const look = async () => {
     const { outbox, members } = await get<{ outbox: { pending: number; dead: number }; members: number }>(
       workerd,
       `/rooms/room/${room}/stats`,
     );
-    if (outbox.dead > 0) throw new Error(`${room} has ${outbox.dead} dead letters`);
-    if (outbox.pending === 0 && members === 0) return;
-    if (Date.now() > deadline) throw new Error(`${room} still has ${JSON.stringify({ outbox, members })}`);
-    await pause(100);
-  }
+    if (outbox.dead > 0) return `${room} has ${outbox.dead} dead letters`;
+    if (outbox.pending > 0 || members > 0) throw new Error(`${room} still has ${JSON.stringify({ outbox, members })}`);
+    return undefined;
+  };
+  const lost = await eventually(look, { aloneMs: RETRY_MS, everyMs: 100 });
+  if (lost !== undefined) throw new Error(lost);
 }
 
 async function logOf(workerd: Workerd, room: string): Promise<Publication[]> {

@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { LogRecord, KeyValue, Span } from "../../ops/otlp/payload.ts";
+import { Changes } from "../support/patience.ts";
 
 interface Message {
   verify(message: object): string | null;
@@ -89,8 +90,6 @@ export function problemOf(path: string, body: unknown): string | undefined {
   return undefined;
 }
 
-const PATIENCE = 15_000;
-
 /** See above. */
 export class Receiver {
   readonly taken: Taken[] = [];
@@ -99,7 +98,7 @@ export class Receiver {
   refuse: number | "hang up" | undefined;
   refused = 0;
   readonly #server = createServer((request, response) => void this.#take(request, response));
-  #wake: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
@@ -130,18 +129,7 @@ export class Receiver {
 
   /** Waits until something that arrives makes it so. */
   async until(condition: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    while (!condition()) {
-      const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`waited ${PATIENCE} ms for ${what}; ${this.spans.map(summary).join()}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+    await this.#changes.until(condition, () => `${what}; ${this.spans.map(summary).join()}`);
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -160,7 +148,7 @@ export class Receiver {
       else this.problems.push(problem);
       response.writeHead(problem === undefined ? 200 : 400, { "content-type": "application/json" }).end("{}");
     }
-    for (const wake of this.#wake.splice(0)) wake();
+    this.#changes.notify();
   }
 
   #problem(request: IncomingMessage, path: string, text: string): string | undefined {

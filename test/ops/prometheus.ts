@@ -3,8 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
-const PATIENCE = 30_000;
+import { eventually } from "../support/patience.ts";
 
 /** One series of an answer. */
 export interface Sample {
@@ -75,14 +74,14 @@ export class Prometheus {
 
   /** Asks until the sum over the series of an expression is as it should be. */
   async until(expr: string, condition: (sum: number) => boolean): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    for (;;) {
-      // Prometheus is not ready to answer in its first moments.
-      const samples = await this.query(expr).catch(() => []);
-      const total = samples.reduce((sum, { value }) => sum + value, 0);
-      if (samples.length > 0 && condition(total)) return;
-      if (Date.now() > deadline) throw new Error(`waited ${PATIENCE} ms for ${expr}, which is ${total}`);
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
+    await eventually(
+      async () => {
+        // Prometheus is not ready to answer in its first moments: that throws, too.
+        const samples = await this.query(expr);
+        const total = samples.reduce((sum, { value }) => sum + value, 0);
+        if (samples.length === 0 || !condition(total)) throw new Error(`${expr} is ${total}`);
+      },
+      { aloneMs: 5_000, everyMs: 250 },
+    );
   }
 }

@@ -6,6 +6,7 @@ import { WebSocket } from "ws";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, PONG, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
 import type { Link } from "../serve/proxy.ts";
+import { Changes } from "../support/patience.ts";
 
 const ACK_EVERY = 128;
 const ACK_BYTES = 65_536;
@@ -41,7 +42,7 @@ export class Member {
   /** What was wrong with what it read; empty when nothing was. */
   readonly wrong: string[] = [];
   readonly #credit: boolean;
-  readonly #waiting = new Set<() => void>();
+  readonly #changes = new Changes();
   #acknowledged = 0;
   #bytes = 0;
 
@@ -54,9 +55,9 @@ export class Member {
     this.socket.on("message", (data) => this.#read((data as Buffer).toString()));
     this.socket.on("close", () => {
       this.closed = true;
-      this.#notify();
+      this.#changes.notify();
     });
-    this.socket.on("error", () => this.#notify());
+    this.socket.on("error", () => this.#changes.notify());
   }
 
   /** Where it would resume. */
@@ -74,19 +75,9 @@ export class Member {
     this.socket.send(JSON.stringify(frames.length === 1 ? frames[0] : frames));
   }
 
-  /** Waits for something that comes with a frame or with the close. */
-  async until(condition: () => boolean, what: string, patience = 30_000): Promise<void> {
-    const deadline = Date.now() + patience;
-    while (!condition()) {
-      const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`${this.user} waited ${patience} ms for ${what}; bye: ${this.bye ?? "none"}`);
-      const woken = Promise.withResolvers<void>();
-      this.#waiting.add(woken.resolve);
-      const timer = setTimeout(woken.resolve, left);
-      await woken.promise;
-      clearTimeout(timer);
-      this.#waiting.delete(woken.resolve);
-    }
+  /** Waits for something that comes with a frame or with the close, and takes at most `aloneMs` on an idle machine. */
+  async until(condition: () => boolean, what: string, aloneMs = 5_000): Promise<void> {
+    await this.#changes.until(condition, () => `${what} (${this.user}; bye: ${this.bye ?? "none"})`, aloneMs);
   }
 
   /** Ends the TCP connection, whatever the network lets through. */
@@ -105,7 +96,7 @@ export class Member {
       this.#acknowledged = this.offset;
       this.#bytes = 0;
     }
-    this.#notify();
+    this.#changes.notify();
   }
 
   #frame(frame: ServerFrame): void {
@@ -141,10 +132,6 @@ export class Member {
     for (const { id } of join) this.heard.push({ what: `join ${id}`, at });
     for (const id of leave) this.heard.push({ what: `leave ${id}`, at });
     if (members) this.heard.push({ what: "members", at });
-  }
-
-  #notify(): void {
-    for (const wake of this.#waiting) wake();
   }
 }
 

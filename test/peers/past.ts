@@ -1,5 +1,6 @@
 /** The stalled readers of reader.ts, several times with and without, held against what they may cost. */
-import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
+import { CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/connection.ts";
 import { median, type Findings } from "./findings.ts";
 import { publishPast, type Load, type Run } from "./reader.ts";
 

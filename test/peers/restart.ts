@@ -3,6 +3,7 @@
  * a request, finds nobody, and tells whoever is there.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import { patience } from "../support/patience.ts";
 import type { Findings } from "./findings.ts";
 import type { Member } from "./member.ts";
 import { noticedWithin, rhythms } from "./rhythms.ts";
@@ -12,7 +13,7 @@ import { World } from "./world.ts";
 const { heartbeat, grace } = rhythms.quick;
 const MEMBERS = 5;
 /** For an alarm that is overdue when the server starts: reading it from disk and building the room. */
-const OVERDUE = 2_000;
+const OVERDUE = patience(200);
 
 export async function restart(findings: Findings): Promise<void> {
   const world = await World.open();

@@ -3,14 +3,15 @@
  * hear of it, and what is left of them afterwards.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { BACKLOG_BYTES } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
+import { eventually, patience } from "../support/patience.ts";
 import type { Findings } from "./findings.ts";
 import { item, type Member } from "./member.ts";
 import { noticedWithin, rhythms, type Seen } from "./rhythms.ts";
 import type { World } from "./world.ts";
 
 /** From the room's decision to a member that has heard it: the wire, and this program's own event loop. */
-export const DELIVERY = 250;
+export const DELIVERY = patience(25);
 /** More than this in the room's own buffer: the network has taken all it can. */
 const STUCK = 262_144;
 const BIG = 60_000;
@@ -49,7 +50,7 @@ export async function reckon(
   const limit = noticedWithin(heartbeat);
   for (const { member } of ghosts) {
     const leave = () => watcher.heardAt(`leave ${member.user}`) !== undefined;
-    await watcher.until(leave, `the leave of ${member.user}`, 3 * limit + grace + 5_000);
+    await watcher.until(leave, `the leave of ${member.user}`, limit + grace);
   }
   const seen = await world.look(room);
   const noticed = ghosts.map(({ member, at }) => droppedAt(seen, member.user) - at);
@@ -121,11 +122,11 @@ async function letGo(
   { peers, before, held }: { peers: number; before: number; held: number },
   findings: Findings,
 ) {
-  const deadline = Date.now() + 30_000;
-  while (world.openFiles() > before - peers && Date.now() < deadline) await pause(20);
+  const free = () => world.openFiles() <= before - peers;
+  const isFree = await eventually(free, { aloneMs: 5_000, everyMs: 20 }).catch(() => false);
   const after = world.openFiles();
   findings.fact(
-    after <= before - peers,
+    isFree,
     `Files of workerd: ${before} with ${peers} peers connected, ${held} when all of them had been noticed but the ` +
       `network kept their TCP connections, ${after} when it let go of them.`,
   );

@@ -2,11 +2,11 @@
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { SignJWT } from "jose";
 import { WebSocket } from "ws";
 import { Proxy } from "../serve/proxy.ts";
 import { freePort, Workerd } from "../serve/workerd.ts";
+import { eventually } from "../support/patience.ts";
 import { Member, type Resume } from "./member.ts";
 import type { Seen } from "./rhythms.ts";
 
@@ -81,25 +81,23 @@ export class World {
   }
 
   /** Looks until what it sees is as wanted. */
-  async lookUntil(room: string, wanted: (seen: Seen) => boolean, what: string, patience = 30_000): Promise<Seen> {
-    const deadline = Date.now() + patience;
-    for (;;) {
+  async lookUntil(room: string, wanted: (seen: Seen) => boolean, what: string): Promise<Seen> {
+    const look = async () => {
       const seen = await this.look(room);
-      if (wanted(seen)) return seen;
-      if (Date.now() > deadline) throw new Error(`${room}: waited ${patience} ms for ${what}: ${JSON.stringify(seen)}`);
-      await pause(50);
-    }
+      if (!wanted(seen)) throw new Error(`${room}: waited in vain for ${what}: ${JSON.stringify(seen)}`);
+      return seen;
+    };
+    return eventually(look, { aloneMs: 5_000, everyMs: 50 });
   }
 
   /** Waits for a line that a room prints by itself. */
-  async printed(line: RegExp, patience = 30_000): Promise<RegExpExecArray> {
-    const deadline = Date.now() + patience;
-    for (;;) {
+  async printed(line: RegExp): Promise<RegExpExecArray> {
+    const look = () => {
       const found = line.exec(this.workerd.output);
-      if (found) return found;
-      if (Date.now() > deadline) throw new Error(`waited ${patience} ms for ${line}:\n${this.workerd.output}`);
-      await pause(20);
-    }
+      if (!found) throw new Error(`waited in vain for ${line}:\n${this.workerd.output}`);
+      return found;
+    };
+    return eventually(look, { aloneMs: 5_000, everyMs: 20 });
   }
 
   /** Files that workerd holds open, its sockets among them. */

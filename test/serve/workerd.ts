@@ -9,6 +9,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { eventually, patience } from "../support/patience.ts";
 
 /** A Worker and what it is bound to. */
 export interface WorkerConfig {
@@ -29,7 +30,6 @@ export interface WorkerConfig {
 // The package has no types, and says where its program is as its default export.
 const { default: program } = createRequire(import.meta.url)("workerd") as { default: string };
 const COMPATIBILITY_DATE = "2026-11-17";
-const PATIENCE = 20_000;
 
 /** What has to be ended and removed when this process ends, however it does. */
 const leftovers = new Set<() => void>();
@@ -91,16 +91,16 @@ export class Workerd {
     const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (this.output += String(chunk)));
-    const deadline = Date.now() + PATIENCE;
-    for (;;) {
-      if (child.exitCode !== null) throw new Error(`workerd ended with ${child.exitCode}:\n${this.output}`);
-      const answers = await fetch(this.url, { signal: AbortSignal.timeout(2_000) }).then(
-        async (response) => (await response.arrayBuffer(), true),
-        () => false,
-      );
-      if (answers) return;
-      if (Date.now() > deadline) throw new Error(`workerd does not answer:\n${this.output}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const become = async () => {
+      if (child.exitCode !== null) return "ended";
+      const response = await fetch(this.url, { signal: AbortSignal.timeout(patience(200)) }).catch((cause: unknown) => {
+        throw new Error(`workerd does not answer:\n${this.output}`, { cause });
+      });
+      await response.arrayBuffer();
+      return "ready";
+    };
+    if ((await eventually(become, { everyMs: 20 })) === "ended") {
+      throw new Error(`workerd ended with ${child.exitCode}:\n${this.output}`);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Provokes what nobody wants: hooks, disks, services and receivers that fail. */
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { jwt } from "../../src/http/gate/auth.ts";
 import { upstream } from "../../src/ops/upstream.ts";
 import { OutletRefused } from "../../src/room/outlet.ts";
@@ -7,6 +7,7 @@ import { upgrade } from "./client.ts";
 import { operator } from "./contract.ts";
 import { door, expectBye, expectProblem, plain } from "./door.ts";
 import { Issuer, makeKey, Site } from "./issuer.ts";
+import { eventually } from "./patience.ts";
 import { PAYLOAD, scene, join, expectError, refused, posted, here, hooked, broken, type Ways } from "./provoking.ts";
 import { TestedRoom } from "./room.ts";
 import { marked, watched } from "./watching.ts";
@@ -67,14 +68,14 @@ export const accidents: Ways = {
       const room = await hooked({ onPublish: (context) => context.defer(() => Promise.reject(new Error("later"))) });
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
-      await vi.waitFor(() => expect(scene.log.of("hook_failed")).toHaveLength(1));
+      await eventually(() => expect(scene.log.of("hook_failed")).toHaveLength(1));
       return { kind: "relay", errors: 1, lines: [{ where: "defer", kind: "relay", room: room.name }] };
     },
     "after deferred work": async () => {
       const room = await hooked({ onPublish: (context) => context.defer(() => Promise.resolve(1), broken) });
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
-      await vi.waitFor(() => expect(scene.log.of("hook_failed")).toHaveLength(1));
+      await eventually(() => expect(scene.log.of("hook_failed")).toHaveLength(1));
       return { kind: "relay", errors: 1, lines: [{ where: "defer", kind: "relay", room: room.name }] };
     },
     "by asking for what cannot be": async () => {
@@ -116,7 +117,7 @@ export const accidents: Ways = {
       await client.until(() => client.closed !== undefined);
       expect(client.closed).toEqual({ code: 4107, reason: "storage_failed" });
       // Nor can it note that this one is gone.
-      await vi.waitFor(() => expect(scene.log.of("storage_failed")).toHaveLength(2));
+      await eventually(() => expect(scene.log.of("storage_failed")).toHaveLength(2));
       await room.sql("UPDATE edgerooms_meta SET value = '3' WHERE key = 'schema'");
       other.send({ type: "signal", data: PAYLOAD });
       const line = { room: room.name };
@@ -134,9 +135,9 @@ export const accidents: Ways = {
       });
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
-      await vi.waitFor(() => expect(scene.log.of("undelivered")).toHaveLength(1));
+      await eventually(() => expect(scene.log.of("undelivered")).toHaveLength(1));
       const token = await operator();
-      const request = new Request(`http://edge.test/rooms/${room.path}/dead`, {
+      const request = new Request(`http://edge.test/rooms/${room.path}/dead-letters`, {
         headers: { authorization: `Bearer ${token}` },
       });
       expect(await (await watched(request)).json()).toMatchObject({ dead: [{ tries: 1, events: 1 }] });
@@ -185,7 +186,7 @@ export const accidents: Ways = {
       });
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
-      await vi.waitFor(() => expect(scene.log.of("upstream_failed")).toHaveLength(1));
+      await eventually(() => expect(scene.log.of("upstream_failed")).toHaveLength(1));
       return { kind: "relay", errors: 1, lines: [{ where: "events", kind: "relay", room: room.name }] };
     },
   },
@@ -194,7 +195,7 @@ export const accidents: Ways = {
       const site = new Site();
       site.answer = () => new Promise(() => {});
       const room = new TestedRoom();
-      const asked = upstream(`hangs-${room.name}`, site.url, { timeout: 20 });
+      const asked = upstream(`hangs-${room.name}`, site.url);
       const at = door({ authorize: () => asked.request(site.url, {}, () => true) });
       const { headers, ids } = marked();
       const client = await expectBye(

@@ -3,11 +3,9 @@ import { env, exports } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
+import { Changes } from "./patience.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
-
-/** How long a test waits for a frame before it says which one is missing. */
-const PATIENCE = 4_000;
 
 export interface ConnectOptions {
   user?: string;
@@ -57,7 +55,7 @@ export class Client {
   silent = false;
   readonly socket: WebSocket;
   #read = 0;
-  #wake: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   constructor(socket: WebSocket) {
     this.socket = socket;
@@ -70,11 +68,11 @@ export class Client {
         if (frame.type === "bye" && !this.deaf) socket.close(1000);
         if (frame.type === "heartbeat" && !this.silent) socket.send(PING);
       }
-      this.#notify();
+      this.#changes.notify();
     });
     socket.addEventListener("close", ({ code, reason }) => {
       this.closed = { code, reason };
-      this.#notify();
+      this.#changes.notify();
     });
     socket.accept();
   }
@@ -118,21 +116,10 @@ export class Client {
 
   /** Waits until something holds; looks again at every message and at the close. */
   async until(condition: () => boolean, what = "the condition"): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    while (!condition()) {
-      const left = deadline - Date.now();
-      if (left <= 0) {
-        const seen = this.frames.map((frame) => frame.type).join(" ");
-        throw new Error(`waited ${PATIENCE} ms for ${what}; closed: ${JSON.stringify(this.closed)}; frames: ${seen}`);
-      }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+    await this.#changes.until(condition, () => {
+      const seen = this.frames.map((frame) => frame.type).join(" ");
+      return `${what}; closed: ${JSON.stringify(this.closed)}; frames: ${seen}`;
+    });
   }
 
   /** Everything published that this connection has seen, in the order it came. */
@@ -148,9 +135,5 @@ export class Client {
   async close(code = 1000, reason = ""): Promise<void> {
     this.socket.close(code, reason);
     await this.until(() => this.closed !== undefined, "the answer to our close");
-  }
-
-  #notify(): void {
-    for (const wake of this.#wake.splice(0)) wake();
   }
 }

@@ -3,7 +3,8 @@
  * status. A status, a code, a field or a header that it does not know fails the test that got it.
  */
 import { Validator, type Schema as JsonSchema } from "@cfworker/json-schema";
-import { openapi, type Answers, type Described } from "../../src/http/api/openapi.ts";
+import type { Answers, Described } from "../../src/http/api/describe.ts";
+import { openapi } from "../../src/http/api/openapi.ts";
 import { schemas, type Schema } from "../../src/http/api/schemas.ts";
 import { isTraceparent } from "../../src/protocol/trace.ts";
 import { sign } from "./client.ts";

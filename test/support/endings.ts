@@ -1,6 +1,6 @@
 /** Provokes what answers a frame or ends a connection. */
 import { expect } from "vitest";
-import { BACKLOG_BYTES } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
 import { Client, upgrade } from "./client.ts";
 import { PAYLOAD, scene, join, expectError, expectGone, here, post, frame, type Ways } from "./provoking.ts";
 import { TestedRoom } from "./room.ts";

@@ -1,6 +1,6 @@
 /** What tests of events that go out do again and again: a room whose time they rule, what it says, and its operator. */
 import { exports } from "cloudflare:workers";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { OutEvent } from "../../src/room/outlet.ts";
 import type { DeadLetter } from "../../src/room/store/outbox.ts";
 import { Client, sign } from "./client.ts";
@@ -23,11 +23,6 @@ export async function say(room: TestedRoom, ...data: string[]): Promise<void> {
   await Promise.all(data.map((one) => room.stub.publish(one)));
 }
 
-/** Waits for the condition, looking often. */
-export async function until(condition: () => unknown): Promise<void> {
-  await vi.waitFor(async () => expect(await condition()).toBe(true), { timeout: 4_000, interval: 2 });
-}
-
 /** What an operator gets over HTTP; and does, when there is a body. */
 export async function ask(room: TestedRoom, what: string, body?: object): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${await sign("op", { rooms: { "*": ["admin", "publish"] } })}` };
@@ -45,7 +40,7 @@ export async function stats(room: TestedRoom) {
 
 /** Dead letters as an operator sees them. */
 export async function dead(room: TestedRoom): Promise<DeadLetter[]> {
-  return (await ask(room, "dead"))["dead"] as DeadLetter[];
+  return (await ask(room, "dead-letters"))["dead"] as DeadLetter[];
 }
 
 /** An event in a word. */

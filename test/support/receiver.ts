@@ -3,6 +3,7 @@
  * handed. An outlet is the deployer's own code; this one stands where theirs would.
  */
 import { OutletRefused, type Batch, type OutEvent, type OutEventType } from "../../src/room/outlet.ts";
+import { untilNextLook } from "./patience.ts";
 
 /** What becomes of a batch. `hang`: nothing, until the test changes its mind. */
 export type Mood = "take" | "fail" | "refuse" | "hang";
@@ -25,12 +26,12 @@ export class Receiver {
   async take(batch: Batch): Promise<void> {
     const nth = this.tried.push(batch) - 1;
     // Asks again and again: a promise that a test settles would belong to another object's context.
-    while (this.#moodFor(batch, nth) === "hang") await moment();
+    while (this.#moodFor(batch, nth) === "hang") await untilNextLook();
     const mood = this.#moodFor(batch, nth);
     if (mood === "fail") throw new Error("the receiver is down");
     if (mood === "refuse") throw new OutletRefused("the receiver does not want it");
     this.taken.push(batch);
-    while (this.isMute) await moment();
+    while (this.isMute) await untilNextLook();
   }
 
   /** Every event taken, in the order it came, again where it came again. */
@@ -47,8 +48,6 @@ export class Receiver {
     return typeof this.mood === "function" ? this.mood(batch, nth) : this.mood;
   }
 }
-
-const moment = () => new Promise((resolve) => setTimeout(resolve, 2));
 
 const receivers = new Map<string, Receiver>();
 

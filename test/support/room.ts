@@ -1,8 +1,9 @@
 /** What tests do to a room from outside: evict it, abort it, ring its alarm, look at its storage, move its clock. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, vi } from "vitest";
+import { afterEach } from "vitest";
 import type { Room } from "../../src/room.ts";
+import { eventually } from "./patience.ts";
 import { receiverOf, type Receiver } from "./receiver.ts";
 import { clocks, reports } from "./worker.ts";
 
@@ -81,13 +82,10 @@ export class TestedRoom {
 
   /** Waits until storage says that a session lost its connection; a client sees its close answered before that. */
   async dropped(session: string): Promise<void> {
-    await vi.waitFor(
-      async () => {
-        const rows = await this.sql("SELECT dropped_at FROM edgerooms_sessions WHERE id = ?", session);
-        if (rows[0]?.["dropped_at"] === null) throw new Error(`session ${session} is still connected`);
-      },
-      { timeout: 4_000, interval: 2 },
-    );
+    await eventually(async () => {
+      const rows = await this.sql("SELECT dropped_at FROM edgerooms_sessions WHERE id = ?", session);
+      if (rows[0]?.["dropped_at"] === null) throw new Error(`session ${session} is still connected`);
+    });
   }
 
   /** Stops the room's clock at `now` (default: the present). */

@@ -11,7 +11,7 @@ import type { TestedRoom } from "./room.ts";
 export interface Line {
   readonly level: string;
   readonly code: string;
-  readonly where: string;
+  readonly source: string;
   readonly [field: string]: unknown;
 }
 

@@ -1,6 +1,6 @@
 /** The WebSocket class for clients that run inside workerd beside the Worker under test: a real socket, no port. */
 import { exports } from "cloudflare:workers";
-import type { Socket } from "../../src/client/wire.ts";
+import type { Socket } from "../../src/client/connection/socket.ts";
 
 type Listener = (event: { data?: unknown; code?: number; reason?: string }) => void;
 

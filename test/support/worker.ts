@@ -10,8 +10,6 @@ import { receiverOf } from "./receiver.ts";
 export interface Env {
   AUTH_SECRET: string;
   ENVIRONMENT: string;
-  MODEL_SEED: string;
-  MODEL_SCHEDULES: string;
   RELAY: DurableObjectNamespace<RelayRoom>;
   CHAT: DurableObjectNamespace<ChatRoom>;
   SMALL: DurableObjectNamespace<SmallRoom>;
@@ -37,7 +35,7 @@ abstract class TestRoom extends Room<Env> {
     const name = this.ctx.id.name ?? "";
     const { severity } = codes[failed.code];
     // What clients do wrong is not what a test of something else looks for.
-    if (severity !== "warn") reports.set(name, [...(reports.get(name) ?? []), `${failed.where}: ${failed.message}`]);
+    if (severity !== "warn") reports.set(name, [...(reports.get(name) ?? []), `${failed.source}: ${failed.message}`]);
     super.report(failed);
   }
 }

@@ -97,6 +97,17 @@ describe("the house", () => {
     expect(foldersOf(source).filter((folder) => !["protocol", "client"].includes(folder))).toEqual([]);
   });
 
+  it("keeps the halves of the client apart: of each other they import types only", () => {
+    const halves = { connection: inFolder("client/connection"), session: inFolder("client/session") };
+    const values = (files: readonly Source[], folder: string) =>
+      files
+        .filter(({ text }) => new RegExp(`^import (?!type)[^;]*/${folder}/`, "m").test(text))
+        .map(({ path }) => path);
+    expect([halves.connection.length > 4, halves.session.length > 6]).toEqual([true, true]);
+    expect(values(halves.connection, "session")).toEqual([]);
+    expect(values(halves.session, "connection")).toEqual([]);
+  });
+
   it.each(inFolder("react"))("$path imports react and client/ only", (source) => {
     expect(foldersOf(source).filter((folder) => !["react", "client"].includes(folder))).toEqual([]);
   });

@@ -1,6 +1,6 @@
 /** The waits between tries, as numbers. */
 import { expect, it } from "vitest";
-import { backoff, quietPeriod, TRIES } from "../../src/client/backoff.ts";
+import { backoff, suspension, TRIES } from "../../src/client/connection/backoff.ts";
 import { randomFrom } from "../support/random.ts";
 
 const failures = [0, 1, 2, 3, 4, 5, 6, 100];
@@ -13,7 +13,7 @@ it.each([
   expect(failures.map((n) => backoff(n, random))).toEqual(delays);
 });
 
-it("what the server asks for is waited for, and the jitter comes on top", () => {
+it("the client waits as long as the server asks, and the jitter comes on top", () => {
   expect([0, 0.5, 1].map((random) => backoff(1, random, 2_020))).toEqual([2_020, 3_020, 4_020]);
 });
 
@@ -21,11 +21,11 @@ it.each([
   { random: 0, periods: [30_000, 60_000, 120_000, 240_000, 300_000, 300_000] },
   { random: 0.5, periods: [45_000, 90_000, 180_000, 360_000, 450_000, 450_000] },
   { random: 1, periods: [60_000, 120_000, 240_000, 480_000, 600_000, 600_000] },
-])("a quiet period is up to 60 s, doubling up to 10 min: with random $random $periods", ({ random, periods }) => {
-  expect([0, 1, 2, 3, 4, 50].map((n) => quietPeriod(n, random))).toEqual(periods);
+])("a suspension lasts up to 60 s, doubling up to 10 min: with random $random $periods", ({ random, periods }) => {
+  expect([0, 1, 2, 3, 4, 50].map((n) => suspension(n, random))).toEqual(periods);
 });
 
-it("five tries come before a quiet period", () => {
+it("five tries come before a suspension", () => {
   expect(TRIES).toBe(5);
 });
 

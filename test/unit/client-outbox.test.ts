@@ -1,21 +1,22 @@
 /** The outbox: order, bounds, refs, and that every publish is settled once. */
 import { describe, expect, it } from "vitest";
 import { RoomError } from "../../src/client/error.ts";
-import { Outbox } from "../../src/client/outbox.ts";
+import { Outbox } from "../../src/client/session/outbox.ts";
 import type { ClientFrame } from "../../src/protocol/frames.ts";
 import { randomFrom } from "../support/random.ts";
 
 const LIMIT = 2_048;
+const random = randomFrom(5);
 const refused = (code: "rate_limited" | "rejected" | "stale_ref") => new RoomError(code, "no", code === "rate_limited");
 
-function frames(outbox: Outbox, flying = 256, count = Infinity): [ref: number, data: unknown][] {
+function frames(outbox: Outbox, inFlight = 256, count = Infinity): [ref: number, data: unknown][] {
   return outbox
-    .take(flying, LIMIT, count)
+    .take({ inFlight, bytes: LIMIT, frames: count })
     .map((text) => JSON.parse(text) as ClientFrame & { type: "publish" })
     .map(({ ref, data }) => [ref, data]);
 }
 
-/** Publishes, and notes how each one ends. */
+/** Publishes, and notes how each publish ends. */
 function add(outbox: Outbox, log: string[], ...datas: (string | number)[]): void {
   for (const data of datas) {
     outbox.add(data).then(
@@ -29,7 +30,7 @@ const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 describe("order", () => {
   it("sends in the order of publishing, under refs from 1 on", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     expect(frames(outbox)).toEqual([
       [1, "a"],
@@ -39,13 +40,13 @@ describe("order", () => {
     expect(frames(outbox)).toEqual([]);
   });
 
-  it("after a loss sends what flew again, with the same refs, before anything new", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("after a loss sends what was in flight again, with the same refs, before anything new", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     frames(outbox, 2);
     add(outbox, [], "d");
-    outbox.land();
-    outbox.land();
+    outbox.requeue();
+    outbox.requeue();
     expect(frames(outbox)).toEqual([
       [1, "a"],
       [2, "b"],
@@ -55,7 +56,7 @@ describe("order", () => {
   });
 
   it("what was refused for the rate goes again in the old order, under new refs, before what came later", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c", "d", "e");
     frames(outbox, 4);
     for (const ref of [2, 3, 4]) outbox.refuse(ref, refused("rate_limited"));
@@ -69,12 +70,12 @@ describe("order", () => {
     ]);
   });
 
-  it("what was refused for the rate goes behind what landed, because refs must go up", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("what was refused for the rate goes behind what was requeued, because refs must go up", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     frames(outbox);
     outbox.refuse(1, refused("rate_limited"));
-    outbox.land();
+    outbox.requeue();
     expect(frames(outbox)).toEqual([
       [2, "b"],
       [3, "c"],
@@ -82,15 +83,14 @@ describe("order", () => {
     ]);
   });
 
-  it("refs only ever go up, whatever is lost, refused or called in between", () => {
-    const random = randomFrom(11);
-    const outbox = new Outbox({ count: 1_000, bytes: 100_000 });
+  it("refs only go up, whatever is lost, refused or called in between", () => {
+    const outbox = new Outbox({ count: 1_000, bytes: 100_000 }, random);
     let high = 0;
     const known = new Set<number>();
     for (let step = 0; step < 2_000; step++) {
       const dice = random();
       if (dice < 0.4) add(outbox, [], step);
-      else if (dice < 0.5) outbox.land();
+      else if (dice < 0.5) outbox.requeue();
       else if (dice < 0.6) known.add(outbox.ref());
       else if (dice < 0.7 && high > 0) outbox.refuse(high, refused("rate_limited"));
       else if (dice < 0.8 && high > 0) outbox.ack(high, { offset: step, at: 0 });
@@ -110,8 +110,8 @@ describe("order", () => {
 });
 
 describe("bounds", () => {
-  it("takes as many as it may, and more once some are settled", async () => {
-    const outbox = new Outbox({ count: 2, bytes: 1_000 });
+  it("takes publishes up to its count, and more once some are settled", async () => {
+    const outbox = new Outbox({ count: 2, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b", "c");
     frames(outbox);
@@ -123,7 +123,7 @@ describe("bounds", () => {
   });
 
   it("counts bytes of UTF-8, and gives them back however a publish ends", async () => {
-    const outbox = new Outbox({ count: 100, bytes: 80 });
+    const outbox = new Outbox({ count: 100, bytes: 80 }, random);
     const ends: ((ref: number) => void)[] = [
       (ref) => outbox.ack(ref, { offset: 1, at: 0 }),
       (ref) => outbox.refuse(ref, refused("rejected")),
@@ -143,13 +143,13 @@ describe("bounds", () => {
     }
   });
 
-  it("says of a publish that not even an empty outbox holds that trying again is no use", async () => {
-    const outbox = new Outbox({ count: 10, bytes: 20 });
+  it("refuses for good a publish that does not even fit into an empty outbox", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 20 }, random);
     await expect(outbox.add("x".repeat(30))).rejects.toMatchObject({ code: "outbox_full", retryable: false });
   });
 
-  it("keeps no more in flight than it is told, and sends no more at a time", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("keeps no more in flight than its limit, and sends no more at a time than asked", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], 1, 2, 3, 4, 5, 6);
     expect(frames(outbox, 4, 3)).toHaveLength(3);
     expect(frames(outbox, 4, 3)).toHaveLength(1);
@@ -159,7 +159,7 @@ describe("bounds", () => {
   });
 
   it("never sends what the room would refuse with the whole message, and sends what is just small enough", async () => {
-    const outbox = new Outbox({ count: 10, bytes: 100_000 });
+    const outbox = new Outbox({ count: 10, bytes: 100_000 }, random);
     const log: string[] = [];
     const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as never;
     void outbox.add(nested(30));
@@ -175,14 +175,14 @@ describe("bounds", () => {
 });
 
 describe("settling", () => {
-  it("settles each publish once, by the first answer, also while it has landed", async () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("settles each publish once, by the first answer, also while it is requeued", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b", "c");
     frames(outbox);
     outbox.ack(1, { offset: 1, at: 0 });
     outbox.ack(1, { offset: 9, at: 0 });
-    outbox.land();
+    outbox.requeue();
     outbox.ack(2, { offset: 2, at: 0 });
     outbox.refuse(2, refused("rejected"));
     outbox.refuse(3, refused("rejected"));
@@ -194,28 +194,28 @@ describe("settling", () => {
     expect(frames(outbox)).toEqual([]);
   });
 
-  it("a new session takes what was never sent, and cannot tell what came of the rest", async () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("a new session sends what was never sent, and the outcome of the rest is unknown", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b", "c");
     frames(outbox, 2);
     outbox.begin();
-    outbox.knows(0);
+    outbox.advance(0);
     await settle();
     expect(log).toEqual(["a outcome_unknown", "b outcome_unknown"]);
     expect(frames(outbox)).toEqual([[1, "c"]]);
   });
 
-  it("counts on above its own refs while the server knows no others", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("continues above its own refs while the room has seen no others", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     outbox.begin();
-    outbox.knows(0);
+    outbox.advance(0);
     add(outbox, [], "a", "b");
     expect(frames(outbox)).toEqual([
       [1, "a"],
       [2, "b"],
     ]);
-    outbox.knows(1);
+    outbox.advance(1);
     add(outbox, [], "c");
     expect(frames(outbox)).toEqual([[3, "c"]]);
   });
@@ -223,10 +223,10 @@ describe("settling", () => {
   it.each([
     ["a session from the store", 0],
     ["a session from the store, used before", 41],
-  ])("counts on far above what the server knows in %s", (_, known) => {
+  ])("continues far above the refs that the room has seen, in %s", (_, known) => {
     const first = Array.from({ length: 20 }, () => {
-      const outbox = new Outbox({ count: 10, bytes: 1_000 });
-      outbox.knows(known);
+      const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+      outbox.advance(known);
       add(outbox, [], "a");
       return Number(frames(outbox)[0]?.[0]);
     });
@@ -235,20 +235,20 @@ describe("settling", () => {
     expect(new Set(first).size).toBe(20);
   });
 
-  it("counts on far above refs that somebody else has used in its session", () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("continues far above refs that another client has used in its session", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     outbox.begin();
-    outbox.knows(0);
+    outbox.advance(0);
     add(outbox, [], "a");
     expect(frames(outbox)).toEqual([[1, "a"]]);
-    outbox.knows(2);
+    outbox.advance(2);
     add(outbox, [], "b");
-    // Once in a million runs it is near by chance.
+    // By a fixed seed.
     expect(Number(frames(outbox)[0]?.[0])).toBeGreaterThan(1_000);
   });
 
-  it("tells apart what may have taken effect and what cannot, when it is closed", async () => {
-    const outbox = new Outbox({ count: 10, bytes: 1_000 });
+  it("closed, it tells apart what may have taken effect and what cannot", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b");
     frames(outbox, 1);
@@ -259,15 +259,15 @@ describe("settling", () => {
   });
 });
 
-it("what is changed after publishing is not what was published, and what cannot be JSON is refused", async () => {
-  const outbox = new Outbox({ count: 10, bytes: 1_000 });
+it("data changed after publishing is not published, and data that JSON cannot carry is refused", async () => {
+  const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
   const data = { text: "before" };
   const to = ["bob"];
   const traceparent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
   void outbox.add(data, { to, traceparent });
   data.text = "after";
   to.push("eve");
-  expect(outbox.take(10, LIMIT, 10)).toEqual([
+  expect(outbox.take({ inFlight: 10, bytes: LIMIT, frames: 10 })).toEqual([
     `{"type":"publish","to":["bob"],"traceparent":"${traceparent}","data":{"text":"before"},"ref":1}`,
   ]);
   void outbox.add(undefined as never);

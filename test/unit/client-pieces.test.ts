@@ -3,10 +3,11 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { addressOf } from "../../src/client/address.ts";
 import { connect, RoomClient } from "../../src/client/client.ts";
 import { Emitter } from "../../src/client/emitter.ts";
-import { watchPage } from "../../src/client/page.ts";
-import { Pace } from "../../src/client/pace.ts";
-import { dueIn } from "../../src/client/renewal.ts";
+import { watchPage } from "../../src/client/connection/page.ts";
+import { Pace } from "../../src/client/session/pace.ts";
+import { dueIn } from "../../src/client/session/token.ts";
 import { defaultStore } from "../../src/client/storage.ts";
+import { LIMITS } from "../support/line.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -38,7 +39,7 @@ it("says at once when there is no address or no WebSocket", () => {
 
 describe("pace", () => {
   it("gives nine tenths of the burst, then nine tenths of the rate", () => {
-    const pace = new Pace({ burst: 100, rate: 50 }, 0);
+    const pace = new Pace({ ...LIMITS, burst: 100, rate: 50 }, 0);
     expect(pace.allowance(0)).toBe(90);
     for (let i = 0; i < 90; i++) pace.spend(1);
     expect([pace.allowance(0), pace.wait]).toEqual([0, 23]);
@@ -47,21 +48,21 @@ describe("pace", () => {
   });
 
   it("gives one frame at a time where the room takes no more", () => {
-    const pace = new Pace({ burst: 1, rate: 100 }, 0);
+    const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 0);
     expect(pace.allowance(0)).toBe(1);
     pace.spend(1);
     expect([pace.allowance(11), pace.allowance(12), pace.allowance(99)]).toEqual([0, 1, 1]);
   });
 
   it("counts what a frame costs, and waits as long as the room says", () => {
-    const pace = new Pace({ burst: 10, rate: 100 }, 0);
+    const pace = new Pace({ ...LIMITS, burst: 10, rate: 100 }, 0);
     pace.spend(10);
     pace.refused(1_000);
     expect([pace.allowance(900), pace.allowance(1_000), pace.allowance(1_012)]).toEqual([0, 0, 1]);
   });
 
   it("gives nothing for a clock that goes backwards, and goes on from there", () => {
-    const pace = new Pace({ burst: 1, rate: 100 }, 10_000);
+    const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 10_000);
     pace.spend(1);
     expect([pace.allowance(5_000), pace.allowance(5_012)]).toEqual([0, 1]);
   });

@@ -9,13 +9,6 @@ import { decode } from "../../src/protocol/codec.ts";
 import { codes, texts, isRetryable, nextStep, type CodeName } from "../../src/protocol/codes.ts";
 import {
   clientFrameTypes,
-  MAX_BATCH,
-  MAX_DEPTH,
-  MAX_MESSAGE_BYTES,
-  MAX_PRESENCE_BYTES,
-  MAX_RECIPIENTS,
-  MAX_USER_ID,
-  REMEMBERED_REFS,
   resetReasons,
   serverFrameTypes,
   type ClientFrame,
@@ -26,11 +19,14 @@ import {
   type ResetReason,
   type ServerFrame,
 } from "../../src/protocol/frames.ts";
+import * as shared from "../../src/protocol/limits.ts";
 import { defineRoom } from "../../src/room/definition.ts";
-import { BACKLOG_BYTES, CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
+import { CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/connection.ts";
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url).href), "utf8");
 const doc = read("docs/protocol.md");
+const { MAX_BATCH, MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_RECIPIENTS, MAX_USER_ID, REMEMBERED_REFS } = shared;
 
 // What the code says.
 
@@ -69,7 +65,14 @@ const serverFields = {
   presence: { join: "optional", leave: "optional", update: "optional", members: "optional" },
   reply: { ref: "always", data: "optional", error: "optional" },
   heartbeat: { offset: "always", next: "always" },
-  error: { ref: "optional", code: "always", message: "always", retryable: "always", retryAfter: "optional" },
+  error: {
+    ref: "optional",
+    frame: "optional",
+    code: "always",
+    message: "always",
+    retryable: "always",
+    retryAfter: "optional",
+  },
   snapshot: { data: "always", offset: "always", reason: "always" },
   goaway: { within: "always", reason: "always" },
   bye: { code: "always", reason: "always", message: "optional", retryAfter: "optional" },
@@ -116,15 +119,9 @@ const commas = (value: number) => value.toLocaleString("en-US");
 const definition = defineRoom({});
 const limits: Readonly<Record<string, number>> = {
   "definition.maxMessage": definition.maxMessage,
-  MAX_MESSAGE_BYTES,
-  MAX_BATCH,
-  MAX_DEPTH,
-  MAX_RECIPIENTS,
-  MAX_USER_ID,
+  ...shared,
   readFrame: longestMethod(),
-  MAX_PRESENCE_BYTES,
   MAX_ROOM_PRESENCE: inSource("src/room/core/step.ts", "MAX_ROOM_PRESENCE"),
-  REMEMBERED_REFS,
   "definition.rate.perSecond": definition.rate.perSecond,
   "definition.rate.burst": definition.rate.burst,
   "COST.usual": inSource("src/room/core/step.ts", "usual"),
@@ -367,7 +364,8 @@ describe("limits", () => {
   it("the table has every limit with its number, and no other", () => {
     const rows = table(section("### Limits", section("## 4. Messages")), "What");
     const documented = rows.map(([, number, , name]) => [name, Number(number?.replaceAll(",", ""))]);
-    expect(documented).toEqual(Object.entries(limits));
+    expect(Object.fromEntries(documented)).toEqual(limits);
+    expect(documented).toHaveLength(Object.keys(limits).length);
   });
 
   const { heartbeat, grace, resumeWindow } = definition;

@@ -1,7 +1,8 @@
 /** The OpenAPI document by itself: valid, and complete in what it refers to. */
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { expect, it } from "vitest";
-import { openapi, type Described } from "../../src/http/api/openapi.ts";
+import type { Described } from "../../src/http/api/describe.ts";
+import { openapi } from "../../src/http/api/openapi.ts";
 import { codes } from "../../src/protocol/codes.ts";
 
 const LONG = "/rooms/:kind/:room";

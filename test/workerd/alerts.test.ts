@@ -5,6 +5,7 @@ import { texts } from "../../src/protocol/codes.ts";
 import { Client } from "../support/client.ts";
 import { door, expectProblem, plain } from "../support/door.ts";
 import { Site } from "../support/issuer.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { equip, Log, marked, scrape } from "../support/watching.ts";
 
@@ -56,7 +57,7 @@ describe("onAlert", () => {
       {
         at: minute,
         code: "internal",
-        where: "GET /rooms/:kind/:room",
+        source: "GET /rooms/:kind/:room",
         kind: "relay",
         room: room.name,
         user: "ann",
@@ -83,7 +84,7 @@ describe("onAlert", () => {
     await equip(room, { onAlert: (alert) => void told.push(alert) });
     for (let ref = 1; ref <= 3; ref++) await fail(ref);
     expect(told).toMatchObject([
-      { code: "storage_failed", kind: "relay", room: room.name, session: welcome.session, user: "ann", where: "tick" },
+      { code: "storage_failed", kind: "relay", room: room.name, session: welcome.session, user: "ann", source: "tick" },
     ]);
     vi.setSystemTime(minute + 60_000);
     await fail(4);
@@ -115,7 +116,7 @@ describe("onAlert", () => {
     await client.publish(2, "fine");
     const at = door({ authorize: broken, onAlert: () => Promise.reject(new Error("the pager is down")) });
     await expectProblem(await plain(at, "/rooms/relay/r"), "internal");
-    await vi.waitFor(async () => expect((await alerts()).failed - before.failed).toBe(2));
+    await eventually(async () => expect((await alerts()).failed - before.failed).toBe(2));
     expect((await alerts()).sent).toBe(before.sent);
     expect(log.texts.join()).not.toContain("pager");
   });
@@ -124,7 +125,7 @@ describe("onAlert", () => {
     const site = new Site();
     const at = door({ authorize: broken }, { ALERT_WEBHOOK_URL: site.url });
     await plain(at, "/rooms/relay/r");
-    await vi.waitFor(() => expect(site.asked).toBe(1));
+    await eventually(() => expect(site.asked).toBe(1));
     expect(await site.requests[0]?.json()).toMatchObject({ type: "edgerooms.alert", data: { code: "internal" } });
   });
 });
@@ -190,7 +191,7 @@ describe("the log", () => {
     expect((await client.next("reply")).error?.code).toBe("unknown_method");
     await client.publish(1, "fine");
     await client.close();
-    await vi.waitFor(async () => expect((await scrape()).of(series) - before).toBe(1));
+    await eventually(async () => expect((await scrape()).of(series) - before).toBe(1));
   });
 });
 

@@ -185,7 +185,7 @@ describe("an Idempotency-Key", () => {
   it("that was used again after a day is remembered for as long as its later use", async () => {
     const room = new TestedRoom();
     await runInDurableObject(room.stub, (_room, { storage }) => {
-      migrate(storage);
+      migrate(storage.sql);
       const posts = new Idempotency(storage.sql);
       let made = 0;
       const others = (count: number, at: number) => {

@@ -241,7 +241,7 @@ describe("not configured means that nobody gets in, whatever token they have", (
         const problem = await expectRefused(door({}, vars), path(), { token }, "unavailable");
         expect(problem.status).toBe(503);
       }
-      expect(log).toHaveBeenCalledWith(expect.stringContaining("all are refused"));
+      expect(log).toHaveBeenCalledWith(expect.stringContaining("every request is refused"));
       expect(JSON.stringify(log.mock.calls)).not.toContain(secret || "eyJ");
     });
   }

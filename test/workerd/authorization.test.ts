@@ -1,7 +1,8 @@
 /** Who may do what where: the `rooms` claim, the deployer's own `authorize`, and what of it all a room is told. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { AppOptions, Caller, RoomAddress } from "../../src/http/gate/gate.ts";
+import type { AppOptions, Caller } from "../../src/http/gate/gate.ts";
+import type { RoomAddress } from "../../src/http/request.ts";
 import { Client, sign } from "../support/client.ts";
 import { census, door, enter, expectRefused, ours, plain, worker } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -29,6 +30,11 @@ async function powers(ann: Client, room: TestedRoom): Promise<string[]> {
   const names = Object.entries(worked).flatMap(([name, did]) => (did ? [name] : []));
   expect(refusals).toHaveLength(3 - names.length);
   return names;
+}
+
+/** An Authenticator of a deployer who does not use TypeScript. */
+function authenticator(answer: unknown): NonNullable<AppOptions<Env>["auth"]> {
+  return { tokenInUrl: false, verify: () => Promise.resolve(answer as never) };
 }
 
 afterEach(() => {
@@ -177,6 +183,29 @@ describe("authorize", () => {
       const line = String(log.mock.lastCall?.[0]);
       expect(JSON.parse(line)).toMatchObject({ message: "Error: secret-of-authorize", requestId: problem.requestId });
       expect(line).not.toContain(token);
+    });
+  }
+});
+
+describe("credentials with an invalid field", () => {
+  const ann = { user: "ann", issued: 0, expires: 4_000_000_000_000 };
+  const doors: Record<string, Partial<AppOptions<Env>>> = {
+    "expires: NaN of authorize": { authorize: (_c, caller) => ({ ...caller, expires: NaN }) },
+    "an unknown grant of authorize": { authorize: (_c, caller) => ({ ...caller, grants: ["all" as never] }) },
+    "expires: NaN of an Authenticator": { auth: authenticator({ ...ann, expires: NaN, claims: {} }) },
+    "no claims of an Authenticator": { auth: authenticator(ann) },
+    "nothing of an Authenticator": { auth: authenticator(undefined) },
+    "an unknown code of an Authenticator": { auth: authenticator({ code: "nope" }) },
+  };
+  for (const [what, options] of Object.entries(doors)) {
+    it(`such as ${what} refuse with hook_failed, are named in the log, and wake no room`, async () => {
+      const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+      const before = await census();
+      const at = door(options, { ENVIRONMENT: "production" });
+      const problem = await expectRefused(at, `/rooms/${new TestedRoom("chat").path}`, {}, "hook_failed");
+      expect(problem.detail).toBeUndefined();
+      expect(await census()).toBe(before);
+      expect(String(log.mock.lastCall?.[0])).toMatch(/"message":"HookFailed: (?:authorize|the Authenticator) re/);
     });
   }
 });

@@ -1,10 +1,12 @@
 /** The transcripts of docs/protocol.md: every scenario is run, and must say what the document says it says. */
 import { afterAll, expect, it, vi } from "vitest";
 import { decode } from "../../src/protocol/codec.ts";
-import { MAX_MESSAGE_BYTES } from "../../src/protocol/frames.ts";
+import { PING, PONG } from "../../src/protocol/frames.ts";
+import { MAX_MESSAGE_BYTES } from "../../src/protocol/limits.ts";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
 import raw from "../../docs/protocol.md?raw";
 import { Client } from "../support/client.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { Run, scenarios } from "../support/scenarios.ts";
 
@@ -59,6 +61,18 @@ function comparable(all: Said): string {
   );
 }
 
+/** Waits until every connection has what the room sent so far: the answer to a ping comes after it. */
+async function caughtUp({ room, clients }: Run): Promise<void> {
+  await room.stub.members();
+  for (const client of clients.values()) {
+    if (client.socket.readyState !== WebSocket.OPEN) continue;
+    const pongs = () => client.messages.filter((message) => message === PONG).length;
+    const before = pongs();
+    client.socket.send(PING);
+    await client.until(() => pongs() > before || client.closed !== undefined, "the answer to a ping");
+  }
+}
+
 it("the document has a transcript for every scenario, and no other", () => {
   const names = [...doc.matchAll(/^### Transcript: (.+)$/gm)].map(([, name]) => name);
   expect(names).toEqual(Object.keys(scenarios));
@@ -68,9 +82,9 @@ it.each(Object.entries(scenarios))("%s runs as its transcript says", async (name
   const room = new TestedRoom(name === "reset" ? "small" : "relay");
   room.stopClock();
   // What an event causes may still be on its way to those for whom the scenario does not wait.
-  const run = new Run(room, () => new Promise((resolve) => setTimeout(resolve, 5)));
+  const run: Run = new Run(room, () => caughtUp(run));
   await play(run);
-  await expect.poll(() => comparable(said(run))).toBe(comparable(documented(name)));
+  await eventually(() => expect(comparable(said(run))).toBe(comparable(documented(name))));
 });
 
 it("what clients send in the transcripts is well-formed", () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { codes, type CodeName } from "../../src/protocol/codes.ts";
 import { accidents } from "../support/accidents.ts";
 import { endings } from "../support/endings.ts";
+import { eventually } from "../support/patience.ts";
 import { PAYLOAD, scene, type Provoked, type Ways } from "../support/provoking.ts";
 import { refusals } from "../support/refusals.ts";
 import { Log, scrape } from "../support/watching.ts";
@@ -13,7 +14,7 @@ import { Log, scrape } from "../support/watching.ts";
 const KEYS = [
   "level",
   "code",
-  "where",
+  "source",
   "kind",
   "room",
   "session",
@@ -68,7 +69,7 @@ describe.each(all)("%s", (code) => {
     await Promise.all(scene.open.filter(({ closed }) => !closed).map((client) => client.close()));
     const was = before[kind] ?? { errors: 0, closes: 0 };
     const after = { ...before, [kind]: { errors: was.errors + errors, closes: was.closes + closes } };
-    await vi.waitFor(async () => expect(await counted(code)).toEqual(after));
+    await eventually(async () => expect(await counted(code)).toEqual(after));
 
     const { severity } = codes[code];
     const written = scene.log.of(code);

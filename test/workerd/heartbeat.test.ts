@@ -1,6 +1,7 @@
 /** Heartbeats from the alarm: answered by the runtime while the room sleeps, and noticed when they are not. */
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { Client } from "../support/client.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 it("keeps who answers, also while the room is out of memory between the beats", async () => {
@@ -103,7 +104,7 @@ it("counts nobody as silent because the alarm that woke the room rang late", asy
     const due = (await room.alarm()) ?? 0;
     await room.evict();
     // The one thread that every object of this test shares is busy until after the alarm was due.
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(due - 15), { timeout: 2_000, interval: 1 });
+    await eventually(() => expect(Date.now()).toBeGreaterThan(due - 15));
     while (Date.now() < due + 40);
   }
   await client.until(() => client.of("heartbeat").length >= 6);

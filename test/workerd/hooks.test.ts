@@ -117,12 +117,14 @@ it("signals reach who they are for, never their sender, and are not kept", async
   expect(eve?.of("signal")).toEqual([{ type: "signal", by: "ann", data: "for all" }]);
 });
 
-it("what JSON would leave out is null, and an address to nobody is refused", async () => {
+it("R5: what JSON cannot carry, and an address to nobody, is refused without an alert", async () => {
   const room = new TestedRoom("chat");
-  const { client } = await Client.join(room.path);
-  await room.stub.publish(undefined as never);
-  await client.until(() => client.items.length === 1);
-  expect(client.items[0]).toMatchObject({ offset: 1, by: null, data: null });
+  await Client.join(room.path);
+  for (const data of [undefined, 10n]) {
+    const failure = await room.stub.publish(data as never).catch((error: unknown) => String(error));
+    expect(failure).toContain("JSON can carry");
+  }
+  expect(room.reports).toEqual([]);
   const failure = await room.stub.publish("x", { to: [] }).catch((error: unknown) => String(error));
   expect(failure).toContain("1 to 100 user ids");
 });

@@ -14,6 +14,7 @@ import {
   type Door,
 } from "../support/door.ts";
 import { Issuer, makeKey } from "../support/issuer.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 const SECOND = 1_000;
@@ -76,7 +77,7 @@ it("who waits for the first answer asks too after a second: the request that ask
   const answer = Promise.withResolvers<Response>();
   issuer.answer = () => answer.promise;
   const first = knock(at, token);
-  await vi.waitFor(() => expect(issuer.asked).toBe(1));
+  await eventually(() => expect(issuer.asked).toBe(1));
   issuer.answer = undefined;
   const others = [knock(at, token), knock(at, token)];
   pass(SECOND);
@@ -164,7 +165,7 @@ describe("a key id that is not in the set", () => {
     const answer = Promise.withResolvers<Response>();
     issuer.answer = () => answer.promise;
     const first = knock(at, await next.sign());
-    await vi.waitFor(() => expect(issuer.asked).toBe(2));
+    await eventually(() => expect(issuer.asked).toBe(2));
     expect(await knock(at, await next.sign())).toBe("unavailable");
     expect(await knock(at, await key.sign())).toBe("welcome");
     answer.resolve(Response.json({ keys: [next.jwk] }));
@@ -300,7 +301,7 @@ it("nobody waits for an issuer that is slow to renew a set: the old one goes on 
   const answer = Promise.withResolvers<Response>();
   issuer.answer = () => answer.promise;
   const first = knock(at, await key.sign());
-  await vi.waitFor(() => expect(issuer.asked).toBe(2));
+  await eventually(() => expect(issuer.asked).toBe(2));
   expect(await knock(at, await key.sign())).toBe("welcome");
   answer.resolve(Response.json({ keys: [key.jwk] }));
   expect(await first).toBe("welcome");

@@ -1,9 +1,11 @@
 /** `GET /metrics`: who may read it, that Prometheus can, and that every number is what happened. */
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { isolate, prometheusText } from "../../src/ops/metrics.ts";
+import { isolate } from "../../src/ops/isolate.ts";
+import { prometheusText } from "../../src/ops/metrics.ts";
 import { Client, sign } from "../support/client.ts";
 import { ask, operator } from "../support/contract.ts";
 import { door, expectProblem, ours, plain } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { METRICS_TOKEN, Reading, scrape, watched } from "../support/watching.ts";
 
@@ -164,7 +166,7 @@ describe("what the Worker counts", () => {
     expect(isolate.counts["errors|not_found"]).toBe(1);
     // The room is the first to tell what this isolate has counted.
     await client.close();
-    await vi.waitFor(() => expect(isolate.counts["errors|not_found"]).toBeUndefined());
+    await eventually(() => expect(isolate.counts["errors|not_found"]).toBeUndefined());
     const after = await scrape();
     const more = (kind: string) => {
       const series = `errors_total{kind="${kind}",code="not_found"}`;
@@ -264,7 +266,7 @@ async function counted(kind: "small" | "fast", happens: () => Promise<unknown>):
   await happens();
   // Who tells is not waited for: the last word is when the room is not live any more.
   let last: Reading | undefined;
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     last = await scrape();
     expect(last.of(`rooms{kind="${kind}"}`)).toBe(rooms);
     expect(difference(totals(last, kind), before)["closes|done"]).toBeGreaterThan(0);
@@ -318,7 +320,7 @@ describe("what rooms count", () => {
     const { client } = await Client.join(room.path);
     client.silent = true;
     await client.next("bye");
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(difference(totals(await scrape(), "beat"), before)).toMatchObject({
         heartbeats_missed: 3,
         alarms: client.of("heartbeat").length + 1,
@@ -331,7 +333,7 @@ describe("what rooms count", () => {
     const room = new TestedRoom("small");
     const before = totals(await scrape(), "small");
     await ask("POST", `/rooms/${room.path}/publish`, { body: { data: 1 } });
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(difference(totals(await scrape(), "small"), before)).toMatchObject({ publications: 1, wakeups: 1 }),
     );
   });
@@ -348,7 +350,7 @@ describe("how many there are", () => {
     const less = (a: number[] | undefined, b: number[] | undefined) => a?.map((n, i) => n - (b?.[i] ?? 0));
     const before = await gauges();
     const expectMore = (more: Record<string, number[]>) =>
-      vi.waitFor(async () => {
+      eventually(async () => {
         const now = await gauges();
         expect({ small: less(now.small, before.small), fast: less(now.fast, before.fast) }).toEqual(more);
       });

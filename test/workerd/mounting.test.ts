@@ -5,6 +5,7 @@ import { cors } from "hono/cors";
 import { logger } from "hono/logger";
 import { describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
+import type { Room } from "../../src/room.ts";
 import { sign } from "../support/client.ts";
 import { door, enter, expectProblem, expectRefused, rooms, worker, type Door } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -124,7 +125,7 @@ it("an object of an older version that does not know what is asked sends everyon
   const logs = [vi.spyOn(console, "error"), vi.spyOn(console, "warn")];
   for (const log of logs) log.mockImplementation((line: unknown) => void lines.push(String(line)));
   // The directory's objects know nothing of what rooms are asked: so does a room from before a method came.
-  const app = createApp<Env>({ rooms: { relay: "EDGEROOMS_DIRECTORY" } });
+  const app = createApp<Env>({ rooms: { relay: "EDGEROOMS_DIRECTORY" as never } });
   const authorization = `Bearer ${await sign("op", { rooms: { "*": ["admin"] } })}`;
   const request = new Request("http://edge.test/rooms/relay/x/members", { headers: { authorization } });
   const response = await at(app)(request);
@@ -139,6 +140,15 @@ it("a wrong path inside a mounted app is told to our clients in a way that they 
   for (const path of ["/rt/rooms", "/rt/rooms/relay/x/extra", "/rt/rooms/relay/x/session", "/rt/rooms/"]) {
     await expectRefused(at(bigger), path, {}, "not_found");
   }
+});
+
+it("an app takes the names of bindings of rooms, and the compiler knows of no other", () => {
+  // @ts-expect-error a secret is no room
+  expect(createApp<Env>({ rooms: { chat: "AUTH_SECRET" } })).toBeDefined();
+  // @ts-expect-error nor is the directory, though its binding is one of Durable Objects
+  expect(createApp<Env>({ rooms: { chat: "EDGEROOMS_DIRECTORY" } })).toBeDefined();
+  // @ts-expect-error nor is what does not exist
+  expect(createApp<Env>({ rooms: { chat: "CHATS" } })).toBeDefined();
 });
 
 it("an app that could not work is refused when it is made", () => {
@@ -162,7 +172,7 @@ it("an app that could not work is refused when it is made", () => {
 
 it("a binding that is not there is named in the log, and nowhere else", async () => {
   const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-  const app = createApp<{ NONE: unknown }>({ rooms: { relay: "NONE" } });
+  const app = createApp<{ NONE: DurableObjectNamespace<Room> }>({ rooms: { relay: "NONE" } });
   const here = (request: Request) =>
     Promise.resolve(app.fetch(request, { ...env, NONE: undefined, ENVIRONMENT: "production" }));
   const problem = await expectRefused(here, "/rooms/x", {}, "internal");

@@ -1,12 +1,13 @@
 /** The document against the app: the same routes on both sides, and bodies judged alike by the schema and the server. */
 import * as fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { openapi } from "../../src/http/api/openapi.ts";
 import type { OpenApi } from "../../src/http/api/openapi.ts";
 import { accepts, allows, ask, operator, type Told } from "../support/contract.ts";
 import { Client } from "../support/client.ts";
 import { door, rooms } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import type { Env } from "../support/worker.ts";
 
@@ -51,7 +52,7 @@ describe("the document", () => {
     const room = new TestedRoom("chat");
     await Client.join(room.path);
     const live: { room: string }[] = [];
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       for (let next: string | undefined = "0"; next !== undefined;) {
         const { body }: Told<{ rooms: { room: string }[]; next?: string }> = await ask("GET", `/rooms?cursor=${next}`);
         live.push(...body.rooms);
@@ -85,7 +86,7 @@ const traces = [
 const crowds = [100, 101].map((length) => Array.from({ length }, (_, i) => `u${i}`));
 const lists = [[], ["ann"], ["ann", "bob"], [""], ["x".repeat(256)], [1], [null], ...crowds];
 const near: readonly unknown[] = [...texts, ...numbers, ...traces, ...lists, null, true, {}];
-const fields = ["data", "to", "traceparent", "user", "session", "within", "hold", "__proto__", "other"];
+const fields = ["data", "to", "traceparent", "user", "session", "within", "reopenAfter", "__proto__", "other"];
 const values = fc.oneof(fc.constantFrom(...near), fc.jsonValue({ maxDepth: 3 }));
 const bodies = fc.oneof(
   { weight: 8, arbitrary: fc.dictionary(fc.constantFrom(...fields), values, { maxKeys: 4 }) },

@@ -1,11 +1,12 @@
 /** What an operator does over HTTP: list the live rooms, drain one; and what the directory of rooms is told. */
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Listed } from "../../src/ops/directory.ts";
 import { DIRECTORY_SHARDS, isListedAgain, shardOf } from "../../src/room/telemetry/listing.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { door } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 const admin = async (rooms: Record<string, string[]> = { "*": ["admin"] }) => sign("op", { rooms });
@@ -32,38 +33,38 @@ describe("the list of live rooms", () => {
   it("has a room from its first connection to its last", async () => {
     const room = new TestedRoom();
     const { client: ann } = await Client.join(room.path, { user: "ann" });
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await entry(room)).toMatchObject({ kind: "relay", connections: 1, members: 1 }),
     );
     const { client: bob } = await Client.join(room.path, { user: "bob" });
     await ann.close();
     expect(await entry(room)).toBeDefined();
     await bob.close();
-    await vi.waitFor(async () => expect(await entry(room)).toBeUndefined());
+    await eventually(async () => expect(await entry(room)).toBeUndefined());
   });
 
   it("has a room that lost everyone in a crash only until it wakes", async () => {
     const room = new TestedRoom();
     await Client.join(room.path);
-    await vi.waitFor(async () => expect(await entry(room)).toBeDefined());
+    await eventually(async () => expect(await entry(room)).toBeDefined());
     await room.abort();
     await room.stub.members();
-    await vi.waitFor(async () => expect(await entry(room)).toBeUndefined());
+    await eventually(async () => expect(await entry(room)).toBeUndefined());
   });
 
   it("hears of a room again after a part of the directory has crashed", async () => {
     const room = new TestedRoom();
     const { client } = await Client.join(room.path);
-    await vi.waitFor(async () => expect(await entry(room)).toBeDefined());
+    await eventually(async () => expect(await entry(room)).toBeDefined());
     const shard = env.EDGEROOMS_DIRECTORY.getByName(String(shardOf("relay", room.name)));
     const crash = "Instance dispose: killed by a test";
     await runInDurableObject(shard, (_directory, state) => state.abort(crash)).catch(() => undefined);
     // The first report after the crash is lost, and says so; the next is not.
     await client.close();
-    await vi.waitFor(() => expect(room.reports).toHaveLength(1));
+    await eventually(() => expect(room.reports).toHaveLength(1));
     const { client: again } = await Client.join(room.path);
     await again.close();
-    await vi.waitFor(async () => expect(await entry(room)).toBeUndefined());
+    await eventually(async () => expect(await entry(room)).toBeUndefined());
     expect(room.reports).toHaveLength(1);
   });
 
@@ -83,7 +84,7 @@ describe("the list of live rooms", () => {
     room.stopClock(Math.floor(Date.now() / 600_000 - 3) * 600_000 + 60_000);
     const { client } = await Client.join(room.path);
     const shard = env.EDGEROOMS_DIRECTORY.getByName(String(shardOf("relay", room.name)));
-    await vi.waitFor(async () => expect(await entry(room)).toBeDefined());
+    await eventually(async () => expect(await entry(room)).toBeDefined());
     await shard.update({ kind: "relay", room: room.name, connections: 0, members: 0, offset: 0, ttl: 0 });
     const seen: boolean[] = [];
     for (let i = 0; i < 2; i++) {
@@ -142,7 +143,7 @@ describe("the list of live rooms", () => {
     const [mine, other] = [new TestedRoom(), new TestedRoom()];
     await Client.join(mine.path);
     await Client.join(other.path);
-    await vi.waitFor(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
+    await eventually(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
     const rooms = await list(await admin({ [mine.path]: ["join", "admin"], "*": ["join"] }));
     expect(rooms.map(({ room }) => room)).toEqual([mine.name]);
     for (const token of [
@@ -163,7 +164,7 @@ describe("the list of live rooms", () => {
     const [mine, other] = [new TestedRoom(), new TestedRoom()];
     await Client.join(mine.path);
     await Client.join(other.path);
-    await vi.waitFor(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
+    await eventually(async () => expect((await entry(mine)) && (await entry(other))).toBeDefined());
     // A token that says nothing of rooms: authorize alone makes it an operator's.
     const at = door({
       authorize: (_c, caller, { room }) => room === mine.name && { ...caller, grants: ["admin"] },
@@ -283,7 +284,7 @@ describe("draining a room", () => {
       '{"within":-1}',
       '{"within":"1s"}',
       '{"within":3600001}',
-      '{"hold":null}',
+      '{"reopenAfter":null}',
     ]) {
       const response = await ask(`/rooms/${room.path}/drain`, token, { method: "POST", body });
       expect(response.status, body).toBe(400);

@@ -2,11 +2,12 @@
 import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { sign } from "../support/client.ts";
-import { ask, dead, join, say, stats, stopped, until, word, words } from "../support/events.ts";
+import { ask, dead, join, say, stats, stopped, word, words } from "../support/events.ts";
+import { eventually } from "../support/patience.ts";
 import type { TestedRoom } from "../support/room.ts";
 
 /** Waits until the n-th delivery has failed. */
-const failed = async (room: TestedRoom, n: number) => until(async () => (await stats(room)).tries === n);
+const failed = async (room: TestedRoom, n: number) => eventually(async () => (await stats(room)).tries === n);
 
 /** How many batches became dead letters, as Prometheus reads it once the room has told. */
 async function deadInMetrics(): Promise<number> {
@@ -32,11 +33,11 @@ describe("a receiver that is down", () => {
     expect(room.receiver.tried.length).toBe(1);
     room.receiver.mood = "hang";
     await room.pass(1_000);
-    await until(() => room.receiver.tried.length === 2);
+    await eventually(() => room.receiver.tried.length === 2);
     await say(room, "four");
     expect(room.receiver.tried.length).toBe(2);
     room.receiver.mood = "take";
-    await until(() => words(room).length === 4);
+    await eventually(() => words(room).length === 4);
     expect(words(room)).toEqual(["one", "two", "three", "four"]);
     const [first, again] = room.receiver.tried;
     expect(again).toEqual({ ...first, tries: 1 });
@@ -59,12 +60,12 @@ describe("a receiver that is down", () => {
       if (tries < 12) await room.pass(nextTry - room.now - 1);
       expect(room.receiver.tried.length).toBe(tries);
       await room.pass(nextTry - room.now);
-      await until(() => room.receiver.tried.length > tries);
+      await eventually(() => room.receiver.tried.length > tries);
       if (tries < 295) await failed(room, tries + 1);
     }
     expect(waits.slice(0, 11)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((s) => s * 1_000));
     expect(waits.slice(11).every((wait) => wait === 300_000)).toBe(true);
-    await until(() => words(room).length === 1);
+    await eventually(() => words(room).length === 1);
     expect(words(room)).toEqual(["good"]);
     const hours = (room.now - began) / 3_600_000;
     expect(hours).toBeGreaterThan(23);
@@ -76,17 +77,17 @@ describe("a receiver that is down", () => {
       "events: Error: 1 batches of events given up: upstream_failed",
     ]);
     await (await join(room, "ann")).close();
-    await until(async () => (await deadInMetrics()) === metric + 1);
+    await eventually(async () => (await deadInMetrics()) === metric + 1);
   });
 
   it("and that refuses has a dead letter at once; it is sent again with the same ids when an operator says so", async () => {
     const room = stopped();
     room.receiver.mood = "refuse";
     await say(room, "one");
-    await until(async () => (await stats(room)).dead === 1);
+    await eventually(async () => (await stats(room)).dead === 1);
     // One after the other: two of one tick would be one batch.
     for (const text of ["two", "three"]) await say(room, text);
-    await until(async () => (await stats(room)).dead === 3);
+    await eventually(async () => (await stats(room)).dead === 3);
     const ids = room.receiver.tried.map(({ id }) => id);
     expect((await dead(room)).map(({ id, tries, events }) => [id, tries, events])).toEqual(
       ids.toReversed().map((id) => [id, 1, 1]),
@@ -100,7 +101,7 @@ describe("a receiver that is down", () => {
     // What comes now comes after them, also when it could have joined what waits.
     await say(room, "later");
     room.receiver.mood = "take";
-    await until(() => words(room).length === 6);
+    await eventually(() => words(room).length === 6);
     expect(words(room)).toEqual(["waits", "too", "one", "two", "three", "later"]);
     expect(room.receiver.tried.slice(5, 8)).toEqual(room.receiver.tried.slice(0, 3));
     expect(await stats(room)).toEqual({ pending: 0, dead: 0, tries: 0 });
@@ -119,20 +120,20 @@ describe("a receiver that is down", () => {
     await room.evict();
     room.receiver.mood = "hang";
     await room.pass(1_000);
-    await until(() => room.receiver.tried.length === 2);
+    await eventually(() => room.receiver.tried.length === 2);
     await say(room, "one too many");
     expect(await stats(room)).toMatchObject({ pending: 10_000, dead: 1, tries: 1 });
     expect(await dead(room)).toMatchObject([{ id: "b2", tries: 0, error: "overflow" }]);
     expect(room.reports).toContain("events: Error: 1 batches of events given up: overflow");
     room.receiver.mood = "take";
-    await until(() => words(room).includes("first"));
+    await eventually(() => words(room).includes("first"));
   });
 
   it("leaves no more than 1,000 dead letters", async () => {
     const room = stopped();
     room.receiver.mood = "refuse";
     await say(room, "first");
-    await until(async () => (await stats(room)).dead === 1);
+    await eventually(async () => (await stats(room)).dead === 1);
     await room.sql(
       `INSERT INTO edgerooms_dead (seq, id, at, tries, error, count, events)
        WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
@@ -140,7 +141,7 @@ describe("a receiver that is down", () => {
     );
     await room.evict();
     await say(room, "last");
-    await until(() => room.receiver.tried.length === 2);
+    await eventually(() => room.receiver.tried.length === 2);
     expect(await stats(room)).toMatchObject({ dead: 1_000 });
     expect(await room.sql("SELECT min(seq) AS oldest, max(seq) AS newest FROM edgerooms_dead")).toEqual([
       { oldest: 2, newest: 1_001 },
@@ -159,21 +160,21 @@ describe("a room that is killed", () => {
     expect(await room.alarm()).toBe(room.now + 60_000);
     room.receiver.mood = "take";
     await room.pass(60_000);
-    await until(() => words(room).length === 1);
+    await eventually(() => words(room).length === 1);
     expect(room.receiver.tried[1]).toEqual(room.receiver.tried[0]);
-    await until(async () => (await room.alarm()) === null);
+    await eventually(async () => (await room.alarm()) === null);
   });
 
   it("after the outlet took a batch and before it knew sends a duplicate with the same ids", async () => {
     const room = stopped();
     room.receiver.isMute = true;
     await say(room, "one");
-    await until(() => words(room).length === 1);
+    await eventually(() => words(room).length === 1);
     await room.abort();
     room.receiver.isMute = false;
     // What happens next sets it off, and comes after it.
     await say(room, "two");
-    await until(() => words(room).length === 3);
+    await eventually(() => words(room).length === 3);
     expect(words(room)).toEqual(["one", "one", "two"]);
     expect(room.receiver.tried[1]).toEqual(room.receiver.tried[0]);
     expect(room.receiver.deduplicated.map(word)).toEqual(["one", "two"]);
@@ -194,7 +195,7 @@ describe("a room that is killed", () => {
     expect(room.receiver.tried.length).toBe(2);
     room.receiver.mood = "take";
     await room.pass(2_000);
-    await until(() => words(room).length === 3);
+    await eventually(() => words(room).length === 3);
     expect(words(room)).toEqual(["one", "more", "more"]);
     expect(room.receiver.taken[0]?.tries).toBe(2);
   });
@@ -209,20 +210,20 @@ describe("a room that is killed", () => {
     await expect(ask(room, "publish", { data: "undone" })).rejects.toThrow("publish: 503");
     await room.sql("DROP TRIGGER full");
     await say(room, "two");
-    await until(() => room.receiver.tried.length === 2);
+    await eventually(() => room.receiver.tried.length === 2);
     expect(room.receiver.tried[1]).toEqual(room.receiver.tried[0]);
     settled = 0;
-    await until(() => room.receiver.tried.length === 3);
+    await eventually(() => room.receiver.tried.length === 3);
     expect(room.receiver.tried[2]?.events.map(word)).toEqual(["two"]);
     settled = 1;
-    await until(() => room.receiver.taken.length === 2);
+    await eventually(() => room.receiver.taken.length === 2);
     await say(room, "three");
     expect(await stats(room)).toMatchObject({ pending: 2, tries: 0 });
     settled = 2;
     await failed(room, 1);
     room.receiver.mood = "take";
     await room.pass(1_000);
-    await until(() => words(room).length === 4);
+    await eventually(() => words(room).length === 4);
     expect(room.receiver.deduplicated.map(word)).toEqual(["one", "two", "three"]);
   });
 });

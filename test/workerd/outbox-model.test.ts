@@ -3,7 +3,8 @@
  * receiver fails, refuses nothing and hangs, the room is evicted and killed. A failing seed is a reproduction.
  */
 import { expect, it } from "vitest";
-import { ask, join, say, stats, stopped, until, word } from "../support/events.ts";
+import { ask, join, say, stats, stopped, word } from "../support/events.ts";
+import { eventually, patience } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import type { Client } from "../support/client.ts";
 import type { Mood } from "../support/receiver.ts";
@@ -85,19 +86,19 @@ async function play(seed: number): Promise<{ room: TestedRoom; duplicates: numbe
   for (let i = 0; i < 20 && (await stats(room)).pending > 0; i++) {
     const { nextTry = 0, tries } = await stats(room);
     await room.pass(Math.max(0, nextTry - room.now));
-    await until(async () => {
+    await eventually(async () => {
       const now = await stats(room);
       return now.pending === 0 || now.tries !== tries || (now.nextTry ?? 0) > nextTry;
     });
   }
-  await until(async () => (await stats(room)).pending === 0);
+  await eventually(async () => (await stats(room)).pending === 0);
   const { events, deduplicated } = room.receiver;
   return { room, duplicates: events.length - deduplicated.length, kills };
 }
 
 it(
   "a receiver that remembers ids gets what happened, all of it and in order, whatever fails",
-  { timeout: 120_000 },
+  { timeout: patience(20_000) },
   async () => {
     let duplicates = 0;
     let kills = 0;

@@ -2,7 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { Client } from "../support/client.ts";
-import { ask, dead, join, say, stats, stopped, until, words } from "../support/events.ts";
+import { ask, dead, join, say, stats, stopped, words } from "../support/events.ts";
+import { eventually } from "../support/patience.ts";
 
 describe("what goes out", () => {
   it("is who comes, what is said, who goes and that nobody is left, in this order", async () => {
@@ -13,7 +14,7 @@ describe("what goes out", () => {
     bob.send({ type: "leave" });
     await ann.next("presence");
     ann.send({ type: "leave" });
-    await until(() => words(room).includes("empty"));
+    await eventually(() => words(room).includes("empty"));
     expect(words(room)).toEqual(["join ann", "join bob", "hello", "leave bob", "leave ann", "empty"]);
     const { events, taken } = room.receiver;
     expect(taken.every((batch) => batch.kind === "events" && batch.room === room.name)).toBe(true);
@@ -34,7 +35,7 @@ describe("what goes out", () => {
     await join(room, "louder");
     await ask(room, "kick", { user: "louder" });
     await ann.publish(2, "echo");
-    await until(() => words(room).includes("echoed"));
+    await eventually(() => words(room).includes("echoed"));
     expect(words(room)).toEqual(
       "join ann,join loud,loud is here,join loudly,kick loudly,leave loudly,loudly is gone,kick loud,leave loud,loud is gone,join louder,leave louder,louder is gone,echo,echoed".split(
         ",",
@@ -52,12 +53,12 @@ describe("what goes out", () => {
       { type: "publish", ref: 2, data: "last" },
       { type: "leave" },
     );
-    await until(() => words(room).includes("leave ann"));
+    await eventually(() => words(room).includes("leave ann"));
     expect(words(room).slice(3)).toEqual(["kick nobody", "last", "leave ann"]);
     const before = room.receiver.tried.length;
     // Both graces end in one alarm.
     await room.pass(60);
-    await until(() => words(room).includes("empty"));
+    await eventually(() => words(room).includes("empty"));
     expect(words(room).slice(6).toSorted()).toEqual(
       ["empty", "leave loud1", "leave loud2", "loud1 is gone", "loud2 is gone"].toSorted(),
     );
@@ -70,7 +71,7 @@ describe("what goes out", () => {
     const room = stopped();
     const ann = await join(room, "ann");
     ann.send(...["count", "count", "function"].map((data, i) => ({ type: "publish", ref: i + 1, data }) as const));
-    await until(() => room.receiver.events.length === 4);
+    await eventually(() => room.receiver.events.length === 4);
     const { items } = await ask(room, "log");
     expect(room.receiver.events.slice(1).map(({ publication }) => publication)).toEqual(items);
     expect(items).toMatchObject([{ data: { n: 1 } }, { data: { n: 2 } }, { data: null }]);
@@ -84,7 +85,7 @@ describe("what goes out", () => {
     await ann.publish(1, "not for you");
     expect((await room.rowsWritten()) - rows).toBe(1);
     ann.send({ type: "leave" });
-    await until(() => words(room).includes("empty"));
+    await eventually(() => words(room).includes("empty"));
     expect(words(room)).toEqual(["leave ann", "empty"]);
   });
 
@@ -99,21 +100,21 @@ describe("what goes out", () => {
     await ann.next("error");
     await room.sql("DROP TRIGGER full");
     await ann.publish(3, "kept");
-    await until(() => words(room).includes("kept"));
+    await eventually(() => words(room).includes("kept"));
     expect(words(room)).toEqual(["join ann", "kept"]);
   });
 
   it("takes what caused it with it when it cannot be written down", async () => {
     const room = stopped();
     const ann = await join(room, "ann");
-    await until(() => room.receiver.taken.length === 1);
+    await eventually(() => room.receiver.taken.length === 1);
     await room.sql("CREATE TRIGGER full BEFORE INSERT ON edgerooms_outbox BEGIN SELECT RAISE(ABORT, 'disk full'); END");
     ann.send({ type: "publish", ref: 1, data: "undone" });
     await ann.next("error");
     await room.sql("DROP TRIGGER full");
     expect(await room.sql("SELECT * FROM edgerooms_log")).toEqual([]);
     await ann.publish(2, "kept");
-    await until(() => words(room).includes("kept"));
+    await eventually(() => words(room).includes("kept"));
     expect(words(room)).toEqual(["join ann", "kept"]);
     expect(ann.items).toMatchObject([{ offset: 1, data: "kept" }]);
   });
@@ -129,7 +130,7 @@ describe("what goes out", () => {
     expect(rows.reduce((sum, { count }) => sum + Number(count), 0)).toBe(4);
     room.receiver.mood = "take";
     await room.pass(1_000);
-    await until(() => room.receiver.events.length === 4);
+    await eventually(() => room.receiver.events.length === 4);
     expect(words(room).map((data) => data.length)).toEqual([524_000, 5, 524_000, 524_000]);
     expect(new Set(room.receiver.events.map(({ id }) => id)).size).toBe(4);
   });
@@ -140,12 +141,12 @@ describe("what it costs", () => {
     const room = stopped();
     await join(room, "ann");
     const bob = await join(room, "bob");
-    await until(() => room.receiver.taken.length === 2);
+    await eventually(() => room.receiver.taken.length === 2);
     for (let ref = 1; ref <= 5; ref++) {
       const before = await room.rowsWritten();
       await bob.publish(ref, ref);
-      await until(() => room.receiver.taken.length === 2 + ref);
-      await until(async () => (await room.sql("SELECT seq FROM edgerooms_outbox")).length === 0);
+      await eventually(() => room.receiver.taken.length === 2 + ref);
+      await eventually(async () => (await room.sql("SELECT seq FROM edgerooms_outbox")).length === 0);
       // One of the three is the log's.
       expect((await room.rowsWritten()) - before).toBe(3);
     }
@@ -154,17 +155,17 @@ describe("what it costs", () => {
   it("is an alarm besides where no heartbeat is due within a minute, and four rows for each try in vain", async () => {
     const room = stopped();
     await say(room, "the tables");
-    await until(async () => (await room.alarm()) === null);
+    await eventually(async () => (await room.alarm()) === null);
     const before = await room.rowsWritten();
     await say(room, "one");
-    await until(async () => (await room.alarm()) === null);
+    await eventually(async () => (await room.alarm()) === null);
     const took = (await room.rowsWritten()) - before;
     room.receiver.mood = "fail";
     await say(room, "two");
-    await until(async () => (await stats(room)).tries === 1);
+    await eventually(async () => (await stats(room)).tries === 1);
     const failing = await room.rowsWritten();
     await room.pass(1_000);
-    await until(async () => (await stats(room)).tries === 2);
+    await eventually(async () => (await stats(room)).tries === 2);
     // The publication, its event, that it was delivered; the alarm, and that it is not needed any more.
     expect(took).toBe(5);
     // The alarm that rang, one in case we are killed, the try, the alarm for the next.
@@ -177,7 +178,7 @@ describe("what it costs", () => {
     for (let i = 0; i < 50; i++) await say(room, String(i));
     expect(await stats(room)).toMatchObject({ pending: 2 });
     room.receiver.mood = "take";
-    await until(() => room.receiver.events.length === 50);
+    await eventually(() => room.receiver.events.length === 50);
     expect(words(room)).toEqual(Array.from({ length: 50 }, (_, i) => String(i)));
     expect(new Set(room.receiver.events.map(({ id }) => id)).size).toBe(50);
     expect(room.receiver.tried.length).toBe(2);
@@ -197,14 +198,14 @@ describe("what it costs", () => {
   it("is an alarm only while something waits", async () => {
     const room = stopped();
     await say(room, "delivered");
-    await until(async () => (await room.alarm()) === null);
+    await eventually(async () => (await room.alarm()) === null);
     room.receiver.mood = "fail";
     await say(room, "waits");
-    await until(async () => (await room.alarm()) !== null);
-    await until(async () => (await stats(room)).tries === 1);
+    await eventually(async () => (await room.alarm()) !== null);
+    await eventually(async () => (await stats(room)).tries === 1);
     room.receiver.mood = "take";
     await room.pass(1_000);
-    await until(async () => (await room.alarm()) === null);
+    await eventually(async () => (await room.alarm()) === null);
     expect(words(room)).toEqual(["delivered", "waits"]);
   });
 
@@ -218,7 +219,7 @@ describe("what it costs", () => {
     expect(await room.alarm()).toBe(now + 120_000);
     expect(room.receiver.tried.length).toBe(1);
     room.receiver.mood = "take";
-    await until(async () => (await room.alarm()) === null);
+    await eventually(async () => (await room.alarm()) === null);
     expect(words(room)).toEqual(["slow"]);
   });
 
@@ -226,7 +227,7 @@ describe("what it costs", () => {
     const room = stopped();
     room.receiver.mood = "fail";
     await say(room, "kept");
-    await until(async () => (await stats(room)).tries === 1);
+    await eventually(async () => (await stats(room)).tries === 1);
     room.receiver.off = true;
     await room.evict();
     await room.pass(3_600_000);
@@ -235,7 +236,7 @@ describe("what it costs", () => {
     Object.assign(room.receiver, { off: false, mood: "take" });
     await room.evict();
     await say(room, "after");
-    await until(() => room.receiver.events.length === 2);
+    await eventually(() => room.receiver.events.length === 2);
     expect(words(room)).toEqual(["kept", "after"]);
   });
 });
@@ -245,14 +246,14 @@ describe("the storage of schema 2", () => {
     const room = stopped();
     const ann = await join(room, "ann");
     await ann.publish(1, "before");
-    await until(() => room.receiver.events.length === 2);
+    await eventually(() => room.receiver.events.length === 2);
     await runInDurableObject(room.stub, (_room, { storage: { sql } }) => {
       for (const table of ["edgerooms_keys", "edgerooms_outbox", "edgerooms_dead"]) sql.exec(`DROP TABLE ${table}`);
       sql.exec("UPDATE edgerooms_meta SET value = '2' WHERE key = 'schema'");
     });
     await room.abort();
     await say(room, "after");
-    await until(() => words(room).includes("after"));
+    await eventually(() => words(room).includes("after"));
     expect(await dead(room)).toEqual([]);
   });
 });

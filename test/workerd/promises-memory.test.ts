@@ -1,6 +1,6 @@
 /** Promise 10 of docs/design.md: memory per connection is bounded whatever a client does or fails to read. */
 import { expect, it } from "vitest";
-import { BACKLOG_BYTES } from "../../src/room/rules/rate.ts";
+import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
 import { Client, upgrade } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 

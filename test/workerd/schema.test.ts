@@ -47,7 +47,7 @@ it("migrating again changes nothing", async () => {
   await client.publish(1, "kept");
   await runInDurableObject(room.stub, (_room, { storage }) => {
     const before = storage.sql.exec("SELECT total_changes() AS n").one()["n"];
-    migrate(storage);
+    migrate(storage.sql);
     expect(storage.sql.exec("SELECT total_changes() AS n").one()["n"]).toBe(before);
   });
 });
@@ -58,9 +58,9 @@ it("storage of a newer version is refused clearly and kept as it is", async () =
   await client.publish(1, "from the future");
   await runInDurableObject(room.stub, (_room, { storage }) => {
     storage.sql.exec("UPDATE edgerooms_meta SET value = '99' WHERE key = 'schema'");
-    expect(() => migrate(storage)).toThrow(`schema 99, newer than ${SCHEMA_VERSION}`);
+    expect(() => migrate(storage.sql)).toThrow(`schema 99, newer than ${SCHEMA_VERSION}`);
     storage.sql.exec("UPDATE edgerooms_meta SET value = 'garbage' WHERE key = 'schema'");
-    expect(() => migrate(storage)).toThrow("schema NaN");
+    expect(() => migrate(storage.sql)).toThrow("schema NaN");
     expect(storage.sql.exec("SELECT count(*) AS n FROM edgerooms_log").one()["n"]).toBe(1);
   });
 });

@@ -110,7 +110,7 @@ describe("the log", () => {
       expect(JSON.parse(line)).toEqual({
         level: "error",
         code: "hook_failed",
-        where: "onPublish",
+        source: "onPublish",
         kind: "chat",
         room: room.name,
         session: welcome.session,
@@ -142,7 +142,7 @@ describe("the log", () => {
     expect(lines).toHaveLength(2);
     for (const line of lines) {
       expect(line).not.toMatch(/[\p{Cc}\u2028]/u);
-      expect(JSON.parse(line)).toMatchObject({ where: "GET /rooms/:kind/:room", room: "secret-room" });
+      expect(JSON.parse(line)).toMatchObject({ source: "GET /rooms/:kind/:room", room: "secret-room" });
       for (const secret of [token, "evil", "secret-cookie", "secretsession"]) expect(line).not.toContain(secret);
     }
   });
@@ -160,7 +160,7 @@ describe("the log", () => {
     });
     expect(lines).toHaveLength(12);
     for (const line of lines) {
-      expect(JSON.parse(line)).toMatchObject({ level: "warn", where: expect.stringMatching(/^GET \/rooms/) });
+      expect(JSON.parse(line)).toMatchObject({ level: "warn", source: expect.stringMatching(/^GET \/rooms/) });
       for (const theirs of ["garbage", "xxx", "evil", "INFO", "%0a", "\n"]) expect(line).not.toContain(theirs);
     }
   });

@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { flush } from "../../src/http/observe.ts";
+import { reportNow } from "../../src/ops/reporting.ts";
 import { allFailures, type Report } from "../../src/ops/directory.ts";
 import { dataPointDoubles } from "../../src/ops/metrics.ts";
 import { addRecord, type FailureRecord } from "../../src/room/telemetry/failure.ts";
@@ -11,6 +11,7 @@ import { defineRoom } from "../../src/server.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
 import { worker } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { equip, Log, marked, scrape } from "../support/watching.ts";
 
@@ -52,7 +53,7 @@ describe("what was counted", () => {
       await room.evict();
       await room.pass(60_000);
       await room.evict();
-      await vi.waitFor(async () => expect(await more("publications")).toBe(i + 1));
+      await eventually(async () => expect(await more("publications")).toBe(i + 1));
     }
     // Carried by bob's socket and not told: its own end is what wakes the room.
     await bob.publish(5, 5);
@@ -61,7 +62,7 @@ describe("what was counted", () => {
     await room.dropped(welcome.session);
     await room.evict();
     await ann.close();
-    await vi.waitFor(async () => expect(await more("publications")).toBe(5));
+    await eventually(async () => expect(await more("publications")).toBe(5));
     expect(await more("connects")).toBe(2);
     // What was missed is less than an event: nobody was.
     expect(await more("deliveries")).toBe(10);
@@ -80,9 +81,31 @@ describe("what was counted", () => {
     }
     await client.publish(5, 5);
     await client.close();
-    await vi.waitFor(async () => expect(await more("publications")).toBe(2));
+    await eventually(async () => expect(await more("publications")).toBe(2));
     expect(await more("errors", ',code="storage_failed"')).toBe(3);
     expect([await more("connects"), await more("wakeups")]).toEqual([1, 1]);
+  });
+
+  it("is told again when the directory never answers: a report that hangs ends after ten seconds", async () => {
+    const more = await since("small");
+    const room = new TestedRoom("small");
+    room.stopClock(AHEAD);
+    const hanging = { getByName: () => ({ update: () => new Promise(() => {}) }) };
+    await equip(room, { env: { EDGEROOMS_DIRECTORY: hanging } });
+    // Time flies for what waits exactly as long as a report may take.
+    const { setTimeout: real } = globalThis;
+    vi.spyOn(globalThis, "setTimeout").mockImplementation((run: () => void, ms?: number) =>
+      real(run, ms === 10_000 ? 0 : ms),
+    );
+    const { client } = await Client.join(room.path, { ttl });
+    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
+    expect(log.of("upstream_failed")[0]).toMatchObject({
+      source: "directory",
+      message: "TimeoutError: the directory did not answer in 10000 ms",
+    });
+    await room.evict();
+    await client.close();
+    await vi.waitFor(async () => expect(await more("connects")).toBe(1));
   });
 
   it("is told again when the directory is out of order, with what went wrong, also after an eviction", async () => {
@@ -92,17 +115,17 @@ describe("what was counted", () => {
     const down = { getByName: () => ({ update: () => Promise.reject(new Error("the directory is down")) }) };
     await equip(room, { env: { EDGEROOMS_DIRECTORY: down } });
     const { client } = await Client.join(room.path, { ttl });
-    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
-    expect(log.of("upstream_failed")[0]).toMatchObject({ where: "directory", kind: "small", room: room.name });
+    await eventually(() => expect(log.of("upstream_failed")).toHaveLength(1));
+    expect(log.of("upstream_failed")[0]).toMatchObject({ source: "directory", kind: "small", room: room.name });
     client.send({ type: "call", ref: 1, method: "none", data: null });
     await client.next("reply");
     await client.publish(1, 1);
     await room.pass(60_000);
-    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(2));
+    await eventually(() => expect(log.of("upstream_failed")).toHaveLength(2));
     // The real directory is bound again; what was not told is with the socket.
     await room.evict();
     await client.close();
-    await vi.waitFor(async () => expect(await more("publications")).toBe(1));
+    await eventually(async () => expect(await more("publications")).toBe(1));
     expect(await more("connects")).toBe(1);
     expect(await more("errors", ',code="upstream_failed"')).toBe(2);
     const told = (await failures()).filter((failure) => failure.room === room.name).map(({ code }) => code);
@@ -175,21 +198,21 @@ describe("failures", () => {
       await client.close();
     }
     const mine = async () => (await failures()).filter(({ room }) => rooms.some(({ name }) => name === room));
-    await vi.waitFor(async () => expect(await mine()).toHaveLength(2));
+    await eventually(async () => expect(await mine()).toHaveLength(2));
     expect((await mine()).map(({ room }) => room)).toEqual([rooms[1]?.name, rooms[0]?.name]);
     const ids = { requestId: expect.any(String), traceId: expect.any(String) };
-    const what = { at: expect.any(Number), code: "unknown_method", severity: "warn", where: "call", kind: "small" };
+    const what = { at: expect.any(Number), code: "unknown_method", severity: "warn", source: "call", kind: "small" };
     expect((await mine())[0]).toEqual({ ...what, ...ids, room: rooms[1]?.name });
 
     const shard = env.EDGEROOMS_DIRECTORY.getByName("3");
-    const note = (n: number): FailureRecord => ({ at: n, code: "internal", where: `many ${n}` });
+    const note = (n: number): FailureRecord => ({ at: n, code: "internal", source: `many ${n}` });
     for (let n = 1; n <= 120; n += 20)
       await shard.count(
         {},
         Array.from({ length: 20 }, (_, i) => note(n + i)),
       );
     // A room of this test may be in this part too.
-    const there = (await shard.failures()).map(({ where }) => where).filter((where) => where.startsWith("many"));
+    const there = (await shard.failures()).map(({ source }) => source).filter((source) => source.startsWith("many"));
     expect(there).toEqual(Array.from({ length: 100 }, (_, i) => `many ${120 - i}`));
     const newest = note(Date.now() + 86_400_000);
     await env.EDGEROOMS_DIRECTORY.getByName("15").count({}, [newest]);
@@ -212,7 +235,7 @@ it("what is no failure is none, although it is counted", async () => {
 });
 
 describe("data points", () => {
-  it("are written for every report, where Analytics Engine is bound", async () => {
+  it("are written for every report, source Analytics Engine is bound", async () => {
     const points: AnalyticsEngineDataPoint[] = [];
     const room = new TestedRoom("small");
     await equip(room, {
@@ -221,7 +244,7 @@ describe("data points", () => {
     const { client } = await Client.join(room.path);
     await client.publish(1, 1);
     await client.close();
-    await vi.waitFor(() => expect(points).toHaveLength(2));
+    await eventually(() => expect(points).toHaveLength(2));
     const values = points.map(
       ({ doubles = [] }) =>
         (name: (typeof dataPointDoubles)[number]) =>
@@ -257,7 +280,7 @@ describe("an idle room", () => {
     room.stopClock(AHEAD);
     const { client: ann } = await Client.join(room.path, { user: "ann", ttl });
     const { client: bob } = await Client.join(room.path, { user: "bob", ttl });
-    await vi.waitFor(() => expect(delivered.length).toBeGreaterThan(0));
+    await eventually(() => expect(delivered.length).toBeGreaterThan(0));
     let time = AHEAD;
     const expected: number[] = [];
     const rows: number[] = [];
@@ -290,7 +313,7 @@ describe("an idle room", () => {
     const room = new TestedRoom("events");
     room.stopClock(AHEAD);
     const { client } = await Client.join(room.path, { ttl });
-    await vi.waitFor(() => expect(room.receiver.taken.length).toBeGreaterThan(0));
+    await eventually(() => expect(room.receiver.taken.length).toBeGreaterThan(0));
     for (let beat = 1; beat <= 8; beat++) {
       await room.evict();
       await room.pass(400);
@@ -318,25 +341,25 @@ it("failures that are grave stay, however many strangers are refused and whateve
     (await allFailures(env.EDGEROOMS_DIRECTORY)).filter(
       (note) => note.code === "hook_failed" && note.room === room.name,
     );
-  await vi.waitFor(async () => expect(await grave()).toHaveLength(1));
+  await eventually(async () => expect(await grave()).toHaveLength(1));
   for (let round = 0; round < 10; round++) {
     for (let i = 0; i < 20; i++) await (await worker(new Request(`http://edge.test/rooms/chat/x${i}/log`))).text();
-    await flush(env);
+    await reportNow(env);
   }
   expect(await grave()).toHaveLength(1);
 
   const part = env.EDGEROOMS_DIRECTORY.getByName("5");
   const [one] = await grave();
-  await part.count({}, one ? [{ ...one, where: "here" }] : []);
-  for (let n = 0; n < 150; n++) await part.count({}, [{ at: n, code: "unauthorized", where: "many" }]);
-  expect((await part.failures()).filter(({ where }) => where === "here")).toHaveLength(1);
+  await part.count({}, one ? [{ ...one, source: "here" }] : []);
+  for (let n = 0; n < 150; n++) await part.count({}, [{ at: n, code: "unauthorized", source: "many" }]);
+  expect((await part.failures()).filter(({ source }) => source === "here")).toHaveLength(1);
 });
 
 it("of a few failures the grave ones are kept, then the newest of each code and room", () => {
   const note = (code: FailureRecord["code"], room: string, at: number): FailureRecord => ({
     at,
     code,
-    where: "test",
+    source: "test",
     kind: "k",
     room,
   });

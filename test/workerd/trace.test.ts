@@ -5,6 +5,7 @@ import { isTraceparent } from "../../src/protocol/trace.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { ask } from "../support/contract.ts";
 import { ours, plain } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 import { Log, marked, watched } from "../support/watching.ts";
 
@@ -164,7 +165,7 @@ describe("the trace of a publication", () => {
     const { traceparent } = marked();
     await publishes(client, 1, traceparent);
     const published = () => room.receiver.events.find(({ type }) => type === "publication");
-    await vi.waitFor(() => expect(published()?.publication).toMatchObject({ traceparent }));
+    await eventually(() => expect(published()?.publication).toMatchObject({ traceparent }));
   });
 
   it("is refused with its ref when it is malformed, and nothing of it took effect", async () => {

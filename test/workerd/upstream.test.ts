@@ -1,9 +1,10 @@
 /** What leaves the Worker: time limit, second try, breaker; and that no request is ever stuck with another's. */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { isolate } from "../../src/ops/metrics.ts";
+import { isolate } from "../../src/ops/isolate.ts";
 import { breakerStates, upstream, UpstreamFailed, type UpstreamOptions } from "../../src/ops/upstream.ts";
 import { Site } from "../support/issuer.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -221,7 +222,7 @@ describe("of two objects in one isolate", () => {
     asked.answer = () => held.then(() => new Response("back"));
     const before = asked.asked;
     const probe = asked.askIn(new TestedRoom());
-    await vi.waitFor(() => expect(asked.asked).toBe(before + 1));
+    await eventually(() => expect(asked.asked).toBe(before + 1));
     expect(await asked.askIn(new TestedRoom())).toBe("unavailable");
     expect(await asked.failure()).toMatchObject({ retryAfter: 1_000 });
     release();
@@ -243,7 +244,7 @@ describe("of two objects in one isolate", () => {
       () => (ended = true),
       () => undefined,
     );
-    await vi.waitFor(() => expect(asked.asked).toBe(before + 1));
+    await eventually(() => expect(asked.asked).toBe(before + 1));
     await killed.abort();
     asked.answer = undefined;
     pass(5_000);

@@ -144,7 +144,7 @@ it("a signature is the one that the library makes, for the shortest secret and t
 });
 
 describe("the webhook for alerts", () => {
-  const data = { code: "internal", where: "tick", kind: "chat", room: "lobby", requestId: "r1", message: "it broke" };
+  const data = { code: "internal", source: "tick", kind: "chat", room: "lobby", requestId: "r1", message: "it broke" };
   const alert: Alert = { ...data, code: "internal", at: AT, text: texts.internal, user: "ann", session: "s" };
 
   it("does not exist without an address", () => {

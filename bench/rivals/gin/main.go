@@ -1,5 +1,5 @@
-// The original that edgerooms replaces: Gin with gorilla/websocket, a hub with a room per name, a goroutine that writes
-// for every socket. "coalesce" puts what waits for a socket into one message, a line each, as gorilla's chat example does.
+// The original that edgerooms replaces: Gin with gorilla/websocket, a hub of rooms by name, a goroutine that writes for
+// every socket. "coalesce" joins all that waits for a socket into one message of lines, as gorilla's chat example does.
 package main
 
 import (
@@ -54,7 +54,7 @@ func (r *room) broadcast(message []byte) {
 	}
 }
 
-// The signature alone: what Debian packages has no JWT library, and the claims of these tokens are all good.
+// Only the signature: Debian packages no JWT library for Go, and the claims of these tokens are all valid.
 func verified(c *gin.Context) {
 	parts := strings.Split(strings.TrimPrefix(c.GetHeader("Authorization"), "Bearer "), ".")
 	if len(parts) == 3 {
@@ -96,7 +96,7 @@ func (c *client) write() {
 	failed := false
 	for message := range c.send {
 		if failed {
-			continue // Until the reader has left the room: nobody may wait for a socket that is gone.
+			continue // Until the reader has left the room: no publisher may wait for a dead socket.
 		}
 		if !coalesce {
 			failed = c.socket.WriteMessage(websocket.TextMessage, message) != nil
@@ -129,7 +129,7 @@ func main() {
 		panic(err)
 	}
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
-	// Ends with the bench, whose end of the pipe closes.
+	// Ends with the bench: then the pipe closes.
 	go func() {
 		bufio.NewReader(os.Stdin).ReadByte()
 		os.Exit(0)

@@ -1,24 +1,27 @@
 /**
- * The JSON that goes over the HTTP API, as JSON Schema (2020-12): what openapi.ts refers to by name. Objects are open,
- * because fields may be added; what is there already is written down. Knows nothing of paths.
+ * The JSON of the HTTP API as JSON Schema (2020-12), by the names that the OpenAPI document refers to. The types of the same
+ * things are protocol/api.ts. Objects are open, because later versions may add fields. Knows nothing of paths.
  */
+import { DEFAULT_DRAIN_MS, MAX_DRAIN_MS, SESSION_ID } from "../../protocol/api.ts";
 import { codes } from "../../protocol/codes.ts";
-import { MAX_RECIPIENTS, MAX_USER_ID, SUBPROTOCOL } from "../../protocol/frames.ts";
-import { DEFAULT_DRAIN, LONGEST_DRAIN, SESSION } from "./bodies.ts";
+import { SUBPROTOCOL } from "../../protocol/frames.ts";
+import { MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
 
 /** A schema, as far as ours go. */
 export type Schema = Readonly<Record<string, unknown>>;
+/** The name of a schema in the document. */
+export type SchemaName = keyof typeof schemas;
 
 type Properties = Readonly<Record<string, Schema>>;
 
-/** A schema by its name in the document. */
-export function ref(name: keyof typeof schemas): Schema {
+/** Refers to a schema of the document. */
+export function ref(name: SchemaName): Schema {
   return named(name);
 }
 
 const named = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
-/** An object whose fields are all there, but for those listed. */
+/** An object that has all of these fields, but for those listed as optional. */
 function object(properties: Properties, optional: readonly string[] = []): Schema {
   const required = Object.keys(properties).filter((name) => !optional.includes(name));
   return { type: "object", ...(required.length > 0 && { required }), properties };
@@ -43,16 +46,21 @@ const user: Schema = {
   maxLength: MAX_USER_ID,
   description: `A user id: the \`sub\` of tokens, at most ${MAX_USER_ID} UTF-16 units.`,
 };
-const session: Schema = { type: "string", pattern: SESSION.source, description: "The id of a session." };
+/** What the ids of sessions and epochs look like. */
+export const ID: Schema = { type: "string", pattern: SESSION_ID.source };
+/** What offsets look like in a query. */
+export const OFFSET: Schema = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+
+const session: Schema = { ...ID, description: "The id of a session." };
 const traceparent: Schema = {
   type: "string",
   pattern: "^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$",
   description: "W3C trace context.",
 };
-const span = (description: string, preset: number): Schema => ({
+const duration = (description: string, preset: number): Schema => ({
   type: "number",
   minimum: 0,
-  maximum: LONGEST_DRAIN,
+  maximum: MAX_DRAIN_MS,
   default: preset,
   description: `${description} Milliseconds.`,
 });
@@ -63,7 +71,7 @@ const publication = object(
     by: { type: ["string", "null"], description: "User id of the publisher; null when the room itself published." },
     at: moment("When it was stored."),
     data: json,
-    to: { ...list(user, MAX_RECIPIENTS), description: "Whom it was for. Absent: everyone." },
+    to: { ...list(user, MAX_RECIPIENTS), description: "The users it was for. Absent: everyone." },
     traceparent,
   },
   ["to", "traceparent"],
@@ -77,10 +85,10 @@ const sessionView = object(
     connected: flag("Whether there is a connection now; otherwise the session waits to be resumed."),
     since: moment("When the last connection was opened."),
     droppedAt: moment("When the connection was lost."),
-    lag: integer("Publications not yet acknowledged or fed. Only while connected."),
+    lag: integer("Publications not yet acknowledged or sent. Only while connected."),
     heardAt: moment("When it last answered a heartbeat, 0 for never. Only while connected."),
     missed: integer("Heartbeats in a row that it left unanswered. Only while connected."),
-    unread: integer("Bytes sent that the runtime still holds, where it tells."),
+    unread: integer("Bytes sent that the runtime still holds, where it says."),
   },
   ["name", "droppedAt", "lag", "heardAt", "missed", "unread"],
 );
@@ -92,15 +100,21 @@ const stats = object(
     epoch: text("The identity of the log's history."),
     offset: offset("Offset of the newest publication; 0 before the first."),
     oldest: offset("Offset of the oldest publication that is kept."),
-    members: integer("Users who are here."),
+    members: integer("Users who are in the room."),
     sessions: integer("Sessions, those without a connection included."),
     connections: integer("Connections now."),
-    draining: object({ until: moment("When who is left is closed."), reopens: moment("When it takes anyone again.") }),
-    beat: object({ due: moment("When the next heartbeat is."), interval: integer("The time between two, in ms.") }),
+    draining: object({
+      until: moment("When the room closes those that stay."),
+      reopens: moment("When it takes new connections again."),
+    }),
+    heartbeat: object({
+      due: moment("When the next heartbeat is."),
+      interval: integer("The time between two, in ms."),
+    }),
     outbox: object(
       {
         pending: integer("Batches of events that wait for delivery."),
-        dead: integer("Batches that were given up."),
+        dead: integer("Batches that the room gave up."),
         tries: integer("Deliveries of the first batch that failed so far."),
         nextTry: moment("When it is tried again."),
       },
@@ -109,10 +123,10 @@ const stats = object(
     counts: {
       type: "object",
       additionalProperties: { type: "number" },
-      description: "What happened since the last report, by series: a metric's name and the values of its labels.",
+      description: "What was counted since the last report, by series: a metric's name and the values of its labels.",
     },
   },
-  ["draining", "beat", "outbox"],
+  ["draining", "heartbeat", "outbox"],
 );
 
 const failure = object(
@@ -120,14 +134,14 @@ const failure = object(
     at: moment("When it happened."),
     code,
     severity: { type: "string", enum: ["info", "warn", "error", "alert"], description: "How grave it is." },
-    where: text("The part of the system that failed."),
+    source: text("The part of the system that failed."),
     kind: text("The kind of room."),
     room: text("The room."),
     session: text("The session."),
     user: text("The user."),
     requestId: text("Id of the HTTP request."),
     traceId: text("Id of the trace."),
-    message: text("For whoever looks into it. Never a token or what a client sent."),
+    message: text("What failed, for the person who looks into it. Never a token or what a client sent."),
   },
   ["kind", "room", "session", "user", "requestId", "traceId", "message"],
 );
@@ -143,11 +157,11 @@ export const schemas = {
         code,
         detail: text("What exactly is wrong."),
         retryAfter: integer("Milliseconds after which trying again makes sense."),
-        requestId: text("The thread to pull in the logs."),
+        requestId: text("Id of the request: logs name it too."),
       },
       ["detail", "retryAfter", "requestId"],
     ),
-    description: "Why there is no other answer: RFC 9457.",
+    description: "Why the request was refused: RFC 9457.",
   },
   Publication: publication,
   Member: object(
@@ -164,7 +178,7 @@ export const schemas = {
     id: text("Id of the batch."),
     at: moment("When its events happened."),
     tries: integer("Deliveries that failed."),
-    error: text("What the last one failed with: a code."),
+    error: text("The code that the last delivery failed with."),
     events: integer("Events in it.", 1),
   }),
   Failure: failure,
@@ -172,10 +186,10 @@ export const schemas = {
     kind: text("The kind of room."),
     room: text("Its name."),
     connections: integer("Connections.", 1),
-    members: integer("Users who are here."),
+    members: integer("Users who are in the room."),
     sessions: integer("Sessions, those without a connection included."),
     offset: offset("Offset of the newest publication."),
-    at: moment("When the room last told all this."),
+    at: moment("When the room reported this."),
   }),
 
   Health: object({ ok: { const: true }, protocol: { const: SUBPROTOCOL } }),
@@ -184,7 +198,7 @@ export const schemas = {
   Publish: object(
     {
       data: { description: "Any JSON that nests at most 31 deep." },
-      to: { ...list(user, MAX_RECIPIENTS), minItems: 1, description: "User ids whom it is for. Absent: everyone." },
+      to: { ...list(user, MAX_RECIPIENTS), minItems: 1, description: "The users it is for. Absent: everyone." },
       traceparent,
     },
     ["to", "traceparent"],
@@ -201,23 +215,23 @@ export const schemas = {
   Kick: {
     ...object({ user, session }, ["user", "session"]),
     oneOf: [{ required: ["user"] }, { required: ["session"] }],
-    description: "A user, of whom every session ends, or one session.",
+    description: "A user, to end every session, or one session.",
   },
   Revoke: object({ user }),
   Ended: object({ sessions: integer("How many sessions it ended.") }),
   Drain: object(
     {
-      within: span("How long everyone has to go before they are closed.", DEFAULT_DRAIN),
-      hold: span("For how long after that nobody is taken.", 0),
+      within: duration("How long clients have to leave before the room closes them.", DEFAULT_DRAIN_MS),
+      reopenAfter: duration("How long after that the room takes new connections again.", 0),
     },
-    ["within", "hold"],
+    ["within", "reopenAfter"],
   ),
   Draining: object({
-    until: moment("When who is left is closed."),
-    reopens: moment("When the room takes anyone again."),
-    connections: integer("How many were told."),
+    until: moment("When the room closes those that stay."),
+    reopens: moment("When the room takes new connections again."),
+    connections: integer("How many connections it asked to leave."),
   }),
-  Dead: object({ dead: list(named("DeadLetter"), 100) }),
+  DeadLetters: object({ dead: list(named("DeadLetter"), 100) }),
   Redelivered: object({ pending: integer("Batches that wait for delivery now.") }),
   Rooms: object({ rooms: list(named("LiveRoom")), next: text("The following page's cursor.") }, ["next"]),
   Failures: object({ failures: list(named("Failure"), 100) }),

@@ -1,32 +1,34 @@
 /**
- * Verifies tokens with jose: a shared secret or an issuer's key set, algorithms pinned for either. Not configured means
- * that nobody gets in. Knows nothing of rooms; what a token allows where is grants.ts.
+ * Verifies tokens with jose: by a shared secret or an issuer's key set, with the algorithms of either pinned. Without
+ * configuration every token is refused. Knows nothing of rooms; what a token allows where is grants.ts.
  */
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
-import { MAX_USER_ID } from "../../protocol/frames.ts";
+import { MAX_USER_ID } from "../../protocol/limits.ts";
+import { isName, isUserId } from "./credentials.ts";
 import { IssuerUnreachable, keySet } from "./keys.ts";
-import type { Refusal } from "../problem.ts";
+import type { Refusal } from "../../protocol/refusal.ts";
+import type { Denied } from "../request.ts";
 
 /** What a verified token says, whatever room it is for. */
 export interface Verified {
   readonly user: string;
   readonly name?: string;
-  /** ms since the epoch; 0 when the token does not say. */
+  /** When the token was issued, in ms since the epoch; 0 when it does not say. */
   readonly issued: number;
-  /** ms since the epoch, clock tolerance included. */
+  /** When the token expires, clock tolerance included, in ms since the epoch. Infinity: never. */
   readonly expires: number;
   /** Every claim, for `authorize`. */
   readonly claims: JWTPayload;
 }
 
-/** Decides who a token belongs to. */
+/** Says whose a token is. What it returns is checked: a wrong field refuses the request with `hook_failed`. */
 export interface Authenticator {
-  /** Whether a token in the URL counts. */
+  /** Whether `?token=` counts too. */
   readonly tokenInUrl: boolean;
   verify(token: string | undefined, env: object): Promise<Verified | Refusal>;
 }
 
-/** Settings of {@link jwt}. What is absent is read from the environment variable named with it. */
+/** Settings of {@link jwt}. Each one that is absent is read from the environment variable named with it. */
 export interface JwtOptions {
   /** Shared secret for HS256, at least 32 bytes. `AUTH_SECRET`. Not used when there is a key set. */
   secret?: string;
@@ -84,10 +86,10 @@ function setting(env: object, name: string): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | Refusal {
+function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algorithms: string[] } | Denied {
   const url = options.jwksUrl ?? setting(env, "AUTH_JWKS_URL");
   if (url !== undefined) {
-    if (!URL.canParse(url)) return misconfigured("needs an AUTH_JWKS_URL that is a URL");
+    if (!URL.canParse(url)) return misconfigured("needs a valid URL as AUTH_JWKS_URL");
     return { get: keySet(url).get, algorithms: KEY_SET_ALGORITHMS };
   }
   const secret = new TextEncoder().encode(options.secret ?? setting(env, "AUTH_SECRET") ?? "");
@@ -96,39 +98,29 @@ function keysOf(options: JwtOptions, env: object): { get: JWTVerifyGetKey; algor
   return misconfigured(`needs an AUTH_SECRET of ${MIN_SECRET_BYTES} bytes or more`);
 }
 
-function misconfigured(what: string): Refusal {
-  const because = `authentication ${what}: all are refused`;
-  return { code: "unavailable", message: "Authentication is not configured.", because };
+function misconfigured(what: string): Denied {
+  const cause = `authentication ${what}: every request is refused`;
+  return { code: "unavailable", message: "Authentication is not configured.", cause };
 }
 
-// What ends up in log lines and in front of other members. Invisible characters would make two users look like one; in
-// names, two of them have a use: they join letters in some scripts.
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\u2028\u2029]/u;
-const JOINERS = /[\u200c\u200d]/gu;
-
-/** The last moment a Date can be: JSON carries it, which is not so of the Infinity that `exp: 1e999` becomes. */
-const END_OF_TIME = 8.64e15;
-
-function read(claims: JWTPayload, clockTolerance: number): Verified | Refusal {
+function read(claims: JWTPayload, clockTolerance: number): Verified | Denied {
   const { sub, name, exp = 0, iat = 0 } = claims;
   // jose takes any JSON for a sub.
-  if (typeof sub !== "string" || sub === "" || sub.length > MAX_USER_ID || UNPRINTABLE.test(sub)) {
+  if (!isUserId(sub)) {
     return { code: "unauthorized", message: `sub must be 1 to ${MAX_USER_ID} printable characters.` };
   }
   // Issued in the future, it would outlive its revocation.
   if (iat > Date.now() / 1_000 + clockTolerance) return { code: "unauthorized", message: "iat is in the future." };
-  const named =
-    typeof name === "string" && name !== "" && name.length <= 128 && !UNPRINTABLE.test(name.replaceAll(JOINERS, ""));
   return {
     user: sub,
-    ...(named && { name }),
-    issued: Math.floor(Math.min(iat * 1_000, END_OF_TIME)),
-    expires: Math.floor(Math.min((exp + clockTolerance) * 1_000, END_OF_TIME)),
+    ...(isName(name) && { name }),
+    issued: Math.max(0, Math.floor(iat * 1_000)),
+    expires: Math.floor((exp + clockTolerance) * 1_000),
     claims,
   };
 }
 
-function refusalFor(error: unknown): Refusal {
+function refusalFor(error: unknown): Denied {
   if (error instanceof errors.JWTExpired) return { code: "token_expired" };
   if (error instanceof IssuerUnreachable) {
     return { code: error.code, message: "The issuer's keys are out of reach.", retryAfter: error.retryAfter };

@@ -1,10 +1,8 @@
-/** What a token allows where: the `rooms` claim, its patterns, and the ordinary member of a token without one. */
-import type { Grant } from "../../room/definition.ts";
+/** What a token allows where: the `rooms` claim and its patterns, and what a token without that claim allows. */
+import { grants as all, type GrantName } from "../../protocol/api.ts";
 
-/** Every grant a token can hold. */
-const ALL: readonly Grant[] = ["join", "publish", "signal", "call", "admin"];
 /** What a token without a `rooms` claim may do in any room. */
-const ORDINARY: readonly Grant[] = ["join", "publish", "signal", "call"];
+const ORDINARY: readonly GrantName[] = ["join", "publish", "signal", "call"];
 
 /**
  * The grants of a `rooms` claim in one room. Several patterns that match add up.
@@ -12,18 +10,18 @@ const ORDINARY: readonly Grant[] = ["join", "publish", "signal", "call"];
  * @param claim the claim as it was signed: absent, or an object from patterns of `kind/room` (`*` stands for any run
  *   of characters) to arrays of grants. Anything else grants nothing.
  */
-export function grantsIn(claim: unknown, kind: string, room: string): readonly Grant[] {
+export function grantsIn(claim: unknown, kind: string, room: string): readonly GrantName[] {
   if (claim === undefined) return ORDINARY;
   if (typeof claim !== "object" || claim === null || Array.isArray(claim)) return [];
   const granted = new Set<unknown>();
   for (const [pattern, grants] of Object.entries(claim)) {
     if (Array.isArray(grants) && matches(pattern, `${kind}/${room}`)) for (const grant of grants) granted.add(grant);
   }
-  return ALL.filter((grant) => granted.has(grant));
+  return all.filter((grant) => granted.has(grant));
 }
 
 /** Whether a `rooms` claim gives a grant for any pattern of rooms. */
-export function grantsAnywhere(claim: unknown, grant: Grant): boolean {
+export function grantsAnywhere(claim: unknown, grant: GrantName): boolean {
   const patterns: unknown[] = typeof claim === "object" && claim !== null ? Object.values(claim) : [];
   return patterns.some((grants) => Array.isArray(grants) && grants.includes(grant));
 }

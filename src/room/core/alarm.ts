@@ -1,109 +1,128 @@
 /**
- * What time does to a room. Everything that is due happens, each thing once: running it twice changes nothing,
- * because every step takes away the reason for itself.
+ * What time does to a room. Everything that is due is an event of its own, so that what cannot be done stops nothing else.
+ * Applying one twice changes nothing: each takes away the reason for itself, or finds it gone.
  */
-import { encode } from "../../protocol/codec.ts";
-import { applyAll } from "./commands.ts";
-import { missed, nextBeat, sessionDeadline } from "../rules/deadlines.ts";
-import { deliver } from "./events-out.ts";
-import { disconnect, end, graceOver } from "./depart.ts";
-import type { Effect } from "./event.ts";
-import { runHook } from "./hooks.ts";
+import { missed, nextHeartbeat, sessionDeadline } from "../rules/deadlines.ts";
+import type { RoomState } from "../store/state.ts";
 import { isListedAgain } from "../telemetry/listing.ts";
-import type { Connection, RoomState } from "../store/state.ts";
+import { deliver } from "./delivery.ts";
+import { disconnect, end, graceOver } from "./depart.ts";
+import type { DueEvent } from "./event.ts";
+import { runHook } from "./hooks.ts";
+import type { Turn } from "./turn.ts";
 
-/** Does all that is due at `now`. */
-export function ring(
-  state: RoomState,
-  answeredAt: (connection: Connection) => number,
-  now: number,
-  effects: Effect[],
-): void {
-  state.deadlinesChanged = true;
-  endDrain(state, now, effects);
-  endSessions(state, now, effects);
-  runJobs(state, now, effects);
-  deliver(state, now, effects);
-  beat(state, answeredAt, now, effects);
+/** Sessions and timers that one alarm takes; the next one follows at once. */
+const MAX_DUE = 1_000;
+
+/** What is due at `now`, in the order in which it happens. The heartbeat comes last: it is for those who are left. */
+export function dueEvents(state: RoomState, now: number, answeredAt: () => Record<string, number>): DueEvent[] {
+  const { held } = state;
+  const events: DueEvent[] = [];
+  if ((state.drain?.until ?? Infinity) <= now && state.connections.size > 0) add({ type: "drainOver" });
+  // By id: an order that waking from storage cannot change.
+  for (const session of state.sessions.due(now, MAX_DUE, held).toSorted()) add({ type: "sessionDue", session });
+  for (const { name } of state.timers.due(now, MAX_DUE, held)) add({ type: "timerDue", name });
+  if (state.definition.events && (state.outbox.next ?? Infinity) <= now) add({ type: "outboxDue" });
+  if (state.heartbeat && state.heartbeat.due <= now && !held.has("heartbeat")) {
+    add({ type: "heartbeatDue", answeredAt: answeredAt() });
+  }
+  return events;
+
+  function add(event: DueEvent): void {
+    if (!held.has(keyOf(event))) events.push(event);
+  }
 }
 
-function endDrain(state: RoomState, now: number, effects: Effect[]): void {
+/** What a due thing is called while it is held back because it could not be done. */
+export function keyOf(event: DueEvent): string {
+  switch (event.type) {
+    case "sessionDue":
+      return `session:${event.session}`;
+    case "timerDue":
+      return `timer:${event.name}`;
+    case "drainOver":
+      return "drain";
+    case "outboxDue":
+      return "outbox";
+    case "heartbeatDue":
+      return "heartbeat";
+  }
+}
+
+/** Does one thing whose time has come. */
+export function happen(turn: Turn, event: DueEvent): void {
+  switch (event.type) {
+    case "drainOver":
+      return endDrain(turn);
+    case "sessionDue":
+      return endSession(turn, event.session);
+    case "timerDue":
+      return runTimer(turn, event.name);
+    case "outboxDue":
+      return deliver(turn);
+    case "heartbeatDue":
+      return beat(turn, event.answeredAt);
+  }
+}
+
+function endDrain(turn: Turn): void {
+  const { state, now } = turn;
   const { drain } = state;
   if (!drain || drain.until > now) return;
-  const hold = drain.reopens > now ? drain.reopens - now : undefined;
-  for (const connection of state.connections.values()) {
-    disconnect(state, connection, "restarting", now, effects, hold);
-  }
+  const retryAfter = drain.reopens > now ? drain.reopens - now : undefined;
+  for (const connection of [...state.connections.values()])
+    disconnect(turn, connection, { code: "restarting", retryAfter });
 }
 
-function endSessions(state: RoomState, now: number, effects: Effect[]): void {
-  const due = [...state.sessions.all()].filter((session) => sessionDeadline(session, state.definition) <= now);
-  // By id: an order that waking from storage cannot change.
-  for (const { id } of due.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
-    const session = state.sessions.get(id);
-    if (!session) continue;
-    const connection = state.connections.get(session.id);
-    if (connection) disconnect(state, connection, "token_expired", now, effects);
-    else if (session.present) graceOver(state, session, now, effects);
-    // The grace can end long after the window did, when the room could not run in between.
-    const left = state.sessions.get(session.id);
-    if (left?.droppedAt != null && left.droppedAt + state.definition.resumeWindow <= now) {
-      end(state, left, now, effects);
-    }
-  }
+function endSession(turn: Turn, id: string): void {
+  const { state, now } = turn;
+  const session = state.sessions.get(id);
+  if (!session || sessionDeadline(session, state.definition) > now) return;
+  const connection = state.connections.get(id);
+  if (connection) disconnect(turn, connection, { code: "token_expired" });
+  else if (session.present) graceOver(turn, session);
+  // The grace can end long after the window did, when the room could not run in between.
+  const left = state.sessions.get(id);
+  if (left?.droppedAt != null && left.droppedAt + state.definition.resumeWindow <= now) end(turn, left);
 }
 
-function runJobs(state: RoomState, now: number, effects: Effect[]): void {
+function runTimer(turn: Turn, name: string): void {
+  const { state, now } = turn;
   const { onTimer } = state.definition.hooks;
-  for (const job of state.jobs.due(now)) {
-    if (!state.jobs.isSet(job)) continue;
-    if (!onTimer) {
-      const error = new Error(`no onTimer for the timer ${job.name}`);
-      effects.push({ type: "failed", failure: { code: "hook_failed", where: "onTimer", error } });
-      state.jobs.cancel(job.name);
-      continue;
-    }
-    const result = runHook(state, now, effects, "onTimer", (room) => onTimer(room, job.name, job.data));
-    if (!result.ok) {
-      state.jobs.retry(job, now);
-      continue;
-    }
-    state.jobs.cancel(job.name);
-    applyAll(state, result.commands, now, effects);
+  const timer = state.timers.get(name);
+  // Another one may have moved or cancelled it.
+  if (!timer || timer.due > now) return;
+  if (!onTimer) {
+    turn.fail({ code: "hook_failed", source: "onTimer", error: new Error(`no onTimer for the timer ${name}`) });
+    return state.timers.cancel(name);
   }
+  const data = state.timers.dataOf(timer);
+  const result = runHook(turn, "onTimer", (room) => onTimer(room, name, data));
+  if (result.ok) state.timers.cancel(name);
+  else state.timers.retry(timer, now);
 }
 
-function beat(state: RoomState, answeredAt: (connection: Connection) => number, now: number, effects: Effect[]): void {
-  const { beat: current, definition } = state;
+function beat(turn: Turn, answeredAt: Readonly<Record<string, number>>): void {
+  const { state, now } = turn;
+  const { heartbeat: current, definition, log } = state;
   if (!current || current.due > now) return;
-  const previous = current.due - current.interval;
-  let doubts = false;
-  for (const connection of state.connections.values()) {
-    const count = missed(connection.missed, connection.since, answeredAt(connection), previous);
-    if (count > 0) effects.push({ type: "count", series: "heartbeats_missed" });
-    if (count !== connection.missed) {
-      connection.missed = count;
-      connection.dirty = true;
-    }
-    if (count >= definition.heartbeat.misses) disconnect(state, connection, "heartbeat_lost", now, effects);
-    else if (count > 0) doubts = true;
+  const { sentAt } = current;
+  let hasDoubts = false;
+  for (const connection of [...state.connections.values()]) {
+    const { since, session } = connection;
+    const times = { since, answeredAt: answeredAt[session] ?? 0, sentAt };
+    const count = missed(connection.missed, times);
+    if (count > 0) turn.count("heartbeats_missed");
+    connection.miss(count);
+    if (count >= definition.heartbeat.misses) disconnect(turn, connection, { code: "heartbeat_lost" });
+    else if (count > 0) hasDoubts = true;
   }
   if (state.connections.size === 0) return;
   // Who has missed one in a quiet room is asked again soon: a ghost must not live for several of the longest intervals.
-  const busy = isBusy(state, previous);
-  const next = nextBeat(current.interval, doubts || busy, definition.heartbeat, now);
-  state.beat = next;
-  if (isListedAgain(previous, now, busy)) effects.push({ type: "list" });
-  state.active = false;
+  const isBusy = state.isActive || Math.max(log.newestAt, state.sessions.newestAt) >= sentAt;
+  state.heartbeat = nextHeartbeat(current.interval, hasDoubts || isBusy, definition.heartbeat, now);
+  if (isListedAgain(sentAt, now, isBusy)) turn.list();
+  state.isActive = false;
   // What this tick itself publishes follows in the same message: only what was before can have been missed.
-  effects.push({ type: "all", text: encode({ type: "heartbeat", offset: state.log.committed, next: next.due - now }) });
-}
-
-/** Whether anything happened since the previous beat; read from what is durable, because memory may be younger. */
-function isBusy(state: RoomState, previous: number): boolean {
-  if (state.active || state.log.newestAt >= previous) return true;
-  for (const { connectedAt, droppedAt, dataAt } of state.sessions.all()) {
-    if (Math.max(connectedAt, droppedAt ?? 0, dataAt) >= previous) return true;
-  }
-  return false;
+  turn.broadcast({ type: "heartbeat", offset: log.committed, next: state.heartbeat.due - now });
 }

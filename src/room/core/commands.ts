@@ -1,94 +1,153 @@
 /**
- * What the server side of a room can do to it: callers through RPC and hooks through their context ask for the same
- * things, and get them here.
+ * What the server side of a room can do to it. Callers through RPC and hooks through their context ask for the same things,
+ * and get them here. Callers are typed, but not all of them check their types: what they say is validated.
  */
-import { encode, isRecipients } from "../../protocol/codec.ts";
-import { MAX_RECIPIENTS } from "../../protocol/frames.ts";
-import { announceChange, end } from "./depart.ts";
-import type { Command, Effect, Result } from "./event.ts";
-import { member, members } from "../store/members.ts";
+import { encode, exceeds, isRecipients } from "../../protocol/codec.ts";
+import { texts } from "../../protocol/codes.ts";
+import type { Json } from "../../protocol/frames.ts";
+import { MAX_ITEM_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
+import { isCredentials } from "../admission.ts";
+import { member, members, type Present } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
-import type { RoomState } from "../store/state.ts";
+import { announceChange, end } from "./depart.ts";
+import type { Command, CommandResults, Refused, Result } from "./event.ts";
+import type { Turn } from "./turn.ts";
 
-/** Does what a caller asks. Every command answers with one result. */
-export function apply(state: RoomState, command: Command, now: number, effects: Effect[]): Result {
-  // Callers are typed, but not all of them check their types.
-  if ("to" in command && command.to !== undefined && !isRecipients(command.to)) {
-    return { ok: false, code: "rejected", message: `to is an array of 1 to ${MAX_RECIPIENTS} user ids` };
-  }
-  switch (command.type) {
-    case "publish": {
-      const { data, to } = command;
-      const stored = state.log.append({ by: null, at: now, data, ...(to && { to }) });
-      if (!stored) return { ok: false, code: "too_large" };
-      return { ok: true, value: { offset: stored.offset, at: now } };
-    }
-    case "signal": {
-      const { data, to } = command;
-      effects.push({ type: "signal", text: encode({ type: "signal", by: null, data }), ...(to && { to }) });
-      return { ok: true };
-    }
-    case "kick": {
-      if (command.user !== undefined) return endAll(state, state.sessions.of(command.user), "kicked", now, effects);
-      const session = state.sessions.get(command.session);
-      return session ? endAll(state, [session], "kicked", now, effects) : { ok: false, code: "unknown_session" };
-    }
-    case "revoke":
-      state.revocations.revoke(command.user, command.before);
-      return endAll(state, state.sessions.of(command.user), "revoked", now, effects);
-    case "drain": {
-      const until = now + command.within;
-      const reopens = until + command.hold;
-      state.meta.set("drain", `${until} ${reopens}`);
-      state.deadlinesChanged = true;
-      effects.push({ type: "all", text: encode({ type: "goaway", within: command.within, reason: "draining" }) });
-      return { ok: true, value: { until, reopens, connections: state.connections.size } };
-    }
-    case "refresh": {
-      const { session: id, credentials } = command;
-      const session = state.sessions.owned(id, credentials.user);
-      if (!session) return { ok: false, code: "unknown_session" };
-      if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };
-      if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
-      const before = member(state.sessions, session.user);
-      state.sessions.refresh(session, credentials);
-      announceChange(state, before, effects);
-      state.deadlinesChanged = true;
-      return { ok: true };
-    }
-    case "members":
-      return { ok: true, value: members(state.sessions) };
-    case "schedule":
-      state.jobs.schedule(command.name, command.due, command.data);
-      state.deadlinesChanged = true;
-      return { ok: true };
-    case "cancel":
-      state.jobs.cancel(command.name);
-      state.deadlinesChanged = true;
-      return { ok: true };
-    case "defer":
-      effects.push({ type: "work", work: command.work, after: command.after });
-      return { ok: true };
+type Handlers = {
+  readonly [T in Command["type"]]: (turn: Turn, command: Extract<Command, { type: T }>) => Result<CommandResults[T]>;
+};
+
+const DONE = { ok: true, value: undefined } as const;
+
+/** A request of a hook that the room could not do: the event that it belongs to is undone. */
+export class RequestFailed extends Error {
+  override readonly name = "RequestFailed";
+  /** What failed: the user's own code asked for it. */
+  readonly code = "hook_failed";
+}
+
+/** Does what a caller asks. */
+export function apply<C extends Command>(turn: Turn, command: C): Result<CommandResults[C["type"]]> {
+  // An older or newer Worker may ask for what this room does not know.
+  if (!Object.hasOwn(handlers, command.type)) return invalid(`there is no command ${JSON.stringify(command.type)}`);
+  // Sound: the table pairs each type with its handler; TypeScript cannot follow the pair through the union.
+  const handler = handlers[command.type] as (turn: Turn, command: C) => Result<CommandResults[C["type"]]>;
+  return handler(turn, command);
+}
+
+/**
+ * Does what the hooks of an event asked for, in their order, and what the hooks ask for that this sets off.
+ *
+ * @throws RequestFailed when something cannot be done
+ */
+export function applyRequests(turn: Turn): void {
+  for (let request = turn.nextRequest(); request; request = turn.nextRequest()) {
+    const { command, depth } = request;
+    turn.depth = depth;
+    const result = apply(turn, command);
+    if (!result.ok) throw new RequestFailed(`room.${command.type}: ${result.message ?? texts[result.code]}`);
   }
 }
 
-/** What a hook asked for, in its order. What cannot be done is reported: the hook is not there any more to be told. */
-export function applyAll(state: RoomState, commands: readonly Command[], now: number, effects: Effect[]): void {
-  for (const command of commands) {
-    const result = apply(state, command, now, effects);
-    if (result.ok) continue;
-    const where = `room.${command.type}`;
-    effects.push({ type: "failed", failure: { code: "hook_failed", where, error: new Error(result.code) } });
-  }
-}
+const handlers: Handlers = {
+  publish(turn, { data, to }) {
+    const wrong = wrongMessage(data, to);
+    if (wrong) return wrong;
+    const item = turn.append({ by: null, at: turn.now, data, ...(to && { to }) });
+    if (!item) return { ok: false, code: "too_large" };
+    return { ok: true, value: { offset: item.publication.offset, at: turn.now } };
+  },
 
-function endAll(
-  state: RoomState,
-  sessions: readonly Session[],
-  code: "kicked" | "revoked",
-  now: number,
-  effects: Effect[],
-): Result {
-  for (const session of sessions) end(state, session, now, effects, code);
+  signal(turn, { data, to }) {
+    const wrong = wrongMessage(data, to);
+    if (wrong) return wrong;
+    turn.signal(encode({ type: "signal", by: null, data }), undefined, to);
+    return DONE;
+  },
+
+  kick(turn, { user, session }) {
+    const { sessions } = turn.state;
+    if (user !== undefined) return isText(user) ? endAll(turn, sessions.of(user), "kicked") : invalid("user is text");
+    const one = isText(session) ? sessions.get(session) : undefined;
+    return one ? endAll(turn, [one], "kicked") : { ok: false, code: "unknown_session" };
+  },
+
+  revoke(turn, { user, before }) {
+    if (!isText(user) || !Number.isFinite(before)) return invalid("revoke takes a user and a moment");
+    turn.state.revocations.revoke(user, before);
+    return endAll(turn, turn.state.sessions.of(user), "revoked");
+  },
+
+  drain(turn, { within, reopenAfter }) {
+    if (!isDuration(within) || !isDuration(reopenAfter)) return invalid("drain takes durations in ms");
+    const { state, now } = turn;
+    const until = now + within;
+    const reopens = until + reopenAfter;
+    state.meta.set("drain", `${until} ${reopens}`);
+    turn.broadcast({ type: "goaway", within, reason: "draining" });
+    return { ok: true, value: { until, reopens, connections: state.connections.size } };
+  },
+
+  refresh(turn, { session: id, credentials }) {
+    if (!isCredentials(credentials)) return invalid("these are no credentials");
+    const { sessions, revocations } = turn.state;
+    const { user, grants, issued, expires } = credentials;
+    const session = sessions.owned(id, user);
+    if (!session) return { ok: false, code: "unknown_session" };
+    if (!grants.includes("join")) return { ok: false, code: "forbidden" };
+    if (revocations.covers(user, issued)) return { ok: false, code: "revoked" };
+    const before = member(sessions, user);
+    sessions.refresh(session, credentials);
+    announceChange(turn, before);
+    return { ok: true, value: { expires } };
+  },
+
+  members(turn) {
+    // Sound: the same objects; the type only says less about `data`, because RPC's types cannot carry Json.
+    return { ok: true, value: members(turn.state.sessions) as Present[] };
+  },
+
+  schedule(turn, { name, due, data }) {
+    turn.state.timers.schedule(name, due, data);
+    return DONE;
+  },
+
+  cancel(turn, { name }) {
+    turn.state.timers.cancel(name);
+    return DONE;
+  },
+
+  defer(turn, { work, then }) {
+    turn.run(work, then);
+    return DONE;
+  },
+};
+
+function endAll(turn: Turn, sessions: readonly Session[], code: "kicked" | "revoked"): Result<{ sessions: number }> {
+  for (const session of sessions) end(turn, session, code);
   return { ok: true, value: { sessions: sessions.length } };
+}
+
+function wrongMessage(data: Json, to: readonly string[] | undefined): Refused | undefined {
+  if (to !== undefined && !isRecipients(to)) return invalid(`to is an array of 1 to ${MAX_RECIPIENTS} user ids`);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(data);
+  } catch {
+    // Not JSON: a BigInt, a circle.
+  }
+  if (text === undefined) return invalid("data must be something that JSON can carry");
+  return exceeds(text, MAX_ITEM_BYTES) ? { ok: false, code: "too_large" } : undefined;
+}
+
+function invalid(message: string): Refused {
+  return { ok: false, code: "bad_request", message };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.length > 0;
+}
+
+function isDuration(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }

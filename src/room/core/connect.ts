@@ -1,81 +1,73 @@
 /**
- * The meeting of an admission and the room: new session, resume, takeover or refusal, and the welcome that tells the
- * client which of them it was.
+ * Opens a connection: creates, resumes or takes over a session, or refuses; and the welcome that tells the client which of
+ * them it was. Nothing is written for who is refused.
  */
-import { encodeWith } from "../../protocol/codec.ts";
-import { MAX_BATCH, REMEMBERED_REFS, type Limits, type ResetReason } from "../../protocol/frames.ts";
+import type { Limits, ResetReason } from "../../protocol/frames.ts";
+import { MAX_BATCH, REMEMBERED_REFS } from "../../protocol/limits.ts";
+import type { Refusal } from "../../protocol/refusal.ts";
 import type { Admission } from "../admission.ts";
-import { replay, reset, whyReset } from "./resume.ts";
-import { applyAll } from "./commands.ts";
-import { announceChange } from "./depart.ts";
 import type { RoomDefinition } from "../definition.ts";
-import type { Command, Effect, Refused, Result } from "./event.ts";
-import { runHook } from "./hooks.ts";
+import type { Connection } from "../rules/connection.ts";
 import { isPresent, member, memberOf } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
+import { announceChange } from "./depart.ts";
+import type { Connected } from "./event.ts";
+import { runHook } from "./hooks.ts";
+import { replay, reset, whyReset } from "./resume.ts";
+import type { Turn } from "./turn.ts";
 
-/**
- * Opens a connection.
- *
- * @param id for the session, should it be a new one; minted by the server
- */
-export function connect(state: RoomState, admission: Admission, id: string, now: number, effects: Effect[]): Result {
-  const { credentials, resume } = admission;
-  const known = resume && state.sessions.owned(resume.session, credentials.user);
-  const refused = whyRefused(state, admission, known, now);
-  if (refused) return refused;
+const REFUSED_FOR_MS = 30_000;
 
-  state.meta.set("kind", admission.kind);
-  state.meta.set("name", admission.room);
-  const joins = !isPresent(state.sessions, credentials.user);
-  const joined = joins ? askToJoin(state, admission, known?.id ?? id, now, effects) : NOTHING_ASKED;
-  if (!joined.ok) return joined;
+/** Opens a connection. `id`: for the session, should it be a new one. */
+export function connect(turn: Turn, admission: Admission, id: string): Connected {
+  const { state, now } = turn;
+  const { credentials, requestId, traceparent } = admission;
+  const { user } = credentials;
+  state.identify(admission.kind, admission.room);
+  const known = admission.resume && state.sessions.owned(admission.resume.session, user);
+  turn.about = { session: known?.id ?? id, user, requestId, traceparent };
+  const isJoining = !isPresent(state.sessions, user);
+  const refused = whyRefused(state, admission, known, now) ?? (isJoining ? askToJoin(turn, admission) : undefined);
+  if (refused) return { ok: false, ...refused };
 
-  // What this very tick has published is of the new history: no position from before may reach into it.
-  if (state.log.staged.length > 0) state.continueEpoch();
-  const reason = whyNotResumed(state, admission, known);
+  state.settleName();
   state.meta.delete("drain");
-  state.beginEpoch();
-  const before = member(state.sessions, credentials.user);
-  const previous = known && state.connections.get(known.id);
-  if (previous) {
-    effects.push({ type: "close", connection: previous, code: "replaced" });
-    state.release(previous);
-  }
+  // What this very tick has published is of the new history: no position from before may reach into it.
+  if (state.log.staged.length > 0) state.continueEpoch(turn.mintId());
+  const reason = whyNotResumed(state, admission, known);
+  state.beginEpoch(turn.mintId());
+  const before = member(state.sessions, user);
+  const replaced = known && state.connections.get(known.id);
+  if (replaced) turn.close(replaced, { code: "replaced" });
   const session = known ? state.sessions.connect(known, admission) : state.sessions.open(id, admission);
   const connection = state.connect(session, admission, now);
-  state.active = true;
-  state.deadlinesChanged = true;
-
-  const me = member(state.sessions, session.user);
-  if (joins) effects.push({ type: "presence", change: "join", member: me, after: state.log.head });
-  else announceChange(state, before, effects);
-  effects.push({ type: "accept", connection });
-  const position = resume?.position;
-  effects.push({
-    type: "send",
-    to: connection,
-    text: encodeWith(state.roster.text, {
-      type: "welcome",
-      session: session.id,
-      member: session.user,
-      epoch: state.epochs.current,
-      offset: state.log.head,
-      resumed: reason === undefined,
-      ...(reason && { reason }),
-      ref: state.log.refs.last(session.id),
-      heartbeat: { next: Math.max(0, (state.beat?.due ?? now) - now) },
-      limits: limitsOf(state.definition),
-      expires: session.expires,
-    }),
-  });
-  effects.push({ type: "count", series: "connects" });
-  if (resume) effects.push({ type: "count", series: reason ? `resumes|reset|${reason}` : "resumes|resumed|" });
-  if (reason !== undefined) reset(state, connection, reason, now, effects);
-  else if (position) replay(state, connection, position.offset, effects);
-  applyAll(state, joined.commands, now, effects);
+  if (isJoining) turn.presence({ change: "join", member: member(state.sessions, user) });
+  else announceChange(turn, before);
+  turn.accept(connection);
+  welcome(turn, connection, session, reason);
+  turn.count("connects");
+  if (admission.resume) turn.count(reason ? `resumes|reset|${reason}` : "resumes|resumed|");
+  if (reason !== undefined) reset(turn, connection, reason);
+  else if (admission.resume?.position) replay(turn, connection, admission.resume.position.offset);
   return { ok: true, value: connection };
+}
+
+function welcome(turn: Turn, connection: Connection, session: Session, reason: ResetReason | undefined): void {
+  const { state, now } = turn;
+  turn.sendList(connection, {
+    type: "welcome",
+    session: session.id,
+    member: session.user,
+    epoch: state.epochs.current,
+    offset: state.log.head,
+    resumed: reason === undefined,
+    ...(reason && { reason }),
+    ref: state.log.refs.last(session.id),
+    heartbeat: { next: Math.max(0, (state.heartbeat?.due ?? now) - now) },
+    limits: limitsOf(state.definition),
+    expires: session.expires,
+  });
 }
 
 function whyRefused(
@@ -83,45 +75,35 @@ function whyRefused(
   { credentials }: Admission,
   known: Session | undefined,
   now: number,
-): Refused | undefined {
+): Refusal | undefined {
   const { drain } = state;
   if (drain && (drain.reopens > now || state.connections.size > 0)) {
-    return { ok: false, code: "draining", retryAfter: Math.max(1_000, drain.reopens - now) };
+    return { code: "draining", retryAfter: Math.max(1_000, drain.reopens - now) };
   }
-  if (state.revocations.covers(credentials.user, credentials.issued)) return { ok: false, code: "revoked" };
-  if (!credentials.grants.includes("join")) return { ok: false, code: "forbidden" };
-  const replaces = known !== undefined && state.connections.has(known.id);
-  if (replaces) return undefined;
+  if (state.revocations.covers(credentials.user, credentials.issued)) return { code: "revoked" };
+  if (!credentials.grants.includes("join")) return { code: "forbidden" };
+  const isTakeover = known !== undefined && state.connections.has(known.id);
+  if (isTakeover) return undefined;
   const { maxConnections, maxConnectionsPerUser } = state.definition;
-  if (state.connections.size >= maxConnections) return { ok: false, code: "room_full", retryAfter: 30_000 };
+  if (state.connections.size >= maxConnections) return { code: "room_full", retryAfter: REFUSED_FOR_MS };
   const mine = state.sessions.of(credentials.user).filter((session) => session.droppedAt === null);
-  if (mine.length >= maxConnectionsPerUser) {
-    const message = "This user has as many connections as it may.";
-    return { ok: false, code: "room_full", message, retryAfter: 30_000 };
-  }
-  return undefined;
+  if (mine.length < maxConnectionsPerUser) return undefined;
+  const message = "This user has as many connections as it may.";
+  return { code: "room_full", message, retryAfter: REFUSED_FOR_MS };
 }
 
-const NOTHING_ASKED = { ok: true, commands: [] as readonly Command[] } as const;
-
-/** Asks `onJoin` before anything is written. Returns what the hook asked for, or why the connection is refused. */
-function askToJoin(state: RoomState, admission: Admission, session: string, now: number, effects: Effect[]) {
-  const { onJoin } = state.definition.hooks;
-  if (!onJoin) return NOTHING_ASKED;
-  const { credentials, requestId, receivedAt } = admission;
+/** Asks `onJoin` before anything is written. Returns why the connection is refused, if it is. */
+function askToJoin(turn: Turn, { credentials, requestId, receivedAt }: Admission): Refusal | undefined {
+  const { onJoin } = turn.state.definition.hooks;
+  if (!onJoin) return undefined;
   const { user, name, grants } = credentials;
-  const past = memberOf(user, state.sessions.of(user));
+  const past = memberOf(user, turn.state.sessions.of(user));
+  const session = turn.about.session ?? "";
   const me = { ...past, ...(name !== undefined && { name }), session, grants, requestId, connectedAt: receivedAt };
-  const about = { session, user, requestId, traceparent: admission.traceparent };
-  const result = runHook(state, now, effects, "onJoin", (room) => onJoin(room, me), about);
-  if (result.ok) return result;
+  const result = runHook(turn, "onJoin", (room) => onJoin(room, me));
+  if (result.ok) return undefined;
   const { code, message } = result;
-  const refused: Refused = {
-    ok: false,
-    code: code === "rejected" ? "forbidden" : code,
-    ...(message !== undefined && { message }),
-  };
-  return refused;
+  return { code: code === "rejected" ? "forbidden" : code, ...(message !== undefined && { message }) };
 }
 
 function whyNotResumed(state: RoomState, admission: Admission, known: Session | undefined): ResetReason | undefined {

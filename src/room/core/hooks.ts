@@ -1,52 +1,50 @@
 /**
- * Runs the user's code: what a hook sees, what it may ask for, and what its throw undoes. A hook's own SQL runs in a
- * nested transaction; what it asks of the room is collected and applied by the caller after it returned.
+ * Runs the user's code: what a hook sees, what it may ask for, and what its throw undoes. A hook's own SQL runs in a nested
+ * transaction. What it asks of the room is checked while it can still be told, queued on the turn, and done in the same
+ * transaction as the event: a hook and everything it asked for commit together or not at all.
  */
+import { exceeds, isRecipients } from "../../protocol/codec.ts";
 import type { Json, Member, Publication } from "../../protocol/frames.ts";
+import { MAX_MESSAGE_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
 import { Rejection, type HookFailure, type Outcome, type RoomContext } from "../definition.ts";
-import type { Command, Effect } from "./event.ts";
-import type { FailureContext } from "../telemetry/failure.ts";
 import { members } from "../store/members.ts";
-import type { RoomState } from "../store/state.ts";
+import type { Continuation, RoomState } from "../store/state.ts";
+import { MAX_TIMER_NAME, MAX_TIMERS } from "../store/timers.ts";
+import type { Command } from "./event.ts";
+import type { Turn } from "./turn.ts";
 
 /** Bytes that {@link RoomContext.recent} returns, at most; it travels in one welcome. */
 const RECENT_BYTES = 262_144;
+/** Hooks that may set off one another: a kick runs `onLeave`, which may kick. */
+const MAX_DEPTH = 8;
 
-/** What came of a hook; `commands` are what it asked the room to do. */
+/** What came of a hook. */
 export type HookResult<T> =
-  | { readonly ok: true; readonly value: Exclude<T, Rejection>; readonly commands: readonly Command[] }
-  | ({ readonly ok: false } & HookFailure);
+  { readonly ok: true; readonly value: Exclude<T, Rejection> } | ({ readonly ok: false } & HookFailure);
 
 /**
- * Runs a hook. A {@link Rejection}, returned or thrown, is a refusal with its own text; any other throw is a failure
- * of which the client is told nothing but that it happened.
+ * Runs a hook. A {@link Rejection}, returned or thrown, is a refusal with its own text. Any other throw is a failure: it is
+ * reported, and the client learns nothing but that it happened.
  *
- * @param where names the hook in failures
- * @param about on whose behalf it runs, if on anybody's
+ * @param source names the hook in failures
  */
-export function runHook<T>(
-  state: RoomState,
-  now: number,
-  effects: Effect[],
-  where: string,
-  hook: (room: RoomContext) => T,
-  about: FailureContext = {},
-): HookResult<T> {
-  const context = new HookContext(state, now);
+export function runHook<T>(turn: Turn, source: string, hook: (room: RoomContext) => T): HookResult<T> {
+  const context = new HookContext(turn);
   try {
-    const value = state.atomic(() => {
+    const value = turn.state.atomic(() => {
       const returned = hook(context);
       if (returned instanceof Rejection) throw returned;
-      synchronous(returned);
+      assertSynchronous(returned);
       return returned as Exclude<T, Rejection>;
     });
-    return { ok: true, value, commands: context.commands };
+    turn.ask(context.requests);
+    return { ok: true, value };
   } catch (error) {
     if (error instanceof Rejection) {
       const { message, retryAfter } = error;
       return { ok: false, code: "rejected", message, ...(retryAfter !== undefined && { retryAfter }) };
     }
-    effects.push({ type: "failed", failure: { ...about, code: "hook_failed", where, error } });
+    turn.fail({ code: "hook_failed", source, error });
     return { ok: false, code: "hook_failed" };
   } finally {
     context.end();
@@ -54,19 +52,23 @@ export function runHook<T>(
 }
 
 class HookContext implements RoomContext {
-  readonly commands: Command[] = [];
+  readonly requests: Command[] = [];
   readonly kind: string;
   readonly name: string;
   readonly now: number;
   readonly #state: RoomState;
-  #open = true;
+  readonly #depth: number;
+  readonly #limit: number;
+  #isOpen = true;
 
-  constructor(state: RoomState, now: number) {
+  constructor({ state, now, depth, requestsLeft }: Turn) {
     const { kind, name } = state.name;
     this.kind = kind;
     this.name = name;
     this.now = now;
     this.#state = state;
+    this.#depth = depth;
+    this.#limit = requestsLeft;
   }
 
   get offset(): number {
@@ -83,66 +85,112 @@ class HookContext implements RoomContext {
   }
 
   recent(limit: number, me?: Member): Publication[] {
-    return this.#state.log.recent(limit, RECENT_BYTES, me?.id);
+    return this.#state.replay.recent({ limit, maxBytes: RECENT_BYTES, user: me?.id });
   }
 
   publish(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
-    this.#ask({ type: "publish", data: plain(data), ...options });
+    this.#ask({ type: "publish", data: plain(data), ...recipients(options) });
   }
 
   signal(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
-    this.#ask({ type: "signal", data: plain(data), ...options });
+    this.#ask({ type: "signal", data: plain(data), ...recipients(options) });
   }
 
   kick(user: string): void {
+    if (typeof user !== "string") throw new TypeError("kick takes the id of a user");
+    if (this.#depth >= MAX_DEPTH) throw new RangeError(`hooks may set off one another ${MAX_DEPTH} times in a row`);
     this.#ask({ type: "kick", user });
   }
 
   schedule(name: string, when: number, data: Json = null): void {
+    timerName(name);
     if (!Number.isFinite(when)) throw new TypeError("schedule takes a moment in ms since the epoch");
+    if (this.#state.timers.size >= MAX_TIMERS && !this.#state.timers.get(name)) {
+      throw new RangeError(`a room holds at most ${MAX_TIMERS} timers`);
+    }
     this.#ask({ type: "schedule", name, due: Math.max(this.now, Math.round(when)), data: plain(data) });
   }
 
   cancel(name: string): void {
+    timerName(name);
     this.#ask({ type: "cancel", name });
   }
 
   defer<T>(work: () => Promise<T>, then?: (room: RoomContext, outcome: Outcome<T>) => void): void {
+    if (typeof work !== "function") throw new TypeError("defer takes a function that returns a promise");
     // Sound: it only ever gets what this `work` resolved to.
-    const after = then as ((room: RoomContext, outcome: Outcome<unknown>) => void) | undefined;
-    this.#ask({ type: "defer", work, after });
+    this.#ask({ type: "defer", work, then: then as Continuation | undefined });
   }
 
   /** After its hook a context is dead: asking it later would change the room outside of any transaction. */
   end(): void {
-    this.#open = false;
+    this.#isOpen = false;
   }
 
   #ask(command: Command): void {
     this.#check();
-    this.commands.push(command);
+    if (this.requests.length >= this.#limit) {
+      throw new RangeError("the hooks of one event may ask the room for at most 1,000 things");
+    }
+    this.requests.push(command);
   }
 
   #check(): void {
-    if (!this.#open) throw new Error("this hook has returned: use the context that a later hook is given");
+    if (!this.#isOpen) throw new Error("this hook has returned: use the context that a later hook is given");
   }
 }
 
-/** What JSON makes of a value, now: a throw here is the hook's own, and later changes to the object change nothing. */
+/**
+ * What JSON makes of a value, now: a throw here is the hook's own, and later changes to the object change nothing.
+ *
+ * @throws TypeError when JSON cannot carry it
+ * @throws RangeError when it is larger than any message may be
+ */
 function plain(data: Json): Json {
-  const text: string | undefined = JSON.stringify(data);
-  if (text === undefined) throw new TypeError("data must be something JSON can carry");
-  return JSON.parse(text) as Json;
+  return JSON.parse(carried(data)) as Json;
 }
 
-/** What a hook hands to the room: a throw here is the hook's own, and undone with it. */
+function carried(data: unknown): string {
+  const text: string | undefined = JSON.stringify(data);
+  if (text === undefined) throw new TypeError("data must be something that JSON can carry");
+  if (exceeds(text, MAX_MESSAGE_BYTES)) throw new RangeError("data is larger than 1 MiB");
+  return text;
+}
+
+function recipients({ to }: { to?: readonly string[] | undefined }): { to?: readonly string[] } {
+  if (to === undefined) return {};
+  if (!isRecipients(to)) throw new TypeError(`to is an array of 1 to ${MAX_RECIPIENTS} user ids`);
+  return { to: [...to] };
+}
+
+function timerName(name: string): void {
+  if (typeof name === "string" && name.length > 0 && name.length <= MAX_TIMER_NAME) return;
+  throw new TypeError(`a timer's name is text of 1 to ${MAX_TIMER_NAME} characters`);
+}
+
+/**
+ * What a hook returned to the room, if JSON can carry it.
+ *
+ * @throws TypeError, undone with the hook, when it cannot
+ */
 export function writable<T>(value: T): T {
-  synchronous(value);
+  assertSynchronous(value);
   if (typeof value === "object") JSON.stringify(value);
   return value;
 }
 
-function synchronous(value: unknown): void {
+/**
+ * What a hook returned for one client, if it is no larger than a message may be.
+ *
+ * @throws TypeError or RangeError, undone with the hook, when it is not
+ */
+export function sendable<T>(value: T): T {
+  assertSynchronous(value);
+  if (typeof value === "object" || typeof value === "string") carried(value);
+  return value;
+}
+
+function assertSynchronous(value: unknown): void {
   const isThenable = typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
   if (isThenable) throw new TypeError("hooks are synchronous: asynchronous work goes through room.defer");
 }

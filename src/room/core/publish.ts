@@ -1,14 +1,14 @@
 /**
  * What a publication goes through on its way into the log, whether it came as a frame or over HTTP: the hook that may
- * rewrite or reject it, its place, and what the hook asked for besides.
+ * rewrite or reject it, and its place.
  */
 import { texts } from "../../protocol/codes.ts";
 import type { Json, Publication } from "../../protocol/frames.ts";
 import { reject, Rejection, type Me, type RoomContext } from "../definition.ts";
-import type { Command, Effect, Refused } from "./event.ts";
-import type { FailureContext } from "../telemetry/failure.ts";
+import type { Source } from "../store/log.ts";
+import type { Result } from "./event.ts";
 import { runHook, writable } from "./hooks.ts";
-import type { RoomState } from "../store/state.ts";
+import type { Turn } from "./turn.ts";
 
 /** What somebody wants to publish. */
 export interface Submission {
@@ -17,49 +17,32 @@ export interface Submission {
   readonly traceparent?: string | undefined;
 }
 
-/** A publication that has its place in the log, and what its hook asked for: to be done once it is acknowledged. */
-export interface Accepted {
-  readonly ok: true;
-  readonly publication: Publication;
-  readonly commands: readonly Command[];
+/** Who publishes. */
+export interface Publisher {
+  readonly user: string;
+  /** A function, because only a hook needs to know. */
+  readonly me: () => Me;
+  /** The session and ref that a repeat would come with. */
+  readonly source?: Source;
 }
 
-/**
- * Puts a submission through `onPublish` and into the log.
- *
- * @param me who publishes; a function, because only a hook needs to know
- * @param source the session and ref that a repeat would come with
- */
-export function publish(
-  state: RoomState,
-  user: string,
-  me: () => Me,
-  { data, to, traceparent }: Submission,
-  now: number,
-  effects: Effect[],
-  about: FailureContext,
-  source?: { session: string; ref: number },
-): Accepted | Refused {
-  const { onPublish } = state.definition.hooks;
-  const append = (stored: Json) =>
-    state.log.append(
-      { by: user, at: now, data: stored, ...(to && { to }), ...(traceparent && { traceparent }) },
-      source,
-    );
+/** Puts a submission through `onPublish` and into the log. */
+export function publish(turn: Turn, { user, me, source }: Publisher, submission: Submission): Result<Publication> {
+  const { data, to, traceparent } = submission;
+  const append = (stored: Json) => {
+    const more = { ...(to && { to }), ...(traceparent !== undefined && { traceparent }) };
+    return turn.append({ by: user, at: turn.now, data: stored, ...more }, source)?.publication;
+  };
+  const { onPublish } = turn.state.definition.hooks;
   if (!onPublish) {
     const publication = append(data);
     if (!publication) return { ok: false, code: "rejected", message: texts.too_large };
-    state.active = true;
-    return { ok: true, publication, commands: [] };
+    return { ok: true, value: publication };
   }
   // Within the hook's own transaction: what it wrote is undone with a publication that cannot be stored.
-  const hook = (room: RoomContext) => {
+  return runHook(turn, "onPublish", (room: RoomContext) => {
     const returned = writable(onPublish(room, me(), data));
     if (returned instanceof Rejection) return returned;
     return append(returned === undefined ? data : returned) ?? reject(texts.too_large);
-  };
-  const result = runHook(state, now, effects, "onPublish", hook, about);
-  if (!result.ok) return result;
-  state.active = true;
-  return { ok: true, publication: result.value, commands: result.commands };
+  });
 }

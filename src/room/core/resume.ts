@@ -1,112 +1,132 @@
 /**
- * Brings a connection from where it is to the log's head: on resume, on `sync`, and when credit returns. All of it in
- * the turn that decided it, so that nothing can be published in between.
+ * Brings a connection from where it is to the log's head: on resume, on `sync`, and when credit returns. All of it in the
+ * turn that decided it, so that nothing can be published in between.
  */
-import { encode, encodePub, encodeWith, orNull } from "../../protocol/codec.ts";
+import { encodePub, orNull } from "../../protocol/codec.ts";
 import type { Json, ResetReason } from "../../protocol/frames.ts";
-import { applyAll } from "./commands.ts";
-import type { Effect } from "./event.ts";
-import { BACKLOG_BYTES } from "../rules/rate.ts";
-import { runHook } from "./hooks.ts";
+import { BACKLOG_BYTES } from "../rules/backlog.ts";
+import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
 import { toMe } from "../store/sessions.ts";
-import type { Connection, RoomState } from "../store/state.ts";
+import type { RoomState } from "../store/state.ts";
+import { runHook, sendable } from "./hooks.ts";
+import type { Turn } from "./turn.ts";
 
-/** A replay is told in `pub` frames of about this many bytes. */
+/** A replay goes out in `pub` frames of about this many bytes. */
 const CHUNK_BYTES = 262_144;
 /** Publications that the default snapshot holds, at most. */
 const DEFAULT_SNAPSHOT = 50;
 
 /** Why a position cannot be continued from, or `undefined` when it can, with nothing missed. */
 export function whyReset(
-  state: RoomState,
+  { log, epochs }: RoomState,
   position: { readonly epoch: string; readonly offset: number },
   hasCredit: boolean,
 ): ResetReason | undefined {
-  const { log, epochs } = state;
   const known = epochs.knows(position, log.head);
   if (!known) return known === undefined ? "offset_ahead" : "epoch_changed";
   if (!log.covers(position.offset)) return "log_trimmed";
   // Without credit a replay goes out at once: it must fit into what any socket may leave unread.
-  if (!hasCredit && log.bytesBetween(position.offset, log.head) > BACKLOG_BYTES / 2) return "too_far";
-  return undefined;
+  const bytes = log.totalUpTo(log.head) - log.totalUpTo(position.offset);
+  return !hasCredit && bytes > BACKLOG_BYTES / 2 ? "too_far" : undefined;
 }
 
 /** Continues a connection from an offset that {@link whyReset} allowed. */
-export function replay(state: RoomState, connection: Connection, offset: number, effects: Effect[]): void {
-  connection.fed = offset;
-  connection.dirty = true;
-  if (connection.acked !== undefined) connection.acked = offset;
-  for (const { ref, offset: taken, at } of state.log.refs.after(connection.session, offset)) {
-    effects.push({ type: "send", to: connection, text: encode({ type: "ack", ref, offset: taken, at }) });
+export function replay(turn: Turn, connection: Connection, offset: number): void {
+  const { log } = turn.state;
+  connection.grant({ offset, bytes: log.totalUpTo(offset) });
+  for (const { ref, offset: taken, at } of log.refs.after(connection.session, offset)) {
+    turn.send(connection, { type: "ack", ref, offset: taken, at });
   }
-  feed(state, connection, effects);
+  feed(turn, connection, offset);
 }
 
-/** Sends what the connection lacks, as far as its credit goes. */
-export function feed(state: RoomState, connection: Connection, effects: Effect[]): void {
-  for (const { from, upto, items } of state.log.after(connection.fed, connection.user, CHUNK_BYTES)) {
-    if (!state.mayFeed(connection)) break;
-    effects.push({ type: "send", to: connection, text: encodePub(from, upto, items) });
-    connection.fed = upto;
-    connection.dirty = true;
-  }
-  if (connection.presenceStale && connection.fed === state.log.head && state.mayFeed(connection)) {
-    connection.presenceStale = false;
-    connection.dirty = true;
-    const text = encodeWith(state.roster.text, { type: "presence" });
-    effects.push({ type: "send", to: connection, text }, { type: "told", connection });
-  }
+/**
+ * A client asked for everything after an offset. What answers it ends with a `pub` up to the head, so that the client
+ * knows when it has caught up, also when it lacked nothing.
+ */
+export function sync(turn: Turn, connection: Connection, offset: number): void {
+  const { state } = turn;
+  const reason = whyReset(state, { epoch: state.epochs.current, offset }, connection.credit !== undefined);
+  if (reason) return reset(turn, connection, reason);
+  if (offset === state.log.head) turn.sendText(connection, encodePub(offset + 1, offset, ""));
+  replay(turn, connection, offset);
 }
 
 /** The client has `offset`: credit returns, and what waited for it follows, from the log or as a reset. */
-export function acknowledge(
-  state: RoomState,
-  connection: Connection,
-  offset: number,
-  now: number,
-  effects: Effect[],
-): void {
-  if (connection.acked === undefined || offset <= connection.acked) return;
-  connection.acked = offset;
-  connection.dirty = true;
-  if (state.log.covers(connection.fed)) feed(state, connection, effects);
-  else reset(state, connection, "log_trimmed", now, effects);
+export function acknowledge(turn: Turn, connection: Connection, offset: number): void {
+  const { log } = turn.state;
+  const { credit, stoppedAt } = connection;
+  if (!credit || offset <= credit.offset) return;
+  returnCredit(turn.state, connection, offset);
+  if (stoppedAt === undefined) return;
+  if (log.covers(stoppedAt)) feed(turn, connection, stoppedAt);
+  else reset(turn, connection, "log_trimmed");
+}
+
+/** The client has everything up to `offset`: what it was sent until there is none of its debt any more. */
+export function returnCredit(state: RoomState, connection: Connection, offset: number): void {
+  connection.grant({ offset, bytes: bytesUpTo(state, connection, offset) });
 }
 
 /** Gives a connection the current state instead of what it missed. */
-export function reset(
-  state: RoomState,
-  connection: Connection,
-  reason: ResetReason,
-  now: number,
-  effects: Effect[],
-): void {
-  const offset = state.log.head;
-  const data = snapshot(state, connection, now, effects);
-  connection.fed = offset;
-  connection.dirty = true;
-  if (connection.acked !== undefined) connection.acked = offset;
-  effects.push({ type: "send", to: connection, text: encode({ type: "snapshot", data, offset, reason }) });
-  if (connection.presenceStale) feed(state, connection, effects);
+export function reset(turn: Turn, connection: Connection, reason: ResetReason): void {
+  const { log } = turn.state;
+  const offset = log.head;
+  const data = snapshot(turn, connection);
+  connection.grant({ offset, bytes: log.totalUpTo(offset) });
+  connection.catchUp();
+  turn.feed(connection, offset);
+  turn.send(connection, { type: "snapshot", data, offset, reason });
+  refreshPresence(turn, connection);
 }
 
-function snapshot(state: RoomState, connection: Connection, now: number, effects: Effect[]): Json {
+/** Sends what the connection lacks after an offset, as far as its credit goes. */
+function feed(turn: Turn, connection: Connection, offset: number): void {
+  const { state } = turn;
+  let fed = offset;
+  for (const { from, upto, items } of state.replay.after(offset, connection.user, CHUNK_BYTES)) {
+    if (!state.mayFeed(connection, fed)) break;
+    turn.sendText(connection, encodePub(from, upto, items));
+    fed = upto;
+  }
+  if (fed < state.log.head) return connection.stop(fed);
+  connection.catchUp();
+  turn.feed(connection, fed);
+  refreshPresence(turn, connection);
+}
+
+function refreshPresence(turn: Turn, connection: Connection): void {
+  if (!connection.isPresenceStale) return;
+  connection.markPresence(false);
+  turn.sendList(connection, { type: "presence" });
+}
+
+/**
+ * Bytes of everything up to an acknowledged offset. Of an offset that has left the log nobody knows them: they are
+ * estimated between what was known when it was acknowledged last and what has left the log since, so that a short log
+ * does not give credit for what nobody has read.
+ */
+function bytesUpTo({ log }: RoomState, { credit }: Connection, offset: number): number {
+  const gone = log.oldest - 1;
+  if (!credit || offset >= gone) return log.totalUpTo(offset);
+  const known = Math.max(credit.bytes, log.totalUpTo(gone));
+  return credit.bytes + ((known - credit.bytes) * (offset - credit.offset)) / Math.max(1, gone - credit.offset);
+}
+
+function snapshot(turn: Turn, connection: Connection): Json {
+  const { state } = turn;
   const { snapshot: hook } = state.definition.hooks;
   const session = state.sessions.get(connection.session);
   if (!hook || !session) {
-    return state.log.recent(DEFAULT_SNAPSHOT, CHUNK_BYTES, connection.user) as unknown as Json;
+    const wanted = { limit: DEFAULT_SNAPSHOT, maxBytes: CHUNK_BYTES, user: connection.user };
+    return state.replay.recent(wanted) as unknown as Json;
   }
   const me = toMe(session, member(state.sessions, session.user));
-  const { traceparent } = connection;
-  const about = { session: session.id, user: session.user, requestId: session.requestId, traceparent };
-  const result = runHook(state, now, effects, "snapshot", (room) => hook(room, me), about);
-  if (!result.ok) {
-    const error = new Error("a snapshot cannot be rejected");
-    if (result.code === "rejected")
-      effects.push({ type: "failed", failure: { ...about, code: "hook_failed", where: "snapshot", error } });
-    return null;
+  const result = runHook(turn, "snapshot", (room) => sendable(hook(room, me)));
+  if (result.ok) return orNull(result.value);
+  if (result.code === "rejected") {
+    turn.fail({ code: "hook_failed", source: "snapshot", error: new Error("a snapshot cannot be rejected") });
   }
-  applyAll(state, result.commands, now, effects);
-  return orNull(result.value);
+  return null;
 }

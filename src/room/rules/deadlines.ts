@@ -1,12 +1,13 @@
 /**
- * Pure: what in a room is due at which moment, when the one alarm must ring, who is silent. Everything time-driven in
- * a room is a line in {@link nextDeadline}; nothing else decides when to wake.
+ * Pure arithmetic of time: what is due at which moment, and who is silent. Nothing here knows a clock or a table.
  */
 
-/** The heartbeat's beat: when the next one is due and how far apart they are now. */
-export interface Beat {
+/** The room's heartbeat: when the next one is due, and how far apart they are now. Times in ms since the epoch. */
+export interface Heartbeat {
   readonly due: number;
   readonly interval: number;
+  /** When the last one was really sent, as far as anybody remembers: a failed alarm sends none. */
+  readonly sentAt: number;
 }
 
 /** What of a session time can end. */
@@ -16,10 +17,9 @@ export interface SessionTimes {
   readonly expires: number;
 }
 
+/** How long a drop stays unannounced, and how long a dropped session can be resumed. In ms. */
 export interface Windows {
-  /** How long a drop stays unannounced. */
   readonly grace: number;
-  /** How long a dropped session can be resumed. */
   readonly resumeWindow: number;
 }
 
@@ -30,37 +30,28 @@ export function sessionDeadline(session: SessionTimes, windows: Windows): number
   return droppedAt + (present ? windows.grace : windows.resumeWindow);
 }
 
-/** The moment the alarm must ring, or `undefined` when nothing will ever be due. */
-export function nextDeadline(
-  sessions: Iterable<SessionTimes>,
-  windows: Windows,
-  others: Iterable<number | undefined>,
-): number | undefined {
-  let next = Infinity;
-  for (const session of sessions) next = Math.min(next, sessionDeadline(session, windows));
-  for (const other of others) next = Math.min(next, other ?? Infinity);
-  return next === Infinity ? undefined : next;
-}
-
-/** The beat after one at `now`: the interval doubles while nothing happens, up to `idle`. */
-export function nextBeat(
+/** The heartbeat after one at `now`: the interval doubles while nothing happens, up to `idle`. */
+export function nextHeartbeat(
   interval: number,
-  busy: boolean,
+  isBusy: boolean,
   rule: { readonly every: number; readonly idle: number },
   now: number,
-): Beat {
-  const next = busy ? rule.every : Math.min(rule.idle, interval * 2);
-  return { due: now + next, interval: next };
+): Heartbeat {
+  const next = isBusy ? rule.every : Math.min(rule.idle, interval * 2);
+  return { due: now + next, interval: next, sentAt: now };
 }
 
 /**
- * Heartbeats in a row a connection has left unanswered, at the moment of the next one.
+ * Heartbeats in a row that a connection has left unanswered, at the moment of the next one.
  *
- * @param since when the connection opened
- * @param answeredAt when it last answered one; 0 for never
- * @param previous when the previous beat was sent
+ * @param before how many it had left unanswered at the last one
+ * @param times when it opened, when it last answered (0 for never), and when the last heartbeat was sent
  */
-export function missed(before: number, since: number, answeredAt: number, previous: number): number {
-  const wasAsked = since < previous;
-  return wasAsked && answeredAt < previous ? before + 1 : 0;
+export function missed(
+  before: number,
+  times: { readonly since: number; readonly answeredAt: number; readonly sentAt: number },
+): number {
+  const { since, answeredAt, sentAt } = times;
+  const wasAsked = since < sentAt;
+  return wasAsked && answeredAt < sentAt ? before + 1 : 0;
 }

@@ -1,112 +1,130 @@
 /**
- * Does what a committed tick asks for: frames to sockets, good-byes, work of hooks, events to their outlet, and the entries
- * in the books. Decides nothing; what comes of it is submitted as an event of its own.
+ * Does what a committed tick asks for: frames to sockets, good-byes, work of hooks, events to their outlet, and what is to
+ * be recorded. Decides nothing; what comes of it is submitted as an event of its own.
  */
 import { encode } from "../../protocol/codec.ts";
-import type { Books } from "../telemetry/recorder.ts";
-import { handOver } from "../core/events-out.ts";
-import type { Effect, RoomEvent } from "../core/event.ts";
-import type { Failure } from "../telemetry/failure.ts";
-import { compose } from "./fanout.ts";
+import type { Effects, Work } from "../core/effects.ts";
+import type { RoomEvent } from "../core/event.ts";
+import type { TickOutcome } from "../core/tick.ts";
 import type { Batch, Outlet } from "../outlet.ts";
+import type { Connection } from "../rules/connection.ts";
+import type { Continuation, RoomState } from "../store/state.ts";
+import type { Failure } from "../telemetry/failure.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import { compose } from "./fanout.ts";
+import { handOver } from "./hand-over.ts";
+import type { Platform } from "./platform.ts";
 import type { Sockets } from "./sockets.ts";
-import type { Connection, RoomState } from "../store/state.ts";
 
-/** What a performer works with. */
-export interface Hands {
+/** What the effects of a room are done with. */
+export interface EffectParts {
+  readonly platform: Platform;
   readonly sockets: Sockets;
-  readonly books: Books;
+  readonly recorder: Recorder;
   /** Where the room's events go, if anywhere. */
   readonly outlet: () => Outlet<never> | undefined;
   readonly env: unknown;
   readonly submit: (event: RoomEvent) => Promise<unknown>;
   readonly fail: (failure: Failure) => void;
-  readonly now: () => number;
+  /** What follows on work that has not ended, by its id. */
+  readonly continuations: Map<string, Continuation>;
 }
 
 /** Performs the effects of one room. */
-export class Performer {
-  readonly #hands: Hands;
+export class EffectRunner {
+  readonly #parts: EffectParts;
 
-  constructor(hands: Hands) {
-    this.#hands = hands;
+  constructor(parts: EffectParts) {
+    this.#parts = parts;
   }
 
   /** Does it all, in the order in which clients must see it. Returns how many sockets it wrote to. */
-  perform(state: RoomState, effects: readonly Effect[]): number {
-    const { books, sockets } = this.#hands;
-    for (const effect of effects) this.#begin(state, effect);
-    const written = this.#send(state, effects);
-    books.tally.add("publications", state.log.staged.length);
-    books.rows(state.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
-    state.log.settle();
-    // Where nobody is, nobody carries the books, and no heartbeat tells what is in them.
-    const isAlone = state.connections.size === 0 && state.active && books.isDue;
-    if (isAlone || effects.some((effect) => effect.type === "list")) books.tell(state.listing);
-    for (const effect of effects) if (effect.type === "close") sockets.dismiss(effect.connection, effect.code);
-    sockets.save(state.connections.values(), state.log.head, books);
+  run(state: RoomState, { outgoing, effects }: TickOutcome): number {
+    const { recorder, sockets } = this.#parts;
+    // A socket must be there before it is written to.
+    for (const connection of effects.accepted) sockets.accept(connection);
+    this.#record(state, effects);
+    for (const work of effects.work) void this.#work(work);
+    for (const batch of effects.batches) void this.#deliver(batch);
+    const written = this.#send(state, outgoing);
+    recorder.rows(state.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
+    // Where nobody is, nobody carries the recorder, and no heartbeat reports what is in it.
+    const isAlone = state.connections.size === 0 && state.isActive && recorder.isDue;
+    if (isAlone || effects.isListingDue) recorder.report(state.listing);
+    for (const { connection, code } of effects.closed) sockets.dismiss(connection, code);
+    this.save(state);
     return written;
   }
 
-  /** What does not wait for the frames: a socket must be there before it is written to. */
-  #begin(state: RoomState, effect: Effect): void {
-    const { books, sockets, fail } = this.#hands;
-    if (effect.type === "accept") sockets.accept(effect.connection);
-    else if (effect.type === "work") void this.#work(effect);
-    else if (effect.type === "deliver") void this.#deliver(effect.batch);
-    else if (effect.type === "count") books.tally.add(effect.series, effect.n);
-    else if (effect.type === "failed") fail(effect.failure);
-    else if (effect.type === "close") {
-      const { session, user, traceparent } = effect.connection;
-      const requestId = effect.requestId ?? state.sessions.get(session)?.requestId;
-      const { kind, name } = state.name;
-      books.closed(effect.code, { session, user, requestId, traceparent }, { kind, room: name });
+  /** Writes down in the sockets what must outlive hibernation. */
+  save(state: RoomState): void {
+    const { recorder, sockets } = this.#parts;
+    const heartbeatAt = state.heartbeat?.sentAt;
+    sockets.save(state.changed, state.connections.values(), () => ({
+      recorder: recorder.snapshot(),
+      ...(heartbeatAt !== undefined && { heartbeatAt }),
+    }));
+  }
+
+  #record(state: RoomState, { counts, failures, closed }: Effects): void {
+    const { recorder, fail } = this.#parts;
+    recorder.counters.merge(counts.counts);
+    for (const failure of failures) fail(failure);
+    const { kind, name } = state.name;
+    for (const { connection, code, requestId } of closed) {
+      const { session, user, traceparent } = connection;
+      recorder.closed({ code, session, user, requestId, traceparent }, { kind, room: name });
     }
   }
 
-  #send(state: RoomState, effects: readonly Effect[]): number {
-    const { books, sockets, submit, now } = this.#hands;
+  #send(state: RoomState, outgoing: TickOutcome["outgoing"]): number {
+    const { platform, recorder, sockets, submit } = this.#parts;
+    const now = platform.now();
+    const next = Math.max(0, (state.heartbeat?.due ?? 0) - now);
     let written = 0;
     let messages = 0;
-    let items = 0;
+    let publications = 0;
     let to: Connection | undefined;
     let reads = true;
-    const at = now();
-    const next = Math.max(0, (state.beat?.due ?? 0) - at);
-    const probe = ({ fed }: Connection) => encode({ type: "heartbeat", offset: fed, next });
-    for (const { connection, text, items: its, last } of compose(state, effects)) {
+    const audience = { connections: state.connections.values(), members: () => state.roster.text };
+    for (const { connection, text, items, isLast } of compose(outgoing, audience)) {
       messages++;
-      items += its;
+      publications += items;
       // Judged once, before the first of a tick's messages: what is sent now cannot have been read yet.
       if (connection !== to) {
         written++;
         to = connection;
-        reads = sockets.reads(connection, at, probe);
+        const offset = connection.stoppedAt ?? state.log.committed;
+        reads = sockets.reads(connection, now, () => encode({ type: "heartbeat", offset, next }));
         const { session, generation } = connection;
-        if (!reads) void submit({ type: "cut", session, generation, code: "slow" });
+        if (!reads && !isLast) void submit({ type: "cut", session, generation, code: "slow" });
+        if (outgoing.isHeartbeat) connection.backlog.asked(now);
       }
-      if (reads || last) sockets.send(connection, text);
+      if (reads || isLast) sockets.send(connection, text);
     }
-    books.tally.add("messages_sent", messages);
-    books.tally.add("deliveries", items);
+    recorder.counters.add("messages_sent", messages);
+    recorder.counters.add("deliveries", publications);
     return written;
   }
 
-  async #work({ work, after }: Extract<Effect, { type: "work" }>): Promise<void> {
+  async #work({ id, run, then }: Work): Promise<void> {
+    const { continuations, fail, submit } = this.#parts;
+    if (then) continuations.set(id, then);
     let outcome: { ok: true; value: unknown } | { ok: false; error: unknown };
     try {
-      outcome = { ok: true, value: await work() };
+      outcome = { ok: true, value: await run() };
     } catch (error) {
       outcome = { ok: false, error };
-      if (!after) this.#hands.fail({ code: "hook_failed", where: "defer", error });
+      if (!then) fail({ code: "hook_failed", source: "defer", error });
     }
-    if (after) await this.#hands.submit({ type: "deferred", outcome, after });
+    if (then) await submit({ type: "deferred", work: id, outcome });
+    continuations.delete(id);
   }
 
   async #deliver(batch: Batch): Promise<void> {
-    const { outlet, env, fail, submit } = this.#hands;
-    const { outcome, error } = await handOver(batch, outlet(), env);
-    if (!outcome.ok) fail({ code: outcome.code, where: "events", error });
+    const { outlet, env, fail, submit, platform } = this.#parts;
+    const { outcome, error } = await handOver(batch, outlet(), env, platform);
+    if (!outcome.ok) fail({ code: outcome.code, source: "events", error });
     await submit({ type: "settled", batch: batch.id, outcome });
   }
 }

@@ -1,15 +1,13 @@
 /**
- * Turns a tick's effects into one message per socket. Whatever goes to many is encoded once; a socket that gets just
- * what everyone gets shares the very string. Knows nothing of sockets: it yields who gets which text.
+ * Turns what a tick has to say into one message per socket. Whatever goes to many is encoded once, and everyone who gets
+ * just what the others get shares the very string. Changes nothing and knows nothing of sockets: it yields who gets which
+ * text.
  */
-import { encode, encodePub, join } from "../../protocol/codec.ts";
-import { codes } from "../../protocol/codes.ts";
+import { encode, encodePub, encodeWith, join } from "../../protocol/codec.ts";
 import type { Member } from "../../protocol/frames.ts";
-import type { Effect } from "../core/event.ts";
-import { visible, type Item, type Log } from "../store/log.ts";
-import type { Connection, RoomState } from "../store/state.ts";
-
-type Shared = Extract<Effect, { type: "all" | "signal" | "presence" }>;
+import type { ListFrame, Outgoing, Range, Shared } from "../core/outgoing.ts";
+import type { Connection } from "../rules/connection.ts";
+import { isVisible, type Item } from "../store/log.ts";
 
 /** A message for one connection. */
 export interface Delivery {
@@ -18,7 +16,14 @@ export interface Delivery {
   /** Publications of this tick in it. */
   readonly items: number;
   /** It ends with `bye`: to be sent however much waits for this peer already. */
-  readonly last: boolean;
+  readonly isLast: boolean;
+}
+
+/** To whom, and what every list of members says. */
+export interface Audience {
+  readonly connections: Iterable<Connection>;
+  /** The list of members as JSON, as it is at the end of the tick. */
+  readonly members: () => string;
 }
 
 /** UTF-16 units of one message, at most, unless a single frame is longer. */
@@ -26,97 +31,153 @@ const MESSAGE_LENGTH = 1_048_576;
 /** UTF-16 units of items in one `pub` frame, at most, unless a single item is longer. */
 const PUB_LENGTH = 262_144;
 
-/** Everything the tick has to say, for the connections that are still there and for those that are told good-bye. */
-export function* compose(state: RoomState, effects: readonly Effect[]): Generator<Delivery> {
-  const { own, shared, since, told, leaving } = sort(effects);
-  const { log } = state;
-  const plain = shared.every((effect) => effect.type !== "signal") && log.staged.every((i) => !i.publication.to);
-  const common = plain ? joinOnce(sharedFrames(shared), log) : undefined;
+/** Frames that many get, and the message that they make. */
+interface Common {
+  readonly frames: readonly string[];
+  readonly text: string;
+  readonly length: number;
+  readonly items: number;
+}
 
-  for (const connection of state.connections.values()) {
-    const mine = own.get(connection);
-    const isLate = connection.acked !== undefined || connection.fed !== log.committed || since.has(connection);
-    if (common && !isLate) {
-      connection.fed = log.head;
-      // By far the most get just what everyone gets: the very same text.
-      const items = log.staged.length;
-      if (mine || common.length > MESSAGE_LENGTH)
-        yield* messages(connection, [...(mine ?? []), ...common.frames], items);
-      else if (common.text !== "") yield { connection, text: common.text, items, last: false };
+/** Everything the tick has to say, for the connections that are still there and for those that are told good-bye. */
+export function* compose(outgoing: Outgoing, audience: Audience): Generator<Delivery> {
+  const groups = new Groups(outgoing);
+  const list = (frame: ListFrame) => encodeWith(audience.members(), frame.withMembers);
+  const textOf = (frame: string | ListFrame) => (typeof frame === "string" ? frame : list(frame));
+  for (const connection of audience.connections) {
+    const own = outgoing.own.get(connection);
+    const common = groups.of(connection);
+    if (!own && common.length <= MESSAGE_LENGTH) {
+      if (common.text !== "") yield { connection, text: common.text, items: common.items, isLast: false };
       continue;
     }
-    const from = since.get(connection) ?? 0;
-    const news = told.get(connection) ?? 0;
-    const its = shared.filter((effect, i) => i >= from && (i >= news || effect.type !== "presence"));
-    const fed = connection.fed;
-    const frames = [...(mine ?? []), ...framesFor(state, connection, its)];
-    yield* messages(connection, frames, connection.fed - fed);
+    yield* messages(connection, [...(own ?? []).map(textOf), ...common.frames], common.items, false);
   }
-  for (const [connection, bye] of leaving) {
-    yield { connection, text: join([...(own.get(connection) ?? []), bye]), items: 0, last: true };
+  for (const [connection, bye] of outgoing.leaving) {
+    const own = outgoing.own.get(connection) ?? [];
+    yield* messages(connection, [...own.map(textOf), bye], 0, true);
   }
+}
+
+/** Who gets the same: almost everyone is in one of three groups. */
+class Groups {
+  readonly #outgoing: Outgoing;
+  readonly #shared: readonly (Shared | undefined)[];
+  /** Sessions that sent a signal of this tick, and users that something of it is addressed to. */
+  readonly #senders = new Set<string>();
+  readonly #addressed = new Set<string>();
+  /** By which group: those who get everything, those who lose signals, those who lack credit. */
+  readonly #common = new Map<string, Common>();
+  #hasSignals = false;
+
+  constructor(outgoing: Outgoing) {
+    this.#outgoing = outgoing;
+    this.#shared = outgoing.shared;
+    for (const shared of this.#shared) {
+      if (shared?.type !== "signal") continue;
+      this.#hasSignals = true;
+      if (shared.except !== undefined) this.#senders.add(shared.except);
+      for (const user of shared.to ?? []) this.#addressed.add(user);
+    }
+    for (const { publication } of outgoing.range.items) {
+      if (!publication.to) continue;
+      for (const user of publication.to) this.#addressed.add(user);
+      if (publication.by !== null) this.#addressed.add(publication.by);
+    }
+  }
+
+  /** What a connection gets of what goes to more than one. */
+  of(connection: Connection): Common {
+    const { since, listed, fedTo, range } = this.#outgoing;
+    const isStopped = connection.stoppedAt !== undefined;
+    const losesSignals = this.#hasSignals && connection.backlog.isBehind;
+    const isSpecial = since.has(connection) || listed.has(connection) || fedTo.has(connection);
+    if (isSpecial || (!isStopped && this.#isNamed(connection))) return this.#make(connection, isStopped, losesSignals);
+    const group = isStopped ? "stopped" : losesSignals ? "behind" : "all";
+    const known = this.#common.get(group);
+    if (known) return known;
+    const pubs = isStopped ? [] : publications(range, range.after, undefined);
+    const frames = [...encodeShared(this.#for(undefined, isStopped, losesSignals)), ...pubs];
+    const made = commonOf(frames, isStopped ? 0 : range.items.length);
+    this.#common.set(group, made);
+    return made;
+  }
+
+  #isNamed({ session, user }: Connection): boolean {
+    return this.#senders.has(session) || this.#addressed.has(user);
+  }
+
+  #make(connection: Connection, isStopped: boolean, losesSignals: boolean): Common {
+    const { fedTo, range } = this.#outgoing;
+    const after = fedTo.get(connection) ?? range.after;
+    const pubs = isStopped ? [] : publications(range, after, connection.user);
+    const frames = [...encodeShared(this.#for(connection, isStopped, losesSignals)), ...pubs];
+    return commonOf(frames, isStopped ? 0 : range.upto - after);
+  }
+
+  /** The shared that a connection gets; `undefined` stands for one that nothing is addressed to. */
+  #for(connection: Connection | undefined, isStopped: boolean, losesSignals: boolean): Shared[] {
+    const from = connection ? (this.#outgoing.since.get(connection) ?? 0) : 0;
+    const isListed = connection !== undefined && this.#outgoing.listed.has(connection);
+    const wanted: Shared[] = [];
+    for (const [place, shared] of this.#shared.entries()) {
+      if (!shared || place < from) continue;
+      if (shared.type !== "all" && isStopped) continue;
+      if (shared.type === "presence" && isListed) continue;
+      if (shared.type === "signal" && (losesSignals || !isFor(shared, connection))) continue;
+      wanted.push(shared);
+    }
+    return wanted;
+  }
+}
+
+function isFor({ except, to }: Extract<Shared, { type: "signal" }>, connection: Connection | undefined): boolean {
+  if (!connection) return to === undefined;
+  return except !== connection.session && (to?.includes(connection.user) ?? true);
+}
+
+function commonOf(frames: readonly string[], items: number): Common {
+  const length = frames.reduce((sum, frame) => sum + frame.length, 0);
+  return { frames, text: frames.length === 0 ? "" : join(frames), length, items };
 }
 
 /**
  * Frames as messages: one, unless together they are larger than what every client can be expected to take. Their `items`
  * are told with the first.
  */
-function* messages(connection: Connection, frames: readonly string[], items: number): Generator<Delivery> {
+function* messages(
+  connection: Connection,
+  frames: readonly string[],
+  items: number,
+  isLast: boolean,
+): Generator<Delivery> {
   let together: string[] = [];
   let length = 0;
   let untold = items;
-  const message = (): Delivery => {
-    const told = untold;
-    untold = 0;
-    return { connection, text: join(together), items: told, last: false };
-  };
   for (const frame of frames) {
     if (together.length > 0 && length + frame.length > MESSAGE_LENGTH) {
-      yield message();
+      yield { connection, text: join(together), items: untold, isLast };
+      untold = 0;
       together = [];
       length = 0;
     }
     together.push(frame);
     length += frame.length;
   }
-  if (together.length > 0) yield message();
+  if (together.length > 0) yield { connection, text: join(together), items: untold, isLast };
 }
 
-function sort(effects: readonly Effect[]) {
-  const own = new Map<Connection, string[]>();
-  const shared: Shared[] = [];
-  /** For a connection that this tick accepted: how many of the shared effects came before it. */
-  const since = new Map<Connection, number>();
-  /** For one that was told who is here: how many of the shared effects came before that. */
-  const told = new Map<Connection, number>();
-  const leaving = new Map<Connection, string>();
-  for (const effect of effects) {
-    if (effect.type === "send") {
-      const list = own.get(effect.to);
-      if (list) list.push(effect.text);
-      else own.set(effect.to, [effect.text]);
-    } else if (effect.type === "accept") since.set(effect.connection, shared.length);
-    else if (effect.type === "told") told.set(effect.connection, shared.length);
-    else if (effect.type === "close") leaving.set(effect.connection, encodeBye(effect));
-    else if (effect.type === "all" || effect.type === "signal" || effect.type === "presence") shared.push(effect);
-  }
-  return { own, shared, since, told, leaving };
-}
-
-/** The frames everyone gets, publications last, as one text. */
-function joinOnce(frames: string[], log: Log) {
-  frames.push(...pubs(log.committed, log.head, log.staged));
-  return { frames, text: frames.length === 0 ? "" : join(frames), length: lengthOf(frames) };
-}
-
-/** Publications as `pub` frames that together cover everything after one offset up to another. */
-function pubs(after: number, upto: number, items: readonly Item[]): string[] {
-  if (upto === after) return [];
+/** Publications as `pub` frames that together cover everything after one offset up to the tick's last. */
+function publications(range: Range, after: number, user: string | undefined): string[] {
+  const { upto } = range;
+  if (upto <= after) return [];
   const frames: string[] = [];
   let from = after + 1;
   let texts: string[] = [];
   let length = 0;
-  for (const { publication, text } of items) {
+  for (const item of range.items) {
+    if (item.publication.offset <= after || !isOf(item, user)) continue;
+    const { publication, text } = item;
     if (texts.length > 0 && length + text.length > PUB_LENGTH) {
       frames.push(encodePub(from, publication.offset - 1, texts.join(",")));
       from = publication.offset;
@@ -130,52 +191,26 @@ function pubs(after: number, upto: number, items: readonly Item[]): string[] {
   return frames;
 }
 
-function lengthOf(frames: readonly string[]): number {
-  return frames.reduce((length, frame) => length + frame.length, 0);
+function isOf({ publication }: Item, user: string | undefined): boolean {
+  return user === undefined ? publication.to === undefined : isVisible(publication, user);
 }
 
-/** What one connection gets of the shared effects, and the publications it lacks if it may be fed. */
-function framesFor(state: RoomState, connection: Connection, shared: readonly Shared[]): string[] {
-  const { log } = state;
-  const caughtUp = connection.fed >= log.committed && state.mayFeed(connection);
-  const wanted = shared.filter((effect) => {
-    if (effect.type === "all") return true;
-    if (effect.type === "presence") return caughtUp && !connection.presenceStale;
-    return caughtUp && effect.except !== connection.session && (effect.to?.includes(connection.user) ?? true);
-  });
-  const frames = sharedFrames(wanted);
-  if (!caughtUp) {
-    // What was lost on it: the list of members is sent whole once it has credit again.
-    if (shared.some((effect) => effect.type === "presence")) connection.presenceStale = true;
-    connection.dirty = true;
-    return frames;
-  }
-  if (connection.fed < log.head) {
-    const items = log.staged.filter(
-      ({ publication }) => publication.offset > connection.fed && visible(publication, connection.user),
-    );
-    frames.push(...pubs(connection.fed, log.head, items));
-    connection.fed = log.head;
-  }
-  return frames;
-}
-
-/** Encodes shared effects; neighbours that tell of presence become one frame. */
-function sharedFrames(shared: readonly Shared[]): string[] {
+/** Encodes what is shared; neighbours that tell of presence become one frame. */
+function encodeShared(shared: readonly Shared[]): string[] {
   const frames: string[] = [];
   let run: Extract<Shared, { type: "presence" }>[] = [];
   const flush = () => {
     if (run.length > 0) frames.push(encodePresence(run));
     run = [];
   };
-  for (const effect of shared) {
-    if (effect.type === "presence") {
+  for (const each of shared) {
+    if (each.type === "presence") {
       // One frame has one list per kind of change: a second kind would lose the order between them.
-      if (run[0] && run[0].change !== effect.change) flush();
-      run.push(effect);
+      if (run[0] && run[0].change !== each.change) flush();
+      run.push(each);
     } else {
       flush();
-      frames.push(effect.text);
+      frames.push(each.text);
     }
   }
   flush();
@@ -185,20 +220,10 @@ function sharedFrames(shared: readonly Shared[]): string[] {
 function encodePresence(run: readonly Extract<Shared, { type: "presence" }>[]): string {
   const members: Member[] = [];
   const left: string[] = [];
-  for (const effect of run) {
-    if (effect.change === "leave") left.push(effect.user);
-    else members.push(effect.member);
+  for (const each of run) {
+    if (each.change === "leave") left.push(each.user);
+    else members.push(each.member);
   }
   if (run[0]?.change === "leave") return encode({ type: "presence", leave: left });
   return encode({ type: "presence", ...(run[0]?.change === "join" ? { join: members } : { update: members }) });
-}
-
-function encodeBye({ code, retryAfter }: Extract<Effect, { type: "close" }>): string {
-  const { close } = codes[code];
-  return encode({
-    type: "bye",
-    code: close ?? codes.internal.close,
-    reason: code,
-    ...(retryAfter !== undefined && { retryAfter }),
-  });
 }

@@ -1,96 +1,66 @@
 /**
- * The Durable Object: the only file of a room that touches sockets, the alarm and the clock. It turns what the runtime
- * delivers into events, runs them in ticks (one transaction each), and performs the effects. It decides nothing.
+ * The Durable Object: the only file of a room that touches Cloudflare's runtime. It gives the room its platform, and hands
+ * on what the runtime delivers. It decides nothing.
  */
 import { DurableObject } from "cloudflare:workers";
-import { decode } from "../../protocol/codec.ts";
-import { codes, texts, type CodeName } from "../../protocol/codes.ts";
+import { closeQuietly } from "../../protocol/close.ts";
+import { codes, texts } from "../../protocol/codes.ts";
 import { PING, PONG, type Json } from "../../protocol/frames.ts";
 import { answerRefused, openUpgrade, type Credentials } from "../admission.ts";
-import { Books, type Carried, type RoomReport } from "../telemetry/recorder.ts";
-import { closeQuietly } from "../../protocol/close.ts";
+import type { Command, CommandResults, Result } from "../core/event.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "../definition.ts";
-import { encodeFailure, failure } from "../core/step.ts";
-import type { Command, Refreshed, RoomEvent } from "../core/event.ts";
-import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/failure.ts";
-import { mintId } from "./ids.ts";
-import { Scheduler, type Ran, type Waiting } from "./scheduler.ts";
-import type { Answer, Caller, OperatorCommand } from "../core/operate.ts";
-import { migrate, UnreadableStorage } from "../store/schema.ts";
-import { Performer } from "./effects.ts";
+import type { Answer, Caller, OperatorCommand } from "../operator.ts";
 import type { Present } from "../store/members.ts";
-import { aboutOf, applyTick, traceOf, type Tick } from "../core/tick.ts";
-import { Sockets } from "./sockets.ts";
-import { RoomState, type Connection } from "../store/state.ts";
-
-/** The platform takes no alarm after the year 2189. */
-const LATEST_ALARM = 6_900_000_000_000;
-/** When to try again after an alarm that failed as a whole. */
-const ALARM_RETRY = 30_000;
+import type { FailureRecord } from "../telemetry/failure.ts";
+import type { RoomReport } from "../telemetry/recorder.ts";
+import { RoomHost } from "./host.ts";
+import type { Platform, RoomSocket } from "./platform.ts";
+import type { Recording } from "./recording.ts";
+import type { Attributes } from "./ticker.ts";
 
 const relay = defineRoom({});
 
-/** What a span says of itself. */
-export type Attributes = Readonly<Record<string, string | number | undefined>>;
-
 /**
- * A room without anybody who watches it: what is done with failures, counts and spans is a subclass's business
- * (ops/room.ts). Without a `definition` of its own it relays publications, signals and presence.
+ * A room without anybody who watches it: what is done with failures, counts and spans is a subclass's business (room.ts).
+ * Without a `definition` of its own it relays publications, signals and presence.
  */
 export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   readonly definition: RoomDefinition = relay;
-  readonly #inbox = new Scheduler(
-    (batch) => this.#reconcile() ?? this.#run(batch),
-    () => this.now(),
-  );
-  readonly #sockets: Sockets;
-  readonly #performer: Performer;
-  readonly #books = new Books({
-    report: (note) => this.report(note),
-    tell: (report) => this.tell(report),
-    untold: () => {
-      if (this.#state) this.#sockets.save(this.#state.connections.values(), this.#state.log.head, this.#books);
-    },
-    now: () => this.now(),
-  });
-  #state: RoomState | undefined;
-  #armed: number | undefined;
+  readonly #host: RoomHost;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#sockets = new Sockets(ctx);
-    this.#performer = new Performer({
-      sockets: this.#sockets,
-      books: this.#books,
-      outlet: () => this.definition.events?.to,
+    this.#host = new RoomHost({
+      platform: platformOf(ctx, () => this.now()),
+      definition: () => this.definition,
       env,
-      submit: (event) => this.#inbox.submit(event),
-      fail: (failed) => this.#fail(failed),
-      now: () => this.now(),
+      watch: {
+        report: (record) => this.report(record),
+        tell: (report) => this.tell(report),
+        span: (name, attributes, run) => this.span(name, attributes, run),
+        onFailedTick: () => this.onFailedTick,
+      },
     });
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    this.#books.tally.add("wakeups");
-    void ctx.blockConcurrencyWhile(async () => {
-      this.#armed = (await ctx.storage.getAlarm()) ?? undefined;
-    });
+    void ctx.blockConcurrencyWhile(() => this.#host.begin());
   }
 
-  /** Publishes in the room's own name. Rejects when the data is larger than 1 MiB. */
+  /** Publishes in the room's own name. Rejects when the data is larger than 1 MiB, or nothing that JSON can carry. */
   async publish(data: Json, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
     return this.#ask({ type: "publish", data, ...options });
   }
 
-  /** Sends to whoever is connected now; never stored. */
+  /** Sends to whoever is connected now; never stored. Rejects like {@link publish}. */
   async signal(data: Json, options: { to?: readonly string[] } = {}): Promise<void> {
     await this.#ask({ type: "signal", data, ...options });
   }
 
-  /** Who is here, by id. */
+  /** Who is here, by id in order of UTF-16 code units. */
   async members(): Promise<Present[]> {
     return this.#ask({ type: "members" });
   }
 
-  /** Ends every session of a user. The same token may join again: to prevent that, {@link Room.revoke}. */
+  /** Ends every session of a user. The same token may join again: to prevent that, {@link revoke}. */
   async kick(user: string): Promise<{ sessions: number }> {
     return this.#ask({ type: "kick", user });
   }
@@ -102,36 +72,41 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
 
   /**
    * Tells everyone to go, closes who is left after `within` (default "30s"), and takes no new connections meanwhile and
-   * for `hold` (default none) after that.
+   * for `reopenAfter` (default none) after that.
    */
   async drain(
     within: Duration = "30s",
-    hold: Duration = 0,
+    reopenAfter: Duration = 0,
   ): Promise<{ until: number; reopens: number; connections: number }> {
-    return this.#ask({ type: "drain", within: toMs(within, "within"), hold: toMs(hold, "hold") });
+    const times = { within: toMs(within, "within"), reopenAfter: toMs(reopenAfter, "reopenAfter") };
+    return this.#ask({ type: "drain", ...times });
   }
 
   /** A session's next token, verified by the caller. The connection lives on with what this token allows. */
   async refresh(session: string, credentials: Credentials): Promise<Refreshed> {
-    const result = await this.#inbox.submit({ type: "command", command: { type: "refresh", session, credentials } });
-    return result.ok ? { ok: true, expires: credentials.expires } : result;
+    const result = await this.#host.command({ type: "refresh", session, credentials });
+    return result.ok ? { ok: true, ...result.value } : result;
   }
 
   /** What is asked over HTTP with a token; the Worker has verified it. */
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
-    const facts = { sockets: this.#sockets, counts: this.#books.tally.counts };
-    const result = await this.#inbox.submit({ type: "operate", caller, command, facts });
-    return result.ok ? { ok: true, value: result.value as object } : result;
+    return this.#host.operate(caller, command);
   }
 
-  /** Somebody may want to know of this. Must not throw. */
-  protected abstract report(note: FailureRecord): void;
+  /** A failure. Must not throw. */
+  protected abstract report(record: FailureRecord): void;
 
-  /** The directory of live rooms is to learn this; nobody waits for it. Rejects when it did not. */
+  /** How the room is, for the directory of live rooms; nobody waits for it. Rejects when it did not arrive. */
   protected abstract tell(report: RoomReport): Promise<void>;
 
   /** Runs something as a part of a trace. */
   protected abstract span<T>(name: string, attributes: Attributes, run: () => T): T;
+
+  /**
+   * Gets a tick that failed as data that a test can replay: the room's rows and what was to happen. It holds what users
+   * said. Default: none.
+   */
+  protected readonly onFailedTick?: (recording: Recording) => void;
 
   /** The clock, in ms since the epoch. */
   protected now(): number {
@@ -142,197 +117,60 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const admission = openUpgrade(request);
     if (!admission) return answerRefused({ code: "forbidden" });
-    const full = this.#sockets.full(admission.credentials.user);
-    if (full) return answerRefused(full);
-    const { traceparent, resume } = admission;
-    const attributes = { traceparent, session: resume?.session };
-    const connect = { type: "connect", admission, id: mintId() } as const;
-    const result = await this.span("resume", attributes, () => this.#inbox.submit(connect));
-    if (!result.ok) return answerRefused(result);
-    const client = this.#sockets.takeClientEnd(result.value as Connection);
-    return client ? new Response(null, { status: 101, webSocket: client }) : answerRefused({ code: "internal" });
+    const result = await this.#host.connect(admission);
+    return result.ok ? new Response(null, { status: 101, webSocket: result.client }) : answerRefused(result);
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    try {
-      this.#load();
-    } catch (error) {
-      // Storage that cannot be read: the client comes back later, when it perhaps can.
-      this.#fail({ code: "storage_failed", where: "load", error });
-      this.#books.tally.add("closes|storage_failed");
-      closeQuietly(socket, codes.storage_failed.close, "storage_failed" satisfies CodeName);
-      return;
-    }
-    const connection = this.#sockets.connectionOf(socket);
-    if (!connection) return;
-    const { session, generation } = connection;
-    const frames = decode(message, this.definition.maxMessage);
-    // Waiting for the tick keeps the event open: an object with frames in its inbox must not be evicted.
-    await this.#inbox.submitAll(frames.map((frame) => ({ type: "frame", session, generation, frame })));
+    await this.#host.message(socket, message);
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
     // Without an answer the peer's closing handshake never ends.
     closeQuietly(socket, code, reason);
-    await this.#gone(socket);
+    await this.#host.closed(socket);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
     closeQuietly(socket, codes.internal.close, "");
-    await this.#gone(socket);
+    await this.#host.closed(socket);
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
-    await this.span("alarm", {}, () => this.#ring(info));
+    await this.span("alarm", {}, () => this.#host.alarm(info));
   }
 
-  async #ring(info: AlarmInvocationInfo | undefined): Promise<void> {
-    this.#books.tally.add("alarms");
-    // Throwing would be retried six times and then never again: whatever goes wrong, there is a next alarm.
-    let rang = false;
-    try {
-      // A state that is built now must know for when the alarm was set, not when it rang: who answered the beat before
-      // within that lateness is not silent.
-      this.#armed = info?.scheduledTime ?? this.#armed;
-      this.#load();
-      this.#armed = undefined;
-      const answeredAt = (connection: Connection) => this.#sockets.answeredAt(connection);
-      rang = (await this.#inbox.submit({ type: "alarm", answeredAt })).ok;
-    } catch (error) {
-      this.#fail({ code: codeOfThrown(error), where: "alarm", error });
-    }
-    this.#armed = rang ? this.#armed : undefined;
-    if (!rang) this.#arm(this.now() + ALARM_RETRY);
-  }
-
-  async #ask<T>(command: Command): Promise<T> {
-    const result = await this.#inbox.submit({ type: "command", command });
-    if (result.ok) return result.value as T;
+  async #ask<C extends Command>(command: C): Promise<CommandResults[C["type"]]> {
+    const result: Result<CommandResults[C["type"]]> = await this.#host.command(command);
+    if (result.ok) return result.value;
     throw new Error(result.message ?? texts[result.code]);
   }
+}
 
-  /** One tick: a transaction, then what it asks for, then the answers to whoever waits. */
-  #run(batch: readonly Waiting[]): Ran {
-    return this.span("tick", { events: batch.length, traceparent: traceOf(batch) }, () => this.#tick(batch));
-  }
+/** What came of a token refresh. */
+export type Refreshed = { readonly ok: true; readonly expires: number } | Extract<Result, { ok: false }>;
 
-  #tick(batch: readonly Waiting[]): Ran {
-    const tick: Tick = { done: 0, effects: [], alarm: this.#armed };
-    const began = this.now();
-    let state: RoomState;
-    try {
-      state = this.#load();
-      tick.alarm = this.#armed;
-      this.ctx.storage.transactionSync(() => applyTick(state, batch, this.now(), tick));
-    } catch (error) {
-      // Also a tick that could not even begin has dealt with its first event: it was answered.
-      const done = Math.max(1, tick.done);
-      return { done, sockets: this.#failed(batch.slice(0, done), error) };
-    }
-    this.#arm(tick.alarm);
-    this.#books.ticked(tick.done, (this.now() - began) / 1_000);
-    let sockets = 0;
-    try {
-      const attributes = { sockets: state.connections.size };
-      sockets = this.span("fan-out", attributes, () => this.#performer.perform(state, tick.effects));
-    } catch (error) {
-      // The tick is committed; whoever did not get its frames sees a gap and asks for them.
-      this.#state = undefined;
-      this.#fail({ code: codeOfThrown(error), where: "fan-out", error });
-    }
-    for (const waiting of batch.slice(0, tick.done)) waiting.resolve?.(waiting.result ?? { ok: true });
-    return { done: tick.done, sockets };
-  }
-
-  /** Drops that no handler told of come first, in a tick of their own: what they cannot do is not the others' fault. */
-  #reconcile(): undefined {
-    try {
-      for (let lost = this.#load().takeLost(); lost.length > 0;) {
-        lost = lost.slice(this.#run(lost.map((event) => ({ event }))).done);
-      }
-    } catch {
-      // The state cannot be built: the tick that follows says so.
-    }
-  }
-
-  /**
-   * The transaction was undone. Memory may be ahead of storage, so it goes; then each event has a tick of its own, so
-   * that only the one that cannot be done fails.
-   */
-  #failed(batch: readonly Waiting[], error: unknown): number {
-    const state = this.#state;
-    this.#state = undefined;
-    if (batch.length > 1) return batch.reduce((sockets, waiting) => sockets + this.#run([waiting]).sockets, 0);
-    const code = codeOfThrown(error);
-    for (const { event, resolve } of batch) {
-      this.#fail({ ...aboutOf(event, state), code, where: "tick", error }, state);
-      resolve?.({ ok: false, code });
-      try {
-        if (event.type === "frame") this.#tellFailure(event, code);
-      } catch (second) {
-        this.#fail({ code: codeOfThrown(second), where: "tick", error: second });
-      }
-    }
-    return 0;
-  }
-
-  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, code: CodeName): void {
-    const state = this.#load();
-    // It was not there to be told so when the tick failed.
-    state.active = true;
-    const connection = state.connection(session, generation);
-    if (connection) this.#sockets.send(connection, encodeFailure(frame, failure(code)));
-  }
-
-  #fail(failed: Failure, state = this.#state): void {
-    const { kind, name } = state?.name ?? { kind: "", name: this.ctx.id.name ?? "" };
-    // A room in which hooks or the disk fail tells so soon.
-    if (this.#books.fail(failed, { kind, room: name }) && state) state.active = true;
-  }
-
-  async #gone(socket: WebSocket): Promise<void> {
-    const pointer = this.#sockets.closed(socket);
-    if (!pointer) return;
-    const { session, generation } = pointer;
-    await this.#inbox.submit({ type: "drop", session, generation });
-  }
-
-  #arm(next: number | undefined): void {
-    const when = next === undefined ? undefined : Math.min(next, LATEST_ALARM);
-    if (when === this.#armed) return;
-    this.#armed = when;
-    const set = when === undefined ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(when);
-    set.catch((error: unknown) => {
-      this.#armed = undefined;
-      this.#fail({ code: "storage_failed", where: "setAlarm", error });
-    });
-  }
-
-  /** The state, built from storage and sockets when this instance has none yet. */
-  #load(): RoomState {
-    try {
-      return (this.#state ??= this.#build());
-    } catch (error) {
-      throw error instanceof UnreadableStorage ? error : new UnreadableStorage(String(error));
-    }
-  }
-
-  #build(): RoomState {
-    // Here, not in the constructor: storage can be wiped under a running room.
-    migrate(this.ctx.storage);
-    const carried: Carried[] = [];
-    const survivors = this.#sockets.survivors(carried);
-    this.#books.restore(carried);
-    const state = new RoomState({
-      definition: this.definition,
-      sql: this.ctx.storage.sql,
-      atomic: (run) => this.ctx.storage.transactionSync(run),
-      pointers: [...survivors.keys()],
-      room: this.ctx.id.name ?? "",
-      alarm: this.#armed,
-      now: this.now(),
-    });
-    this.#sockets.adopt(survivors, ({ session, generation }) => state.connection(session, generation));
-    return state;
-  }
+/** Cloudflare's runtime as a room sees it. */
+function platformOf(ctx: DurableObjectState, now: () => number): Platform {
+  const { storage } = ctx;
+  return {
+    name: ctx.id.name ?? "",
+    storage,
+    sockets: {
+      open() {
+        const { 0: client, 1: server } = new WebSocketPair();
+        ctx.acceptWebSocket(server);
+        return { client, server };
+      },
+      all: () => ctx.getWebSockets(),
+      // Sound: every socket of a room came from `all`, `open` or a handler of the runtime.
+      answeredAt: (socket: RoomSocket) => ctx.getWebSocketAutoResponseTimestamp(socket as WebSocket)?.getTime() ?? 0,
+    },
+    now,
+    mintId: () => crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true }),
+    later(ms, run) {
+      const timer = setTimeout(run, ms);
+      return () => clearTimeout(timer);
+    },
+  };
 }

@@ -1,14 +1,15 @@
 /**
- * Events that wait for their tick, and when that is: at once when the room is quiet, else after about what the last
- * fan-out cost. Frames are what costs, so under load there must be few of them, each with more in it.
+ * Events that wait for their tick, and when that is: at once when the room is quiet, else after about what the last fan-out
+ * cost. Frames are what costs, so under load there must be few of them, each with more in it. What keeps the room alive
+ * does not wait behind them.
  */
 import type { Result, RoomEvent } from "../core/event.ts";
+import type { Platform } from "./platform.ts";
 
 /** An event, and whoever waits for what becomes of it. */
 export interface Waiting {
   readonly event: RoomEvent;
   readonly resolve?: (result: Result) => void;
-  result?: Result;
 }
 
 /** What a tick did: events it took, sockets it wrote to. */
@@ -18,27 +19,34 @@ export interface Ran {
 }
 
 /** Milliseconds between ticks per socket written to: twice the 30 us that workerd spends on a frame (measured). */
-const SPACING_PER_SOCKET = 0.06;
+const SPACING_PER_SOCKET_MS = 0.06;
 /** And at most: what a person does not notice. */
-const MAX_SPACING = 50;
+const MAX_SPACING_MS = 50;
 /**
- * After this many milliseconds without a tick, beyond what its fan-out costs, the room is quiet, and an event has its
- * tick at once. Beyond: the runtime is busy with the sockets until then, and what arrived meanwhile must not tick alone.
+ * After this long without a tick, beyond what its fan-out costs, the room is quiet, and an event has its tick at once.
+ * Beyond: the runtime is busy with the sockets until then, and what arrived meanwhile must not tick alone.
  */
-const BUSY_FOR = 10;
-/** After so many waits in a row that nobody else came into, events of a busy room have their tick at once too... */
+const BUSY_FOR_MS = 10;
+/** After so many waits in a row that nobody else came into, events of a busy room have their tick at once too. */
 const IN_VAIN = 3;
-/** ...but for every so manieth, which waits to find out whether that has changed; by turns one more, so that no rhythm fits. */
+/** One event in so many waits all the same, to find out whether that has changed; in turns one more, so that no rhythm fits. */
 const PROBE = 4;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
+/** Frames that may wait over all connections: what sixteen ticks take. Past it the room answers that it is overloaded. */
+const MAX_FRAMES = 16 * MAX_EVENTS;
+/** And UTF-16 units of the messages they came in: a quarter of what an object's memory is. */
+const MAX_LENGTH = 33_554_432;
 
 /** The events that wait for the next tick of one room. */
 export class Scheduler {
   readonly #run: (batch: readonly Waiting[]) => Ran;
-  readonly #now: () => number;
+  readonly #platform: Pick<Platform, "now" | "later">;
   #waiting: Waiting[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** How many of them are frames of clients, and how long the messages were that are not through yet. */
+  #frames = 0;
+  #length = 0;
+  #isTimerSet = false;
   #lastTick = 0;
   /** Milliseconds that the last tick's fan-out asks for before the next. */
   #cost = 0;
@@ -49,76 +57,123 @@ export class Scheduler {
   #untilProbe = PROBE;
   #byTurns = 0;
   /** The last tick left events over: then there is no time for pauses. */
-  #behind = false;
-  #running = false;
+  #isBehind = false;
+  #isRunning = false;
 
-  /**
-   * @param run runs a tick with the first of these events, at least one
-   * @param now the clock, in ms
-   */
-  constructor(run: (batch: readonly Waiting[]) => Ran, now: () => number) {
+  /** @param run runs a tick with the first of these events, at least one */
+  constructor(run: (batch: readonly Waiting[]) => Ran, platform: Pick<Platform, "now" | "later">) {
     this.#run = run;
-    this.#now = now;
+    this.#platform = platform;
+  }
+
+  /** Whether so much waits that the frames of clients are refused instead. */
+  get isOverloaded(): boolean {
+    return this.#frames >= MAX_FRAMES || this.#length >= MAX_LENGTH;
   }
 
   /** Resolves when the event's tick is committed and its effects are on their way. */
   submit(event: RoomEvent): Promise<Result> {
     return new Promise((resolve) => {
-      this.#waiting.push({ event, resolve });
-      this.#arrived++;
-      this.#schedule();
+      this.#add([{ event, resolve }]);
     });
   }
 
-  /** Several events in this order; resolves when the last of them is through. */
-  submitAll(events: readonly RoomEvent[]): Promise<Result> {
-    return new Promise((resolve) => {
-      for (const [i, event] of events.entries()) {
-        this.#waiting.push(i === events.length - 1 ? { event, resolve } : { event });
-      }
-      this.#arrived++;
-      this.#schedule();
+  /**
+   * The frames of one message, in their order; resolves when the last of them is through.
+   *
+   * @param length UTF-16 units of the message
+   */
+  async submitFrames(events: readonly RoomEvent[], length: number): Promise<void> {
+    this.#length += length;
+    await new Promise((resolve) => {
+      this.#frames += events.length;
+      this.#add(events.map((event, i) => (i === events.length - 1 ? { event, resolve } : { event })));
     });
+    this.#length -= length;
+  }
+
+  /** Several events that do not depend on each other; resolves with what became of each. */
+  submitAll(events: readonly RoomEvent[]): Promise<Result[]> {
+    return Promise.all(
+      events.map(
+        (event) =>
+          new Promise<Result>((resolve) => {
+            this.#add([{ event, resolve }], event === events.at(-1));
+          }),
+      ),
+    );
+  }
+
+  #add(waiting: readonly Waiting[], isComplete = true): void {
+    for (const each of waiting) this.#waiting.push(each);
+    if (!isComplete) return;
+    this.#arrived++;
+    this.#schedule();
   }
 
   #schedule(): void {
     // A tick's own effects may submit events; they wait for the end of the tick.
-    if (this.#running || this.#timer !== undefined || this.#waiting.length === 0) return;
-    const elapsed = this.#now() - this.#lastTick;
+    if (this.#isRunning || this.#isTimerSet || this.#waiting.length === 0) return;
+    const elapsed = this.#platform.now() - this.#lastTick;
     // A clock that was set back says nothing about the last tick.
-    const isQuiet = elapsed > BUSY_FOR + this.#cost || elapsed < 0;
-    // Who speaks when it has heard the answer to the last must not wait for others who do not speak. Whoever comes before
-    // that answer can have been written to everyone is another.
-    const isAlone = this.#inVain >= IN_VAIN && elapsed * 2 >= this.#cost && !this.#behind;
+    const isQuiet = elapsed > BUSY_FOR_MS + this.#cost || elapsed < 0;
+    // A sender that waits for each ack must not be delayed by batching. Whoever submits before that ack can have reached
+    // everyone is another sender.
+    const isAlone = this.#inVain >= IN_VAIN && elapsed * 2 >= this.#cost && !this.#isBehind;
     if (isQuiet || (isAlone && --this.#untilProbe > 0)) {
       this.#tick();
       return;
     }
     if (isAlone) this.#untilProbe = PROBE + (this.#byTurns ^= 1);
     // Even a wait of 0 lets in what has arrived meanwhile: the room is busy, so something has.
-    const wait = this.#behind ? 0 : Math.max(0, Math.min(MAX_SPACING, this.#cost) - elapsed);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      // Who had to wait for what the last tick left over did not wait for nothing.
-      this.#inVain = this.#behind || this.#arrived > 1 ? 0 : this.#inVain + 1;
+    const wait = this.#isBehind ? 0 : Math.max(0, Math.min(MAX_SPACING_MS, this.#cost) - elapsed);
+    this.#isTimerSet = true;
+    this.#platform.later(wait, () => {
+      this.#isTimerSet = false;
+      // A wait for what the last tick left over was not in vain.
+      this.#inVain = this.#isBehind || this.#arrived > 1 ? 0 : this.#inVain + 1;
       this.#tick();
-    }, wait);
+    });
   }
 
   #tick(): void {
-    const batch = this.#waiting.splice(0, MAX_EVENTS);
+    const batch = this.#take();
     this.#arrived = 0;
-    this.#running = true;
+    this.#isRunning = true;
+    let done = batch.length;
     try {
-      const { done, sockets } = this.#run(batch);
-      this.#waiting.unshift(...batch.slice(done));
+      const ran = this.#run(batch);
+      done = ran.done;
       // The clock stands still during an event in production, so the cost is estimated by count.
-      this.#cost = Math.floor(sockets * SPACING_PER_SOCKET);
+      this.#cost = Math.floor(ran.sockets * SPACING_PER_SOCKET_MS);
     } finally {
-      this.#lastTick = this.#now();
-      this.#behind = this.#waiting.length > 0;
-      this.#running = false;
+      if (done < batch.length) this.#waiting = [...batch.slice(done), ...this.#waiting];
+      for (const { event } of batch.slice(0, done)) if (event.type === "frame") this.#frames--;
+      this.#lastTick = this.#platform.now();
+      this.#isBehind = this.#waiting.length > 0;
+      this.#isRunning = false;
       this.#schedule();
     }
   }
+
+  /**
+   * The events of the next tick. In the order in which they came while one tick takes them all; else what is not a frame
+   * of a client goes first: alarms, connects, ends of connections, operators.
+   */
+  #take(): Waiting[] {
+    if (this.#waiting.length <= MAX_EVENTS) return this.#waiting.splice(0);
+    const first = this.#waiting.filter(isUrgent).slice(0, MAX_EVENTS);
+    const chosen = new Set(first);
+    for (const each of this.#waiting) {
+      if (chosen.size >= MAX_EVENTS) break;
+      if (!isUrgent(each)) chosen.add(each);
+    }
+    this.#waiting = this.#waiting.filter((each) => !chosen.has(each));
+    return [...chosen];
+  }
+}
+
+/** Whether an event keeps the room alive. A member that leaves is none of its load any more. */
+function isUrgent({ event }: Waiting): boolean {
+  return event.type !== "frame" || event.frame.type === "leave";
 }

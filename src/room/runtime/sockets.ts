@@ -2,70 +2,59 @@
  * The room's sockets: which belongs to which connection, what each remembers while the room is out of memory, how it is
  * fed and how it is told good-bye. Knows the runtime's WebSockets and none of the room's rules.
  */
-import { codes, type CodeName } from "../../protocol/codes.ts";
 import { closeQuietly } from "../../protocol/close.ts";
-import type { AdmissionRefusal } from "../admission.ts";
-import type { Carried } from "../telemetry/recorder.ts";
-import { pointerOf, type Connection, type Pointer } from "../store/state.ts";
+import { codes, type CodeName } from "../../protocol/codes.ts";
+import type { Refusal } from "../../protocol/refusal.ts";
+import type { Connection, Pointer } from "../rules/connection.ts";
+import type { Snapshot } from "../telemetry/recorder.ts";
+import { Dismissed, type Goodbye } from "./dismissed.ts";
+import type { Platform, RoomSocket } from "./platform.ts";
 
-/** How long a client that was told good-bye may take to close by itself; after that we do. */
-const BYE_GRACE = 2_000;
-
-/** Dismissed sockets of one user that may stay open; a network that dies often leaves some, an attacker thousands. */
-const MAX_DISMISSED = 16;
-/** And of those with more than {@link UNREAD_BYTES} that nobody reads. */
-const MAX_UNREAD = 4;
-const UNREAD_BYTES = 262_144;
 /** The platform takes 32,768 sockets per object. */
 const MAX_SOCKETS = 32_700;
 /** Bytes that all peers together may leave unread before each may leave less: half of what an object's memory is. */
 const ROOM_BACKLOG_BYTES = 67_108_864;
+const REFUSED_FOR_MS = 30_000;
 
-const FULL = {
-  room: { code: "room_full", retryAfter: 30_000 },
-  user: {
-    code: "rate_limited",
-    message: "Too many earlier connections of this user have not ended yet.",
-    retryAfter: 30_000,
-  },
-} as const;
+/** What one socket carries for the whole room through hibernation. */
+export interface Carried {
+  readonly recorder: Snapshot;
+  /** When the last heartbeat was sent, in ms since the epoch. */
+  readonly heartbeatAt?: number;
+}
 
-/** What a socket remembers while the room is out of memory: one of them also what the room has counted. */
-type Attachment = Pointer & {
-  readonly bye?: { readonly code: number; readonly reason: string };
-  readonly carried?: Carried;
-};
+/** What a socket remembers while the room is out of memory. */
+type Attachment = Pointer & { readonly bye?: Goodbye; readonly carried?: Carried };
 
 /** The sockets of one room. */
 export class Sockets {
-  readonly #ctx: DurableObjectState;
-  readonly #sockets = new Map<Connection, WebSocket>();
-  readonly #connections = new Map<WebSocket, Connection>();
+  readonly #platform: Platform;
+  readonly #dismissed: Dismissed;
+  readonly #sockets = new Map<Connection, RoomSocket>();
+  readonly #connections = new Map<RoomSocket, Connection>();
   /** The client's ends of sockets just accepted, until they are handed out. */
   readonly #clientEnds = new Map<Connection, WebSocket>();
-  /** Sockets that were told good-bye and have not closed yet. */
-  readonly #leaving = new Map<WebSocket, ReturnType<typeof setTimeout>>();
-  /** Sockets that were dismissed and may still be open, with their user. */
-  readonly #dismissed = new Map<WebSocket, string>();
-  /** What a socket carried whose end wakes the room: the runtime has it no more when its handler runs. */
-  #lastWords: Carried | undefined;
   /** Connections that leave more unread than the network holds by itself. */
   readonly #behind = new Set<Connection>();
+  /** What a socket carried whose end woke the room: the runtime has it no more when its handler runs. */
+  #lastWords: Carried | undefined;
+  /** The connection whose socket carries what is the whole room's. */
+  #carrier: Connection | undefined;
 
-  constructor(ctx: DurableObjectState) {
-    this.#ctx = ctx;
+  constructor(platform: Platform) {
+    this.#platform = platform;
+    this.#dismissed = new Dismissed(platform);
   }
 
   /** The connection that a socket is, unless it was told good-bye. */
-  connectionOf(socket: WebSocket): Connection | undefined {
+  connectionOf(socket: RoomSocket): Connection | undefined {
     return this.#connections.get(socket);
   }
 
   /** Opens a socket for a connection. */
   accept(connection: Connection): void {
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.#ctx.acceptWebSocket(server);
-    server.serializeAttachment(pointerOf(connection, connection.fed));
+    const { client, server } = this.#platform.sockets.open();
+    server.serializeAttachment(connection.pointer);
     this.#attach(connection, server);
     this.#clientEnds.set(connection, client);
   }
@@ -80,25 +69,23 @@ export class Sockets {
   /** When a connection last answered a heartbeat, in ms since the epoch; 0 for never. */
   answeredAt(connection: Connection): number {
     const socket = this.#sockets.get(connection);
-    return (socket && this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()) ?? 0;
+    return socket ? this.#platform.sockets.answeredAt(socket) : 0;
   }
 
   /** Bytes that the runtime holds for a connection; `undefined` when it does not tell. */
   unread(connection: Connection): number | undefined {
-    const socket = this.#sockets.get(connection);
-    return socket && bufferedBy(socket);
+    return this.#sockets.get(connection)?.bufferedAmount;
   }
 
-  /** Whether the peer reads what it is sent; asks it for a sign of life (`probe`) where only that can tell. */
-  reads(connection: Connection, now: number, probe: (connection: Connection) => string): boolean {
-    if (connection.backlog.isLight) return true;
-    const reading = () => {
-      return { buffered: this.unread(connection), answeredAt: this.answeredAt(connection) };
-    };
-    const verdict = connection.backlog.judge(reading, now, ROOM_BACKLOG_BYTES / (this.#behind.size + 1));
-    if (connection.backlog.isBehind) this.#behind.add(connection);
+  /** Whether the peer reads what it is sent; `ask` is for a sign of life, where only that can tell. */
+  reads(connection: Connection, now: number, ask: () => string): boolean {
+    const { backlog } = connection;
+    if (backlog.isLight) return true;
+    const reading = () => ({ buffered: this.unread(connection), answeredAt: this.answeredAt(connection) });
+    const verdict = backlog.judge(reading, now, ROOM_BACKLOG_BYTES / (this.#behind.size + 1));
+    if (backlog.isBehind) this.#behind.add(connection);
     else this.#behind.delete(connection);
-    if (verdict === "probe") this.send(connection, probe(connection));
+    if (verdict === "ask") this.send(connection, ask());
     return verdict !== "slow";
   }
 
@@ -113,65 +100,55 @@ export class Sockets {
   }
 
   /**
-   * Writes down what sockets must know of their connections when the room wakes. One of them carries the books: one that
-   * is written to anyhow, if there is any.
+   * Writes down what sockets must know of their connections when the room wakes. One of them, always the same while it
+   * lasts, carries what is the whole room's.
    */
-  save(connections: Iterable<Connection>, head: number, books: { carry(): Carried }): void {
-    let carrier: Connection | undefined;
-    for (const connection of connections) {
-      if (connection.dirty && carrier?.dirty) this.#remember(connection, head);
-      else if (connection.dirty || !carrier) carrier = connection;
-    }
-    if (carrier) this.#remember(carrier, head, books.carry());
+  save(changed: Set<Connection>, connections: Iterable<Connection>, carried: () => Carried): void {
+    if (!this.#carrier || !this.#sockets.has(this.#carrier)) [this.#carrier] = [...firstOf(changed, connections)];
+    for (const connection of changed) if (connection !== this.#carrier) this.#remember(connection);
+    changed.clear();
+    if (this.#carrier) this.#remember(this.#carrier, carried());
   }
 
-  /** The client was told why: it closes, so that TCP ends at once, or we do after {@link BYE_GRACE}. */
-  dismiss(connection: Connection, name: CodeName): void {
+  /** Whether this socket carries what is the whole room's. */
+  isCarrier(connection: Connection): boolean {
+    return connection === this.#carrier;
+  }
+
+  /** Writes down what one socket must know of its connection, apart from a tick. Not for the carrier. */
+  remember(connection: Connection, changed: Set<Connection>): void {
+    if (changed.delete(connection)) this.#remember(connection);
+  }
+
+  /** The client was told why: it closes, so that TCP ends at once, or we do after a while. */
+  dismiss(connection: Connection, reason: CodeName): void {
     const socket = this.#sockets.get(connection);
     if (!socket) return;
     this.#detach(socket, connection);
-    const bye = { code: codes[name].close ?? codes.internal.close, reason: name };
-    socket.serializeAttachment({ ...pointerOf(connection, 0), bye } satisfies Attachment);
-    const close = () => {
-      this.#leaving.delete(socket);
-      closeQuietly(socket, bye.code, bye.reason);
-    };
-    this.#leaving.set(socket, setTimeout(close, BYE_GRACE));
-    // Eviction forgets only those that hold nothing: an object with unread bytes stays in memory.
-    this.#dismissed.set(socket, connection.user);
+    const bye = { code: codes[reason].close ?? codes.internal.close, reason, user: connection.user };
+    socket.serializeAttachment({ ...connection.pointer, bye } satisfies Attachment);
+    this.#dismissed.add(socket, bye);
   }
 
   /**
    * Whether there is no place for another socket of this user: dismissed ones count, because the runtime keeps them and
    * what they hold until TCP ends, and nothing can end that sooner. They count against their own user; against everyone
    * only where the platform's number ends.
+   *
+   * @param perUser how many connections a user may have: as many may be ending at once
    */
-  full(user: string): AdmissionRefusal | undefined {
-    let mine = 0;
-    for (const whose of this.#dismissed.values()) if (whose === user) mine++;
-    const total = this.#sockets.size + this.#dismissed.size;
-    if (mine < MAX_UNREAD && total < MAX_SOCKETS) return undefined;
-    // No handler tells of the end of one that we closed; the runtime just has it no more.
-    const held = new Set(this.#ctx.getWebSockets());
-    let open = 0;
-    let unread = 0;
-    for (const [socket, whose] of this.#dismissed) {
-      if (!held.has(socket)) this.#dismissed.delete(socket);
-      else if (whose === user) {
-        open++;
-        if ((bufferedBy(socket) ?? 0) > UNREAD_BYTES) unread++;
-      }
+  full(user: string, perUser: number): Refusal | undefined {
+    if (this.#dismissed.isFull(user, perUser)) {
+      const message = "Too many earlier connections of this user have not ended yet.";
+      return { code: "rate_limited", message, retryAfter: REFUSED_FOR_MS };
     }
-    if (unread >= MAX_UNREAD || open >= MAX_DISMISSED) return FULL.user;
-    return held.size >= MAX_SOCKETS ? FULL.room : undefined;
+    if (this.#sockets.size + this.#dismissed.size < MAX_SOCKETS) return undefined;
+    if (this.#platform.sockets.all().length < MAX_SOCKETS) return undefined;
+    return { code: "room_full", retryAfter: REFUSED_FOR_MS };
   }
 
   /** A socket has closed. Returns what it pointed to: a room that wakes for this very close knows it no other way. */
-  closed(socket: WebSocket): Pointer | undefined {
-    // A timer would keep the object in memory.
-    const timer = this.#leaving.get(socket);
-    if (timer !== undefined) clearTimeout(timer);
-    this.#leaving.delete(socket);
+  closed(socket: RoomSocket): Pointer | undefined {
     this.#dismissed.delete(socket);
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);
@@ -181,58 +158,66 @@ export class Sockets {
   }
 
   /**
-   * The open sockets that the runtime kept, by what they point to; the others are closed.
-   *
-   * @param carried gets what any of them carries, those that are closing and the one that just closed included
+   * The open sockets that the runtime kept, by what they point to; the others are closed, or closing. Also what the newest
+   * carrier carried, the one that just closed included.
    */
-  survivors(carried: Carried[]): Map<Pointer, WebSocket> {
-    if (this.#lastWords) carried.push(this.#lastWords);
-    const found = new Map<Pointer, WebSocket>();
-    for (const socket of this.#ctx.getWebSockets()) {
-      const pointer = socket.deserializeAttachment() as Attachment | null;
-      if (pointer?.carried) carried.push(pointer.carried);
-      if (pointer?.bye) closeQuietly(socket, pointer.bye.code, pointer.bye.reason);
-      else if (!pointer) sendBack(socket);
-      else if (socket.readyState === WebSocket.OPEN) found.set(pointer, socket);
+  survivors(): { readonly found: Map<Pointer, RoomSocket>; readonly carried: Carried | undefined } {
+    const found = new Map<Pointer, RoomSocket>();
+    let newest = this.#lastWords;
+    for (const socket of this.#platform.sockets.all()) {
+      const attachment = socket.deserializeAttachment() as Attachment | null;
+      const { carried, bye, ...pointer } = attachment ?? ({} as Partial<Attachment>);
+      if (carried && !(newest && newest.recorder.nth > carried.recorder.nth)) newest = carried;
+      if (bye) this.#dismissed.recall(socket, bye);
+      else if (!attachment) sendBack(socket);
+      // An attachment is serialized again by its connection: what it carries counts once.
+      else if (socket.readyState === OPEN) found.set(pointer as Pointer, socket);
     }
-    return found;
+    return { found, carried: newest };
   }
 
   /** Survivors are the sockets of these connections from now on; `undefined` for a session that storage lost. */
-  adopt(survivors: ReadonlyMap<Pointer, WebSocket>, connectionOf: (pointer: Pointer) => Connection | undefined): void {
+  adopt(survivors: ReadonlyMap<Pointer, RoomSocket>, connectionOf: (pointer: Pointer) => Connection | undefined): void {
     this.#sockets.clear();
     this.#connections.clear();
     this.#behind.clear();
+    this.#carrier = undefined;
     for (const [pointer, socket] of survivors) {
       const connection = connectionOf(pointer);
-      if (connection) this.#attach(connection, socket);
-      else sendBack(socket);
+      if (!connection) {
+        sendBack(socket);
+        continue;
+      }
+      this.#attach(connection, socket);
+      if ((socket.deserializeAttachment() as Attachment | null)?.carried) this.#carrier = connection;
     }
   }
 
-  #remember(connection: Connection, head: number, carried?: Carried): void {
-    connection.dirty = false;
-    this.#sockets.get(connection)?.serializeAttachment({ ...pointerOf(connection, head), ...(carried && { carried }) });
+  #remember(connection: Connection, carried?: Carried): void {
+    this.#sockets.get(connection)?.serializeAttachment({ ...connection.pointer, ...(carried && { carried }) });
   }
 
-  #attach(connection: Connection, socket: WebSocket): void {
+  #attach(connection: Connection, socket: RoomSocket): void {
     this.#sockets.set(connection, socket);
     this.#connections.set(socket, connection);
   }
 
-  #detach(socket: WebSocket, connection: Connection): void {
+  #detach(socket: RoomSocket, connection: Connection): void {
     this.#behind.delete(connection);
     this.#sockets.delete(connection);
     this.#connections.delete(socket);
   }
 }
 
-/** Bytes that the runtime holds for a socket and that are not on the network yet; older runtimes do not tell. */
-function bufferedBy(socket: WebSocket): number | undefined {
-  return (socket as { bufferedAmount?: number }).bufferedAmount;
+/** Ready state of an open WebSocket. */
+const OPEN = 1;
+
+function* firstOf(changed: Iterable<Connection>, connections: Iterable<Connection>): Generator<Connection> {
+  for (const connection of changed) return yield connection;
+  for (const connection of connections) return yield connection;
 }
 
 /** The client must come back and be told what is the case. */
-function sendBack(socket: WebSocket): void {
+function sendBack(socket: RoomSocket): void {
   closeQuietly(socket, codes.restarting.close, "restarting" satisfies CodeName);
 }

@@ -4,8 +4,7 @@
  * the room's sockets with it, so a new epoch begins whenever nobody was connected, and notes at which offset. A position
  * in an older epoch is good up to where the next one began; an epoch that storage does not know was undone.
  */
-import { mintId } from "../runtime/ids.ts";
-import type { Meta } from "./schema.ts";
+import type { Meta } from "./meta.ts";
 
 /** Epochs remembered of those that the log reaches back to; each takes about 30 bytes of one row. */
 const REMEMBERED_EPOCHS = 1_000;
@@ -35,11 +34,12 @@ export class Epochs {
   /**
    * Begins an epoch. Writes one row.
    *
+   * @param id a new one
    * @param head offset of the newest publication
    * @param oldest the oldest offset that can still be replayed
    */
-  begin(head: number, oldest: number): void {
-    const ended = [...this.#epochs, { id: mintId(), from: head }];
+  begin(id: string, head: number, oldest: number): void {
+    const ended = [...this.#epochs, { id, from: head }];
     // Positions in an epoch that ended before the log begins cannot be continued from whatever we remember.
     const useful = ended.filter((_, i) => (ended[i + 1]?.from ?? Infinity) >= oldest - 1);
     this.#epochs = useful.slice(-REMEMBERED_EPOCHS);

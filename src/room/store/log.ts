@@ -1,34 +1,21 @@
 /**
- * The publications: append, group commit, retention, replay. Owns the table edgerooms_log.
+ * The publications: append, group commit, retention. Owns the table edgerooms_log.
  *
- * A tick's publications are one row, a segment. A new segment takes the slot of the oldest one when the log can spare
- * it (an upsert: keeping the log costs no deletes), else a new slot. Items are kept as the JSON that travels, so a
- * replay passes text on without parsing it.
+ * A tick's publications are one row, a segment. A new segment takes the slot of the oldest one when the log can spare it
+ * (an upsert: keeping the log costs no deletes), else a new slot. Items are kept as the JSON that travels, so that a replay
+ * passes text on without parsing it. Reading back is replay.ts.
  */
 import { byteLength } from "../../protocol/codec.ts";
-import { MAX_MESSAGE_BYTES, REMEMBERED_REFS, type Publication } from "../../protocol/frames.ts";
-import { mergeRefs, newestRefs, RefMemory, type RefTable } from "./refs.ts";
+import type { Publication } from "../../protocol/frames.ts";
+import { MAX_ITEM_BYTES } from "../../protocol/limits.ts";
+import { RefChunks } from "./ref-chunks.ts";
+import { mergeRefs, RefMemory, type RefTable } from "./refs.ts";
+import { Segments, type Segment } from "./segments.ts";
 
 /** Past this many bytes of items the log keeps fewer publications than `retain`. */
 const MAX_LOG_BYTES = 16 * 1_048_576;
 /** A row stays under this many bytes unless one item alone is larger; the platform's limit is 2 MB. */
 const SEGMENT_BYTES = 1_048_576;
-/** Refs that a row carries on for overwritten ones, as JSON, at most: each publication writes them again. */
-const CARRIED_LENGTH = 32_768;
-/** One item, at most: the largest message and what the room adds to it. */
-const MAX_ITEM_BYTES = MAX_MESSAGE_BYTES + 32_768;
-
-interface Segment {
-  readonly slot: number;
-  readonly first: number;
-  readonly last: number;
-  readonly bytes: number;
-  /** Bytes of everything the log ever held up to here, as far as this instance knows. */
-  readonly total: number;
-  readonly addressed: boolean;
-  /** Refs stored in this row: its own and those it carries for overwritten segments. */
-  readonly refs: RefTable;
-}
 
 /** A publication on its way into the log, with the text it travels as. */
 export interface Item {
@@ -37,56 +24,56 @@ export interface Item {
   readonly bytes: number;
 }
 
-/** A run of the log: the offsets it covers and its items as text. */
-export interface Stretch {
-  readonly from: number;
-  readonly upto: number;
-  readonly items: string;
+/** Where a publish came from: a repeat comes with the same. */
+export interface Source {
+  readonly session: string;
+  readonly ref: number;
 }
 
 /** The log of one room. */
 export class Log {
   readonly refs = new RefMemory();
+  readonly segments = new Segments();
   readonly #sql: SqlStorage;
   readonly #retain: number;
-  #segments: Segment[] = [];
-  /** Refs that rows had no place for, by session; each has a row of its own. */
-  readonly #spilled = new Map<string, number[]>();
+  readonly #alive: (session: string) => boolean;
+  readonly #chunks: RefChunks;
   #nextSlot = 0;
-  #kept = 0;
-  #committed = 0;
   #newestAt = 0;
+  #committed = 0;
+  #committedBytes = 0;
   #staged: Item[] = [];
   #stagedBytes = 0;
   #stagedRefs: RefTable = {};
 
-  constructor(sql: SqlStorage, retain: number) {
+  /** @param alive whether a session still exists; refs of others are forgotten */
+  constructor(sql: SqlStorage, retain: number, alive: (session: string) => boolean) {
     this.#sql = sql;
     this.#retain = retain;
-    const rows = sql.exec("SELECT slot, first, last, at, bytes, addressed, refs FROM edgerooms_log ORDER BY first");
+    this.#alive = alive;
+    const rows = sql.exec(
+      "SELECT slot, first, last, at, bytes, total, addressed, refs FROM edgerooms_log ORDER BY first",
+    );
+    const tables: RefTable[] = [];
     for (const row of rows) {
-      const refs = JSON.parse(row["refs"] as string) as RefTable;
-      this.#segments.push({
+      const refs = this.#ofTheLiving(JSON.parse(row["refs"] as string) as RefTable);
+      this.segments.push({
         slot: row["slot"] as number,
         first: row["first"] as number,
         last: row["last"] as number,
         bytes: row["bytes"] as number,
-        total: this.#kept + (row["bytes"] as number),
+        total: row["total"] as number,
         addressed: row["addressed"] === 1,
         refs,
       });
+      tables.push(refs);
       this.#nextSlot = Math.max(this.#nextSlot, (row["slot"] as number) + 1);
       this.#newestAt = Math.max(this.#newestAt, row["at"] as number);
-      this.#kept += row["bytes"] as number;
-      this.refs.add(refs);
     }
-    for (const row of sql.exec("SELECT session, refs FROM edgerooms_refs")) {
-      const session = row["session"] as string;
-      const refs = JSON.parse(row["refs"] as string) as number[];
-      this.#spilled.set(session, refs);
-      this.refs.add({ [session]: refs });
-    }
-    this.#committed = this.#segments.at(-1)?.last ?? 0;
+    this.#committed = this.segments.newest?.last ?? 0;
+    this.#committedBytes = this.segments.newest?.total ?? 0;
+    this.#chunks = new RefChunks(sql);
+    this.refs.load([...tables, ...this.#chunks.tables.map((table) => this.#ofTheLiving(table))], this.oldest);
   }
 
   /** Offset of the newest publication, staged ones included; 0 before the first. */
@@ -101,7 +88,7 @@ export class Log {
 
   /** The oldest offset that can still be replayed; head + 1 when nothing can. */
   get oldest(): number {
-    return this.#segments[0]?.first ?? this.#committed + 1;
+    return this.segments.oldest?.first ?? this.#committed + 1;
   }
 
   /** When the newest publication was stored; 0 before the first. */
@@ -123,48 +110,34 @@ export class Log {
    * Gives a publication its offset; `undefined` when it is too large to be stored: numbers may grow when they are
    * written again (1e20), and a hook may return anything. It is stored, and may be seen, after {@link commit}.
    */
-  append(publication: Omit<Publication, "offset">, source?: { session: string; ref: number }): Publication | undefined {
-    const { by, at, data, to, traceparent } = publication;
+  append(publication: Omit<Publication, "offset">, source?: Source): Item | undefined {
     const offset = this.head + 1;
-    // A hook may return what JSON leaves out, such as a function; every item has data.
-    const json = JSON.stringify(data) ?? "null";
-    const addressed = to ? `,"to":${JSON.stringify(to)}` : "";
-    const traced = traceparent === undefined ? "" : `,"traceparent":"${traceparent}"`;
-    const text = `{"offset":${offset},"by":${JSON.stringify(by)},"at":${at},"data":${json}${addressed}${traced}}`;
-    const stored: Publication = {
-      offset,
-      by,
-      at,
-      data,
-      ...(to && { to }),
-      ...(traceparent !== undefined && { traceparent }),
-    };
+    const text = textOf(publication, offset);
     const bytes = byteLength(text);
     if (bytes > MAX_ITEM_BYTES) return undefined;
-    this.#staged.push({ publication: stored, text, bytes });
+    const item = { publication: { offset, ...publication }, text, bytes };
+    this.#staged.push(item);
     this.#stagedBytes += bytes;
     if (source) {
-      const taken = [source.ref, stored.offset, at];
-      (this.#stagedRefs[source.session] ??= []).push(...taken);
-      this.refs.add({ [source.session]: taken });
+      const { session, ref } = source;
+      (this.#stagedRefs[session] ??= []).push(ref, offset, publication.at);
+      this.refs.add(session, ref, { offset, at: publication.at }, this.oldest);
     }
-    return stored;
+    return item;
   }
 
   /**
    * Writes what the tick appended as one row (more only past 1 MiB). Runs inside the tick's transaction, after which
    * {@link settle} makes it the past.
-   *
-   * @param alive whether a session still exists; refs of others are forgotten
    */
-  commit(alive: (session: string) => boolean): void {
+  commit(): void {
     let from = 0;
     while (from < this.#staged.length) {
       let upto = from;
       let bytes = 0;
       do bytes += this.#staged[upto++]?.bytes ?? 0;
       while (upto < this.#staged.length && bytes + (this.#staged[upto]?.bytes ?? 0) <= SEGMENT_BYTES);
-      this.#write(this.#staged.slice(from, upto), bytes, upto === this.#staged.length ? this.#stagedRefs : {}, alive);
+      this.#write(this.#staged.slice(from, upto), bytes, upto === this.#staged.length ? this.#stagedRefs : {});
       from = upto;
     }
   }
@@ -172,6 +145,7 @@ export class Log {
   /** The tick is committed: its publications are part of the log. */
   settle(): void {
     this.#committed = this.head;
+    this.#committedBytes += this.#stagedBytes;
     this.#staged = [];
     this.#stagedBytes = 0;
     this.#stagedRefs = {};
@@ -183,195 +157,96 @@ export class Log {
   }
 
   /**
-   * What a user may see of the offsets after `offset`, as stretches of about `maxBytes` at most each. Stops after the
-   * head; yields nothing when there is nothing after `offset`. Only for an `offset` that the log {@link covers}.
+   * Bytes of everything ever published up to an offset. Counts whole segments of earlier ticks, so that the answer is the
+   * same after waking from storage; of what has left the log it counts all.
    */
-  *after(offset: number, user: string, maxBytes: number): Generator<Stretch> {
-    let from = offset + 1;
-    let upto = offset;
-    let parts: string[] = [];
-    let bytes = 0;
-    for (const part of this.#parts(offset, user)) {
-      if (bytes > 0 && bytes + part.items.length > maxBytes) {
-        yield { from, upto, items: parts.join(",") };
-        from = upto + 1;
-        parts = [];
-        bytes = 0;
-      }
-      if (part.items !== "") parts.push(part.items);
-      bytes += part.items.length;
-      upto = part.upto;
-    }
-    if (upto >= from) yield { from, upto, items: parts.join(",") };
-  }
-
-  /**
-   * Bytes of items after one offset and up to another, whoever may see them. Counts whole segments, so that the
-   * answer is the same after waking from storage.
-   */
-  bytesBetween(after: number, upto: number): number {
-    let bytes = Math.max(0, this.#totalUpTo(upto) - this.#totalUpTo(after));
-    for (const { publication, bytes: size } of this.#staged) {
-      if (publication.offset > after && publication.offset <= upto) bytes += size;
-    }
-    return bytes;
-  }
-
-  /** Bytes of the segments that end at or before an offset. */
-  #totalUpTo(offset: number): number {
-    let low = 0;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#segments[middle]?.last ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    const oldest = this.#segments[0];
-    return this.#segments[low - 1]?.total ?? (oldest ? oldest.total - oldest.bytes : 0);
-  }
-
-  /** The newest publications a user may see (`undefined`: all), oldest first. */
-  recent(limit: number, maxBytes: number, user?: string): Publication[] {
-    const newest: Publication[] = [];
-    let bytes = 0;
-    const take = (publication: Publication, size: number) => {
-      if (user !== undefined && !visible(publication, user)) return true;
-      bytes += size;
-      if (newest.length >= limit || bytes > maxBytes) return false;
-      newest.push(publication);
-      return true;
-    };
-    for (const item of this.#staged.toReversed()) if (!take(item.publication, item.bytes)) return newest.toReversed();
-    for (const segment of this.#segments.toReversed()) {
-      const average = segment.bytes / (segment.last - segment.first + 1);
-      for (const publication of this.#load(segment).toReversed()) {
-        if (!take(publication, average)) return newest.toReversed();
-      }
-    }
-    return newest.toReversed();
-  }
-
-  /** Publications after an offset, whoever may see them, oldest first: at most `limit`, and about `maxBytes`. */
-  page(after: number, limit: number, maxBytes: number): Publication[] {
-    const found: Publication[] = [];
-    let bytes = 0;
-    for (const segment of this.#segments) {
-      if (segment.last <= after) continue;
-      const average = segment.bytes / (segment.last - segment.first + 1);
-      for (const publication of this.#load(segment)) {
-        if (publication.offset <= after) continue;
-        if (found.length >= limit || (found.length > 0 && bytes + average > maxBytes)) return found;
-        found.push(publication);
-        bytes += average;
-      }
-    }
-    return found;
-  }
-
-  /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */
-  *#parts(offset: number, user: string): Generator<{ upto: number; items: string }> {
-    for (const segment of this.#segments) {
-      if (segment.last <= offset) continue;
-      if (segment.first > offset && !segment.addressed) {
-        yield { upto: segment.last, items: this.#text(segment) };
-        continue;
-      }
-      const items = this.#load(segment).filter((p) => p.offset > offset && visible(p, user));
-      yield { upto: segment.last, items: items.map((p) => JSON.stringify(p)).join(",") };
-    }
-    for (const { publication, text } of this.#staged) {
-      if (publication.offset > offset) {
-        yield { upto: publication.offset, items: visible(publication, user) ? text : "" };
-      }
-    }
-  }
-
-  #text(segment: Segment): string {
-    return this.#sql.exec("SELECT items FROM edgerooms_log WHERE slot = ?", segment.slot).one()["items"] as string;
-  }
-
-  #load(segment: Segment): Publication[] {
-    return JSON.parse(`[${this.#text(segment)}]`) as Publication[];
-  }
-
-  #write(items: readonly Item[], bytes: number, refs: RefTable, alive: (session: string) => boolean): void {
-    const first = items[0]?.publication.offset ?? 0;
-    const last = items.at(-1)?.publication.offset ?? 0;
-    const at = items.at(-1)?.publication.at ?? 0;
-    const addressed = items.some((item) => item.publication.to !== undefined);
-    const slot = this.#spare(last) ? this.#segments[0]?.slot : undefined;
-    let carried: RefTable = {};
-    for (let oldest = this.#spare(last), n = 0; oldest; oldest = this.#spare(last, 2), n++) {
-      if (n > 0) this.#sql.exec("DELETE FROM edgerooms_log WHERE slot = ?", oldest.slot);
-      carried = mergeRefs(carried, this.refs.carry(oldest.refs, alive, REMEMBERED_REFS));
-      this.#segments.shift();
-      this.#kept -= oldest.bytes;
-    }
-    this.#spill(carried);
-    const segment: Segment = {
-      slot: slot ?? this.#nextSlot++,
-      first,
-      last,
-      bytes,
-      total: (this.#segments.at(-1)?.total ?? 0) + bytes,
-      addressed,
-      refs: mergeRefs(carried, refs),
-    };
-    this.#sql.exec(
-      `INSERT OR REPLACE INTO edgerooms_log (slot, first, last, at, bytes, addressed, items, refs)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      segment.slot,
-      first,
-      last,
-      at,
-      bytes,
-      addressed ? 1 : 0,
-      items.map((item) => item.text).join(","),
-      JSON.stringify(segment.refs),
-    );
-    this.#segments.push(segment);
-    this.#kept += bytes;
-    this.#newestAt = at;
-  }
-
-  /** Moves carried refs to rows of their own, the longest first, until a row of the log has place for the rest. */
-  #spill(carried: RefTable): void {
-    let size = JSON.stringify(carried).length;
-    if (size <= CARRIED_LENGTH) return;
-    for (const [session, list] of Object.entries(carried).toSorted(([, a], [, b]) => b.length - a.length)) {
-      if (size <= CARRIED_LENGTH / 2) return;
-      const refs = newestRefs([...(this.#spilled.get(session) ?? []), ...list], REMEMBERED_REFS);
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO edgerooms_refs (session, refs) VALUES (?, ?)",
-        session,
-        JSON.stringify(refs),
-      );
-      this.#spilled.set(session, refs);
-      delete carried[session];
-      size -= JSON.stringify(list).length;
-    }
+  totalUpTo(offset: number): number {
+    if (offset >= this.head) return this.#committedBytes + this.#stagedBytes;
+    if (offset === this.#committed) return this.#committedBytes;
+    if (offset < this.#committed) return this.segments.totalUpTo(offset);
+    const some = this.#staged.slice(0, offset - this.#committed);
+    return some.reduce((total, { bytes }) => total + bytes, this.#committedBytes);
   }
 
   /** The session is over: what it published stays, what could be repeated is forgotten. */
   forget(session: string): void {
     this.refs.forget(session);
-    if (this.#spilled.delete(session)) this.#sql.exec("DELETE FROM edgerooms_refs WHERE session = ?", session);
+  }
+
+  #write(items: readonly Item[], bytes: number, refs: RefTable): void {
+    const first = items[0]?.publication.offset ?? 0;
+    const last = items.at(-1)?.publication.offset ?? 0;
+    const at = items.at(-1)?.publication.at ?? 0;
+    const total = (this.segments.newest?.total ?? 0) + bytes;
+    const { slot, carried } = this.#makePlace(first, last);
+    const segment: Segment = {
+      slot,
+      first,
+      last,
+      bytes,
+      total,
+      addressed: items.some((item) => item.publication.to !== undefined),
+      refs: mergeRefs(carried, refs),
+    };
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO edgerooms_log (slot, first, last, at, bytes, total, addressed, refs, items)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      slot,
+      first,
+      last,
+      at,
+      bytes,
+      total,
+      segment.addressed ? 1 : 0,
+      JSON.stringify(segment.refs),
+      items.map((item) => item.text).join(","),
+    );
+    this.segments.push(segment);
+    this.#newestAt = at;
+  }
+
+  /** Lets go of what the log can spare. Returns the slot for the new segment, and the refs that it must carry. */
+  #makePlace(first: number, last: number): { slot: number; carried: RefTable } {
+    let slot: number | undefined;
+    let carried: RefTable = {};
+    for (let spare = this.#spare(last); spare; spare = this.#spare(last, 2)) {
+      if (slot === undefined) slot = spare.slot;
+      else this.#sql.exec("DELETE FROM edgerooms_log WHERE slot = ?", spare.slot);
+      this.segments.shift();
+      const oldest = this.segments.oldest?.first ?? first;
+      carried = mergeRefs(carried, this.refs.carry(spare.refs, this.#alive, oldest));
+    }
+    const oldest = this.segments.oldest?.first ?? first;
+    return { slot: slot ?? this.#nextSlot++, carried: this.#chunks.spill(carried, this.refs, this.#alive, oldest) };
   }
 
   /**
-   * The oldest segment, if the log, reaching to `head`, has `times` its retention without it. One segment is spared
-   * for its slot as soon as it can be; more are deleted only past twice the retention, so that many small segments
-   * followed by large ones do not stay for long, yet lone publications never cost a delete.
+   * The oldest segment, if the log, reaching to `head`, has `times` its retention without it. One segment is spared for
+   * its slot as soon as it can be; more are deleted only past twice the retention, so that many small segments followed by
+   * large ones do not stay for long, yet lone publications never cost a delete.
    */
   #spare(head: number, times = 1): Segment | undefined {
-    const [oldest] = this.#segments;
+    const { oldest, bytes } = this.segments;
     if (!oldest) return undefined;
-    const enough = head - oldest.last >= this.#retain * times || this.#kept - oldest.bytes >= MAX_LOG_BYTES * times;
-    return enough ? oldest : undefined;
+    const isEnough = head - oldest.last >= this.#retain * times || bytes - oldest.bytes >= MAX_LOG_BYTES * times;
+    return isEnough ? oldest : undefined;
+  }
+
+  #ofTheLiving(table: RefTable): RefTable {
+    return Object.fromEntries(Object.entries(table).filter(([session]) => this.#alive(session)));
   }
 }
 
+/** A publication as it travels. Written by hand, because of everything that a room does it does this most. */
+function textOf({ by, at, data, to, traceparent }: Omit<Publication, "offset">, offset: number): string {
+  // A hook may return what JSON leaves out, such as a function; every item has data.
+  const json = JSON.stringify(data) ?? "null";
+  const addressed = to ? `,"to":${JSON.stringify(to)}` : "";
+  const traced = traceparent === undefined ? "" : `,"traceparent":"${traceparent}"`;
+  return `{"offset":${offset},"by":${JSON.stringify(by)},"at":${at},"data":${json}${addressed}${traced}}`;
+}
+
 /** Whether a user may see a publication: it is everyone's, theirs, or was addressed to them. */
-export function visible(publication: Publication, user: string): boolean {
+export function isVisible(publication: Publication, user: string): boolean {
   return publication.to === undefined || publication.by === user || publication.to.includes(user);
 }

@@ -4,7 +4,6 @@
  * deliver, and is told what came of it.
  */
 import type { CodeName } from "../../protocol/codes.ts";
-import { mintId } from "../runtime/ids.ts";
 import type { Batch, OutEvent } from "../outlet.ts";
 
 /** A batch that was given up. */
@@ -35,11 +34,11 @@ const MAX_PENDING = 10_000;
 /** Dead letters kept; the oldest are forgotten. */
 const MAX_DEAD = 1_000;
 /** When the alarm looks after a delivery of which nothing was heard: the object was killed meanwhile. */
-const LEASE = 60_000;
+const LEASE_MS = 60_000;
 /** UTF-16 units that an event's id takes in a row, at most. */
-const ID_LENGTH = 40;
-const FIRST_RETRY = 1_000;
-const LONGEST_RETRY = 300_000;
+const ID_LENGTH = 48;
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 300_000;
 /** Deliveries after which a batch is given up: about a day after the first. */
 const MAX_TRIES = 296;
 
@@ -57,7 +56,7 @@ export class Outbox {
   #last = 0;
   #dead = 0;
   /** The batch that is being delivered. */
-  #flying: { readonly seq: number; readonly id: string } | undefined;
+  #inFlight: { readonly seq: number; readonly id: string } | undefined;
   /** The newest batch while events can join it: this instance wrote it, so that nobody was ever handed it as it is. */
   #open: { readonly seq: number; readonly id: string; readonly count: number; readonly length: number } | undefined;
 
@@ -92,23 +91,26 @@ export class Outbox {
   /**
    * Puts the events of a tick into the outbox, in one row unless they are more than {@link BATCH_LENGTH}. Returns how
    * many older batches had to be given up for them.
+   *
+   * @param id of the tick: its batches are named after it
    */
-  add(events: readonly NewEvent[], now: number): number {
+  add(events: readonly NewEvent[], now: number, id: string): number {
     let from = 0;
     let length = 0;
+    let nth = 0;
     for (const [i, text] of events.entries()) {
       if (i > from && length + text.length > BATCH_LENGTH) {
-        this.#write(events.slice(from, i), length, now);
+        this.#write(events.slice(from, i), length, now, `${id}-${nth++}`);
         from = i;
         length = 0;
       }
       length += text.length + ID_LENGTH;
     }
-    this.#write(events.slice(from), length, now);
+    this.#write(events.slice(from), length, now, `${id}-${nth}`);
     let given = 0;
     while (this.#waiting.length > MAX_PENDING) {
       // Never the one that is being delivered: it may be taken this very moment.
-      const at = this.#waiting[0]?.seq === this.#flying?.seq ? 1 : 0;
+      const at = this.#waiting[0]?.seq === this.#inFlight?.seq ? 1 : 0;
       const [oldest] = this.#waiting.splice(at, 1);
       if (oldest) this.#bury(oldest, "overflow");
       given++;
@@ -120,18 +122,18 @@ export class Outbox {
   take(kind: string, room: string, now: number): Batch | undefined {
     const [oldest] = this.#waiting;
     if (!oldest) return undefined;
-    if (this.#flying) {
+    if (this.#inFlight) {
       // Nobody has told of it in time, and nobody gains from an alarm that rings again and again until somebody does.
-      if (oldest.due <= now) this.#waiting[0] = { ...oldest, due: now + LEASE };
+      if (oldest.due <= now) this.#waiting[0] = { ...oldest, due: now + LEASE_MS };
       return undefined;
     }
     // A new one need not wait for its lease: that is for when we are killed.
     if (oldest.tries > 0 && oldest.due > now) return undefined;
     const row = this.#sql.exec("SELECT id, at, events FROM edgerooms_outbox WHERE seq = ?", oldest.seq).one();
     const id = row["id"] as string;
-    this.#flying = { seq: oldest.seq, id };
+    this.#inFlight = { seq: oldest.seq, id };
     if (this.#open?.seq === oldest.seq) this.#open = undefined;
-    this.#waiting[0] = { ...oldest, due: now + LEASE };
+    this.#waiting[0] = { ...oldest, due: now + LEASE_MS };
     return {
       id,
       kind,
@@ -147,10 +149,10 @@ export class Outbox {
    * was taken last: a delivery may end after the memory of it was thrown away.
    */
   settle(id: string, outcome: Delivered, now: number): "delivered" | "failed" | "dead" | undefined {
-    if (this.#flying?.id !== id) return undefined;
-    const { seq: taken } = this.#flying;
+    if (this.#inFlight?.id !== id) return undefined;
+    const { seq: taken } = this.#inFlight;
     const at = this.#waiting.findIndex(({ seq }) => seq === taken);
-    this.#flying = undefined;
+    this.#inFlight = undefined;
     const batch = this.#waiting[at];
     if (!batch) return undefined;
     if (outcome.ok) {
@@ -164,7 +166,7 @@ export class Outbox {
       this.#bury({ ...batch, tries }, outcome.code);
       return "dead";
     }
-    const wait = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(batch.tries, 20));
+    const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(batch.tries, 20));
     this.#waiting[at] = { seq: batch.seq, tries, due: now + wait };
     this.#sql.exec("UPDATE edgerooms_outbox SET tries = ?, due = ? WHERE seq = ?", tries, now + wait, batch.seq);
     return "failed";
@@ -187,7 +189,7 @@ export class Outbox {
 
   /** Dead letters wait again, behind what waits already, with the ids they had. */
   revive(now: number): void {
-    const due = now + LEASE;
+    const due = now + LEASE_MS;
     // Their events do not come into memory: all of them would not fit.
     for (const row of this.#sql.exec("SELECT seq FROM edgerooms_dead ORDER BY seq").toArray()) {
       const seq = ++this.#last;
@@ -206,9 +208,9 @@ export class Outbox {
   }
 
   /** Into the newest batch if they may join it, else into one of their own. One row written. */
-  #write(added: readonly NewEvent[], length: number, now: number): void {
+  #write(added: readonly NewEvent[], length: number, now: number, newId: string): void {
     const open = this.#open && this.#open.length + length <= JOIN_LENGTH ? this.#open : undefined;
-    const { seq, id, count, length: before } = open ?? { seq: ++this.#last, id: mintId(), count: 0, length: 0 };
+    const { seq, id, count, length: before } = open ?? { seq: ++this.#last, id: newId, count: 0, length: 0 };
     const events = added.map((text, i) => `{"id":"${id}.${count + i}",${text}`).join(",");
     if (open) {
       this.#sql.exec(
@@ -218,7 +220,7 @@ export class Outbox {
         seq,
       );
     } else {
-      const due = now + LEASE;
+      const due = now + LEASE_MS;
       this.#sql.exec(
         "INSERT INTO edgerooms_outbox (seq, id, at, tries, due, count, events) VALUES (?, ?, ?, 0, ?, ?, ?)",
         seq,

@@ -1,10 +1,11 @@
 /**
- * What became of every publish a session may still repeat: (session, ref) -> offset. Held in memory, stored inside the
- * log's rows: a row that overwrites an older one carries on what the older one still had to remember, so remembering
- * costs no row of its own. Knows nothing of SQL.
+ * What became of every publish that a session may still repeat: (session, ref) -> offset. One rule says what is
+ * remembered, in memory and in the tables alike: the refs of publications that are still in the log, and besides them
+ * enough older ones to make {@link REMEMBERED_REFS} a session. Knows nothing of SQL.
  */
+import { REMEMBERED_REFS } from "../../protocol/limits.ts";
 
-/** Refs as a log row stores them: for each session a flat list of ref, offset, at, ref, offset, at, ... */
+/** Refs as a row stores them: for each session a flat list of ref, offset, at, ref, offset, at, ... */
 export type RefTable = Record<string, number[]>;
 
 const WIDTH = 3;
@@ -15,125 +16,164 @@ export interface Taken {
   readonly at: number;
 }
 
-/** What one room remembers of refs. */
+/** What one room remembers of refs. Within a session, refs and offsets rise together. */
 export class RefMemory {
-  /** Per session a flat list as in {@link RefTable}, by ref once `#sorted`. */
-  readonly #lists = new Map<string, number[]>();
-  readonly #unsorted = new Set<string>();
+  readonly #lists = new Map<string, RefList>();
 
-  /** Learns refs, in any order; rows are not read back in the order they were written. */
-  add(table: RefTable): void {
-    for (const [session, list] of Object.entries(table)) {
-      const mine = this.#lists.get(session) ?? [];
-      this.#lists.set(session, mine);
-      for (let i = 0; i < list.length; i += WIDTH) {
-        if ((list[i] ?? 0) < (mine.at(-WIDTH) ?? 0)) this.#unsorted.add(session);
-        mine.push(...list.slice(i, i + WIDTH));
+  /** How many refs there are, of all sessions together. */
+  get size(): number {
+    let size = 0;
+    for (const list of this.#lists.values()) size += list.count;
+    return size;
+  }
+
+  /** A publish took effect. `oldest`: the oldest offset that is in the log. */
+  add(session: string, ref: number, taken: Taken, oldest: number): void {
+    const list = this.#lists.get(session) ?? new RefList();
+    this.#lists.set(session, list);
+    list.push(ref, taken);
+    list.trim(oldest);
+  }
+
+  /** Learns what rows say, in any order: rows are not read back in the order in which they were written. */
+  load(tables: Iterable<RefTable>, oldest: number): void {
+    const together: RefTable = {};
+    for (const table of tables) {
+      for (const [session, list] of Object.entries(table)) {
+        const mine = (together[session] ??= []);
+        for (const value of list) mine.push(value);
       }
+    }
+    for (const [session, flat] of Object.entries(together)) {
+      const list = new RefList(sorted(flat));
+      list.trim(oldest);
+      this.#lists.set(session, list);
     }
   }
 
   /** The highest ref of a session that took effect; 0 for none. */
   last(session: string): number {
-    return this.#list(session).at(-WIDTH) ?? 0;
+    return this.#lists.get(session)?.last ?? 0;
   }
 
   /** What came of a ref, or `undefined` when it took no effect or is too old to be remembered. */
   find(session: string, ref: number): Taken | undefined {
-    const list = this.#list(session);
-    let low = 0;
-    let high = list.length / WIDTH - 1;
+    return this.#lists.get(session)?.find(ref);
+  }
+
+  /** The refs of a session that took effect after an offset, oldest first. */
+  after(session: string, offset: number): (Taken & { readonly ref: number })[] {
+    return this.#lists.get(session)?.after(offset) ?? [];
+  }
+
+  /** The session is over. */
+  forget(session: string): void {
+    this.#lists.delete(session);
+  }
+
+  /**
+   * A row with these refs is about to go: what another row must hold from now on.
+   *
+   * @param alive whether a session still exists; refs of others are forgotten
+   * @param oldest the oldest offset that is in the log once the row is gone
+   */
+  carry(table: RefTable, alive: (session: string) => boolean, oldest: number): RefTable {
+    const carried: RefTable = {};
+    for (const [session, flat] of Object.entries(table)) {
+      const list = this.#lists.get(session);
+      if (!list || !alive(session)) {
+        this.forget(session);
+        continue;
+      }
+      list.trim(oldest);
+      const kept: number[] = [];
+      for (let i = 0; i < flat.length; i += WIDTH) {
+        if ((flat[i] ?? 0) >= list.first) kept.push(flat[i] ?? 0, flat[i + 1] ?? 0, flat[i + 2] ?? 0);
+      }
+      if (kept.length > 0) carried[session] = kept;
+    }
+    return carried;
+  }
+}
+
+/** The refs of one session, oldest first. What is forgotten goes from the front, without moving the rest each time. */
+class RefList {
+  #flat: number[];
+  #start = 0;
+
+  constructor(flat: number[] = []) {
+    this.#flat = flat;
+  }
+
+  get count(): number {
+    return (this.#flat.length - this.#start) / WIDTH;
+  }
+
+  get first(): number {
+    return this.#flat[this.#start] ?? Infinity;
+  }
+
+  get last(): number {
+    return this.#flat.at(-WIDTH) ?? 0;
+  }
+
+  push(ref: number, { offset, at }: Taken): void {
+    this.#flat.push(ref, offset, at);
+  }
+
+  trim(oldest: number): void {
+    while (this.count > REMEMBERED_REFS && (this.#flat[this.#start + 1] ?? Infinity) < oldest) this.#start += WIDTH;
+    if (this.#start > 1_024 && this.#start * 2 > this.#flat.length) {
+      this.#flat = this.#flat.slice(this.#start);
+      this.#start = 0;
+    }
+  }
+
+  find(ref: number): Taken | undefined {
+    let low = this.#start / WIDTH;
+    let high = this.#flat.length / WIDTH - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
-      const found = list[middle * WIDTH] ?? 0;
-      if (found === ref) return this.#at(list, middle * WIDTH);
+      const found = this.#flat[middle * WIDTH] ?? 0;
+      if (found === ref) return this.#at(middle * WIDTH);
       if (found < ref) low = middle + 1;
       else high = middle - 1;
     }
     return undefined;
   }
 
-  /** The refs of a session that took effect after an offset, oldest first. */
-  after(session: string, offset: number): (Taken & { readonly ref: number })[] {
-    const list = this.#list(session);
+  after(offset: number): (Taken & { readonly ref: number })[] {
     const found: (Taken & { readonly ref: number })[] = [];
-    for (let i = list.length - WIDTH; i >= 0 && (list[i + 1] ?? 0) > offset; i -= WIDTH) {
-      found.push({ ref: list[i] ?? 0, ...this.#at(list, i) });
+    for (let i = this.#flat.length - WIDTH; i >= this.#start && (this.#flat[i + 1] ?? 0) > offset; i -= WIDTH) {
+      found.push({ ref: this.#flat[i] ?? 0, ...this.#at(i) });
     }
     return found.toReversed();
   }
 
-  /** The session is over. */
-  forget(session: string): void {
-    this.#lists.delete(session);
-    this.#unsorted.delete(session);
-  }
-
-  /**
-   * A row with these refs is about to be overwritten: what its successor must carry on, namely what is among the
-   * newest `keep` refs of a session that still exists. The rest is forgotten here too.
-   */
-  carry(table: RefTable, alive: (session: string) => boolean, keep: number): RefTable {
-    const carried: RefTable = {};
-    for (const [session, list] of Object.entries(table)) {
-      const mine = this.#list(session);
-      if (!alive(session) || mine.length === 0) {
-        this.forget(session);
-        continue;
-      }
-      const oldestKept = mine[Math.max(0, mine.length - keep * WIDTH)] ?? 0;
-      const kept: number[] = [];
-      for (let i = 0; i < list.length; i += WIDTH) {
-        if ((list[i] ?? 0) >= oldestKept) kept.push(...list.slice(i, i + WIDTH));
-      }
-      if (kept.length > 0) carried[session] = kept;
-      if (kept.length < list.length) this.#drop(session, mine, list, oldestKept);
-    }
-    return carried;
-  }
-
-  /** Forgets of a session's refs those of `gone` that lie below `oldestKept`. */
-  #drop(session: string, mine: number[], gone: readonly number[], oldestKept: number): void {
-    const refs = new Set<number>();
-    for (let i = 0; i < gone.length; i += WIDTH) if ((gone[i] ?? 0) < oldestKept) refs.add(gone[i] ?? 0);
-    // Almost always they are the oldest ones.
-    let oldest = 0;
-    while (refs.delete(mine[oldest] ?? 0)) oldest += WIDTH;
-    mine.splice(0, oldest);
-    if (refs.size === 0) return;
-    const rest: number[] = [];
-    for (let i = 0; i < mine.length; i += WIDTH) {
-      if (!refs.has(mine[i] ?? 0)) rest.push(...mine.slice(i, i + WIDTH));
-    }
-    this.#lists.set(session, rest);
-  }
-
-  #at(list: readonly number[], i: number): Taken {
-    return { offset: list[i + 1] ?? 0, at: list[i + 2] ?? 0 };
-  }
-
-  #list(session: string): number[] {
-    const list = this.#lists.get(session) ?? [];
-    if (!this.#unsorted.delete(session)) return list;
-    const sorted = newestRefs(list, Infinity);
-    this.#lists.set(session, sorted);
-    return sorted;
+  #at(i: number): Taken {
+    return { offset: this.#flat[i + 1] ?? 0, at: this.#flat[i + 2] ?? 0 };
   }
 }
 
-/** Two tables of the same row as one. */
+/** Two tables of one row as one; neither is changed. */
 export function mergeRefs(a: RefTable, b: RefTable): RefTable {
   const merged: RefTable = { ...a };
-  for (const [session, list] of Object.entries(b)) merged[session] = [...(merged[session] ?? []), ...list];
+  for (const [session, list] of Object.entries(b)) {
+    const mine = merged[session];
+    merged[session] = mine ? [...mine, ...list] : list;
+  }
   return merged;
 }
 
-/** The newest `keep` refs of a flat list in any order, oldest first. */
-export function newestRefs(list: readonly number[], keep: number): number[] {
-  const entries: number[][] = [];
-  for (let i = 0; i < list.length; i += WIDTH) entries.push(list.slice(i, i + WIDTH));
-  return entries
-    .toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0))
-    .slice(-keep)
-    .flat();
+/** A flat list by ref, each once. */
+function sorted(flat: readonly number[]): number[] {
+  const entries: [number, number, number][] = [];
+  let isSorted = true;
+  for (let i = 0; i < flat.length; i += WIDTH) {
+    if (i > 0 && (flat[i] ?? 0) <= (flat[i - WIDTH] ?? 0)) isSorted = false;
+    entries.push([flat[i] ?? 0, flat[i + 1] ?? 0, flat[i + 2] ?? 0]);
+  }
+  if (isSorted) return [...flat];
+  entries.sort(([a], [b]) => a - b);
+  return entries.filter(([ref], i) => ref !== entries[i - 1]?.[0]).flat();
 }

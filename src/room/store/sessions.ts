@@ -1,12 +1,16 @@
 /**
- * The session rows: open, drop, resume, take over, expire. Owns the table edgerooms_sessions and the copy of it in
- * memory; the copy is written through and thrown away when a transaction fails. Knows nothing of sockets or frames.
+ * The session rows: open, drop, resume, take over, expire. Owns the table edgerooms_sessions and the copy of it in memory.
+ * Changes reach the table once, when the tick commits; the copy is thrown away when a transaction fails. Knows nothing of
+ * sockets or frames.
  */
+import { MAX_PRESENCE_BYTES } from "../../protocol/limits.ts";
 import type { Json, Member } from "../../protocol/frames.ts";
 import type { Admission, Credentials } from "../admission.ts";
 import type { Grant, Me } from "../definition.ts";
+import { Agenda } from "../rules/agenda.ts";
+import { sessionDeadline, type Windows } from "../rules/deadlines.ts";
 
-/** A durable session. Changed only by {@link Sessions}. */
+/** A durable session. Only {@link Sessions} changes it. */
 export interface Session {
   readonly id: string;
   readonly user: string;
@@ -27,31 +31,45 @@ export interface Session {
 
 type Change = { -readonly [K in keyof Omit<Session, "id" | "user">]?: Session[K] };
 
+/** What bounds and ends sessions. */
+export interface SessionRules extends Windows {
+  /** Dropped sessions of a user, at most: bounds the rows that one user can cause. */
+  readonly maxConnectionsPerUser: number;
+}
+
+/** UTF-16 units of presence data of everyone together: every welcome carries all of it. */
+const MAX_ROOM_PRESENCE = 524_288;
+/** UTF-16 units of presence data that the sessions of one user hold together: four times what one of them may set. */
+const MAX_USER_PRESENCE = 4 * MAX_PRESENCE_BYTES;
+
 /** The sessions of one room. */
 export class Sessions {
   readonly #sql: SqlStorage;
-  readonly #keep: number;
+  readonly #rules: SessionRules;
   readonly #byId = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<string>>();
-  #dataBytes = 0;
+  readonly #agenda = new Agenda("session");
+  /** Sessions whose rows are out of date. */
+  readonly #unwritten = new Set<string>();
+  #dataLength = 0;
+  #newestAt = 0;
   /** Users of whom anything has changed since somebody asked. */
   #changed = new Set<string>();
 
-  /** @param keep dropped sessions of a user, at most: bounds the rows that one user can cause */
-  constructor(sql: SqlStorage, keep: number) {
+  constructor(sql: SqlStorage, rules: SessionRules) {
     this.#sql = sql;
-    this.#keep = keep;
+    this.#rules = rules;
     for (const row of sql.exec("SELECT * FROM edgerooms_sessions")) this.#remember(fromRow(row));
-  }
-
-  /** Presence data of all sessions together, in UTF-16 units of JSON. */
-  get dataBytes(): number {
-    return this.#dataBytes;
   }
 
   /** How many there are, dropped ones included. */
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** When a session last opened, dropped or set presence, in ms since the epoch. */
+  get newestAt(): number {
+    return this.#newestAt;
   }
 
   get(id: string): Session | undefined {
@@ -76,45 +94,77 @@ export class Sessions {
     return session?.user === user ? session : undefined;
   }
 
-  /** A new session under an id that the server minted. One row written. */
+  /** When the next session needs attention; those of `except` left out. */
+  nextDeadline(except?: ReadonlyMap<string, unknown>): number | undefined {
+    return this.#agenda.next(except);
+  }
+
+  /** Sessions that need attention at `now`: at most `limit`, those of `except` left out. */
+  due(now: number, limit: number, except?: ReadonlyMap<string, unknown>): string[] {
+    return this.#agenda.due(now, limit, except).map(({ key }) => key);
+  }
+
+  /** A new session under an id that the server minted. */
   open(id: string, admission: Admission): Session {
-    return this.#write({
-      id,
-      user: admission.credentials.user,
-      generation: 1,
-      data: undefined,
-      dataAt: 0,
-      ...connected(admission),
-    });
+    const { user } = admission.credentials;
+    return this.#change({ id, user, generation: 1, data: undefined, dataAt: 0, ...connected(admission) });
   }
 
   /** The session has a new connection: the identity and times of this token and upgrade count from now on. */
   connect(session: Session, admission: Admission): Session {
-    return this.#write({ ...session, generation: session.generation + 1, ...connected(admission) });
+    return this.#change({ ...session, generation: session.generation + 1, ...connected(admission) });
   }
 
   /** The connection is lost; the session stays. Returns the user's oldest dropped session if this is one too many. */
   drop(session: Session, now: number): Session | undefined {
     this.change(session, { droppedAt: now });
     const dropped = this.of(session.user).filter((s) => s.droppedAt !== null);
-    if (dropped.length <= this.#keep) return undefined;
+    if (dropped.length <= this.#rules.maxConnectionsPerUser) return undefined;
     return dropped.reduce((a, b) => ((b.droppedAt ?? 0) < (a.droppedAt ?? 0) ? b : a));
   }
 
-  refresh(session: Session, credentials: Credentials): Session {
-    const { name, grants, expires } = credentials;
+  /** A new token for a session. */
+  refresh(session: Session, { name, grants, expires }: Credentials): Session {
     return this.change(session, { name: name ?? null, grants, expires });
   }
 
-  /** Writes one row. */
-  change(session: Session, change: Change): Session {
-    return this.#write({ ...session, ...change });
+  /** The others have been told that the session's drop was a leave: what it showed of its member is over. */
+  hide(session: Session): Session {
+    return this.change(session, { present: false, data: undefined });
   }
 
+  /** Whether the room can hold this presence data. Less than before, or none, always fits. */
+  canShow(session: Session, data: Json): boolean {
+    const before = lengthOf(session.data);
+    const after = lengthOf(data);
+    return after <= before || this.#dataLength - before + after <= MAX_ROOM_PRESENCE;
+  }
+
+  /** Sets presence data. Past the bound of a user, what its other sessions said longest ago is forgotten. */
+  show(session: Session, data: Json, now: number): Session {
+    const others = this.of(session.user).filter((s) => s.id !== session.id && s.data !== undefined);
+    let length = lengthOf(data) + others.reduce((sum, s) => sum + lengthOf(s.data), 0);
+    for (const other of others.toSorted((a, b) => a.dataAt - b.dataAt)) {
+      if (length <= MAX_USER_PRESENCE) break;
+      length -= lengthOf(other.data);
+      this.change(other, { data: undefined });
+    }
+    // Later than every other session's, even within one millisecond: the newest speaks for the member.
+    const dataAt = this.of(session.user).reduce((latest, s) => Math.max(latest, s.dataAt + 1), now);
+    return this.change(session, { data, dataAt });
+  }
+
+  /** Changes a session. */
+  change(session: Session, change: Change): Session {
+    return this.#change({ ...session, ...change });
+  }
+
+  /** The session is over. */
   end(session: Session): void {
-    this.#sql.exec("DELETE FROM edgerooms_sessions WHERE id = ?", session.id);
-    this.#dataBytes -= lengthOf(this.#byId.get(session.id));
+    this.#unwritten.add(session.id);
+    this.#dataLength -= lengthOf(this.#byId.get(session.id)?.data);
     this.#byId.delete(session.id);
+    this.#agenda.delete(session.id);
     this.#changed.add(session.user);
     const mine = this.#byUser.get(session.user);
     mine?.delete(session.id);
@@ -133,7 +183,23 @@ export class Sessions {
     return changed;
   }
 
-  #write(session: Session): Session {
+  /** Writes what has changed: one row a session, however often it changed. Runs inside the tick's transaction. */
+  commit(): void {
+    for (const id of this.#unwritten) {
+      const session = this.#byId.get(id);
+      if (session) this.#write(session);
+      else this.#sql.exec("DELETE FROM edgerooms_sessions WHERE id = ?", id);
+    }
+    this.#unwritten.clear();
+  }
+
+  #change(session: Session): Session {
+    this.#unwritten.add(session.id);
+    this.#remember(session);
+    return session;
+  }
+
+  #write(session: Session): void {
     this.#sql.exec(
       `INSERT OR REPLACE INTO edgerooms_sessions (id, user, name, grants, request_id, generation, connected_at,
          dropped_at, present, expires, data, data_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -150,17 +216,18 @@ export class Sessions {
       session.data === undefined ? null : JSON.stringify(session.data),
       session.dataAt,
     );
-    this.#remember(session);
-    return session;
   }
 
   #remember(session: Session): void {
-    this.#dataBytes += lengthOf(session) - lengthOf(this.#byId.get(session.id));
-    this.#byId.set(session.id, session);
-    this.#changed.add(session.user);
-    const mine = this.#byUser.get(session.user);
-    if (mine) mine.add(session.id);
-    else this.#byUser.set(session.user, new Set([session.id]));
+    const { id, user, connectedAt, droppedAt, dataAt } = session;
+    this.#dataLength += lengthOf(session.data) - lengthOf(this.#byId.get(id)?.data);
+    this.#byId.set(id, session);
+    this.#agenda.set(id, sessionDeadline(session, this.#rules));
+    this.#newestAt = Math.max(this.#newestAt, connectedAt, droppedAt ?? 0, dataAt);
+    this.#changed.add(user);
+    const mine = this.#byUser.get(user);
+    if (mine) mine.add(id);
+    else this.#byUser.set(user, new Set([id]));
   }
 }
 
@@ -170,8 +237,8 @@ export function toMe(session: Session, member: Member): Me {
   return { ...member, session: id, grants, requestId, connectedAt };
 }
 
-function lengthOf(session: Session | undefined): number {
-  return session?.data === undefined ? 0 : JSON.stringify(session.data).length;
+function lengthOf(data: Json | undefined): number {
+  return data === undefined ? 0 : JSON.stringify(data).length;
 }
 
 function connected({ credentials, requestId, receivedAt }: Admission) {
@@ -180,6 +247,7 @@ function connected({ credentials, requestId, receivedAt }: Admission) {
 }
 
 function fromRow(row: Record<string, SqlStorageValue>): Session {
+  const isPresent = row["present"] === 1;
   return {
     id: row["id"] as string,
     user: row["user"] as string,
@@ -189,9 +257,10 @@ function fromRow(row: Record<string, SqlStorageValue>): Session {
     generation: row["generation"] as number,
     connectedAt: row["connected_at"] as number,
     droppedAt: row["dropped_at"] as number | null,
-    present: row["present"] === 1,
+    present: isPresent,
     expires: row["expires"] as number,
-    data: row["data"] === null ? undefined : (JSON.parse(row["data"] as string) as Json),
+    // Up to schema 3, sessions that were not present any more kept theirs.
+    data: row["data"] === null || !isPresent ? undefined : (JSON.parse(row["data"] as string) as Json),
     dataAt: row["data_at"] as number,
   };
 }

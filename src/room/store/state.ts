@@ -3,57 +3,23 @@
  * truth; this can be thrown away between any two events and built again from the rows and the sockets' pointers.
  */
 import type { Admission } from "../admission.ts";
-import { nextDeadline, type Beat } from "../rules/deadlines.ts";
-import type { RoomDefinition } from "../definition.ts";
-import { Epochs } from "./epochs.ts";
-import type { RoomEvent } from "../core/event.ts";
-import { Backlog, fullBucket, hasCredit, type Bucket } from "../rules/rate.ts";
-import { Timers } from "./timers.ts";
+import type { Outcome, RoomContext, RoomDefinition } from "../definition.ts";
+import { Connection, type Pointer } from "../rules/connection.ts";
+import type { Heartbeat } from "../rules/deadlines.ts";
 import { listedFor, type Listing } from "../telemetry/listing.ts";
+import { Epochs } from "./epochs.ts";
+import { Idempotency } from "./idempotency.ts";
 import { Log } from "./log.ts";
 import { Roster } from "./members.ts";
-import { Revocations } from "./revocations.ts";
+import { Meta } from "./meta.ts";
 import { Outbox } from "./outbox.ts";
-import { Idempotency } from "./idempotency.ts";
-import { Meta } from "./schema.ts";
+import { Replay } from "./replay.ts";
+import { Revocations } from "./revocations.ts";
 import { Sessions, type Session } from "./sessions.ts";
+import { Timers } from "./timers.ts";
 
-/** One live WebSocket of a session, as the engine knows it. */
-export interface Connection {
-  readonly session: string;
-  readonly user: string;
-  readonly generation: number;
-  /** When it opened, in ms since the epoch. */
-  readonly since: number;
-  /** The trace that its upgrade belongs to. */
-  readonly traceparent: string | undefined;
-  /** Offset up to which it was sent everything it may see. Behind the log's head only while it lacks credit. */
-  fed: number;
-  /** Offset up to which it has acknowledged; `undefined` for clients that did not ask for credit. */
-  acked: number | undefined;
-  readonly bucket: Bucket;
-  readonly backlog: Backlog;
-  /** Heartbeats in a row left unanswered. */
-  missed: number;
-  /** It lacked credit when presence changed: it needs the whole list once it has caught up. */
-  presenceStale: boolean;
-  /** What its {@link Pointer} says is out of date. */
-  dirty: boolean;
-}
-
-/** What survives of a connection with its socket while the room is out of memory. Kept small: storage is the truth. */
-export interface Pointer {
-  readonly session: string;
-  readonly generation: number;
-  readonly since: number;
-  readonly traceparent?: string;
-  readonly missed?: number;
-  readonly bucket?: Bucket;
-  readonly acked?: number;
-  /** Only while it is behind. */
-  readonly fed?: number;
-  readonly presenceStale?: boolean;
-}
+/** What runs when deferred work has ended. */
+export type Continuation = (room: RoomContext, outcome: Outcome<unknown>) => void;
 
 /** What a room is built from. */
 export interface Parts {
@@ -67,7 +33,13 @@ export interface Parts {
   readonly pointers: readonly Pointer[];
   /** When the alarm is set to ring, or was if it is ringing; `undefined` when it is not set. */
   readonly alarm: number | undefined;
+  /** When the last heartbeat was sent, as far as a socket remembers. */
+  readonly heartbeatAt: number | undefined;
   readonly now: number;
+  /** Due things that could not be done lately, by key: until when each has to wait. */
+  readonly held: ReadonlyMap<string, number>;
+  /** What follows on work that has not ended, by its id. */
+  readonly continuations: ReadonlyMap<string, Continuation>;
 }
 
 /** One room in memory. */
@@ -79,65 +51,81 @@ export class RoomState {
   readonly sessions: Sessions;
   readonly roster: Roster;
   readonly log: Log;
-  readonly jobs: Timers;
+  readonly replay: Replay;
+  readonly timers: Timers;
   readonly revocations: Revocations;
-  readonly posts: Idempotency;
+  readonly idempotency: Idempotency;
   readonly outbox: Outbox;
+  readonly epochs: Epochs;
+  readonly held: ReadonlyMap<string, number>;
+  readonly continuations: ReadonlyMap<string, Continuation>;
   /** Live connections by session. */
   readonly connections = new Map<string, Connection>();
-  readonly epochs: Epochs;
-  beat: Beat | undefined;
-  /** Whether anything happened since the last beat that storage may not show. */
-  active = false;
-  /** Whether something changed that {@link nextDeadline} looks at. */
-  deadlinesChanged = true;
-  /** Whether the directory has been told that the room is live. */
+  /** Connections whose sockets remember something that is out of date. */
+  readonly changed = new Set<Connection>();
+  /** Sessions that storage calls connected and that lost their socket in a reset: nobody told of these drops. */
+  readonly lost: readonly Session[];
+  heartbeat: Heartbeat | undefined;
+  /** Whether anything was told since the last heartbeat that storage may not show. */
+  isActive = false;
+  /** Whether the directory knows the room as live. */
   isListed: boolean;
   /** Nobody was connected when this instance began, and nothing has been published since. */
   #isCold: boolean;
-  #lost: readonly Session[];
   readonly #room: string;
+  #address: { readonly kind: string; readonly room: string } | undefined;
 
   constructor(parts: Parts) {
-    const { definition, sql, atomic, room, pointers, alarm, now } = parts;
+    const { definition, sql, atomic, room, pointers, now } = parts;
     this.#room = room;
     this.definition = definition;
     this.sql = sql;
     this.atomic = atomic;
+    this.held = parts.held;
+    this.continuations = parts.continuations;
     this.meta = new Meta(sql);
-    this.sessions = new Sessions(sql, definition.maxConnectionsPerUser);
+    this.sessions = new Sessions(sql, definition);
     this.roster = new Roster(this.sessions);
-    this.log = new Log(sql, definition.retain);
-    this.jobs = new Timers(sql);
+    this.log = new Log(sql, definition.retain, (session) => this.sessions.get(session) !== undefined);
+    this.replay = new Replay(sql, this.log);
+    this.timers = new Timers(sql);
     this.revocations = new Revocations(sql);
-    this.posts = new Idempotency(sql);
+    this.idempotency = new Idempotency(sql);
     this.outbox = new Outbox(sql);
-    for (const pointer of pointers) this.#restore(pointer, now);
     this.epochs = new Epochs(this.meta);
+    for (const pointer of pointers) this.#restore(pointer, now);
     this.#isCold = this.connections.size === 0;
-    this.#lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
-    this.isListed = this.connections.size + this.#lost.length > 0;
-    if (this.connections.size > 0) {
-      const stored = this.#storedBeat();
-      const due = Math.max(stored.due, alarm ?? 0);
-      // Without an alarm, set or ringing, nobody knows: a whole interval from now, and nobody counts as silent.
-      this.beat = { interval: stored.interval, due: alarm === undefined && due <= now ? now + stored.interval : due };
-    }
+    this.lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
+    this.isListed = this.connections.size + this.lost.length > 0;
+    if (this.connections.size > 0) this.heartbeat = this.#restoreHeartbeat(parts);
   }
 
   /** The kind and name of this room, as the first admission told them; before that nobody knows its kind. */
   get name(): { kind: string; name: string } {
-    return { kind: this.meta.get("kind") ?? "", name: this.meta.get("name") ?? this.#room };
+    const { kind, room } = this.#address ?? { kind: "", room: this.#room };
+    return { kind: this.meta.get("kind") ?? kind, name: this.meta.get("name") ?? room };
+  }
+
+  /** The Worker says which room this is. It is written down when somebody is let in. */
+  identify(kind: string, room: string): void {
+    this.#address = { kind, room };
+  }
+
+  /** Writes down which room this is. */
+  settleName(): void {
+    const { kind, name } = this.name;
+    this.meta.set("kind", kind);
+    this.meta.set("name", name);
   }
 
   /** `until`: everyone is closed. `reopens`: connections are taken again. `undefined` when the room is not draining. */
   get drain(): { until: number; reopens: number } | undefined {
-    // Before there was a hold, one number was both.
+    // Storage of the first version has one number for both.
     const [until, reopens = until] = this.meta.get("drain")?.split(" ").map(Number) ?? [];
     return until === undefined || reopens === undefined ? undefined : { until, reopens };
   }
 
-  /** What the directory of live rooms is told. */
+  /** What the directory of live rooms learns. */
   get listing(): Listing {
     const { kind, name } = this.name;
     return {
@@ -151,120 +139,104 @@ export class RoomState {
     };
   }
 
-  /** Drops that nobody told of: sessions that storage calls connected and that lost their socket in a reset. */
-  takeLost(): RoomEvent[] {
-    const lost = this.#lost;
-    this.#lost = [];
-    return lost.map(({ id, generation }) => ({ type: "drop", session: id, generation }));
-  }
-
   /** The connection that sent something, unless a newer one replaced it or its session is over. */
   connection(session: string, generation: number): Connection | undefined {
     const connection = this.connections.get(session);
     return connection?.generation === generation ? connection : undefined;
   }
 
-  /** Something is about to be published: history goes on, unless this instance cannot know what was before it. */
-  continueEpoch(): void {
-    if (this.#isCold) this.beginEpoch();
+  /** Something was published: history goes on, unless this instance cannot know what was before it. */
+  continueEpoch(id: string): void {
+    if (this.#isCold) this.beginEpoch(id);
   }
 
   /** A connection is about to open: with the first one begins an epoch, whether or not the room was out of memory. */
-  beginEpoch(): void {
-    if (this.connections.size === 0) this.epochs.begin(this.log.committed, this.log.oldest);
+  beginEpoch(id: string): void {
+    if (this.connections.size === 0) this.epochs.begin(id, this.log.committed, this.log.oldest);
     this.#isCold = false;
   }
 
-  /** A session's new connection, not yet fed anything. */
+  /** A session's new connection: from here on it is fed. */
   connect(session: Session, admission: Admission, now: number): Connection {
-    const connection: Connection = {
+    const { head } = this.log;
+    const { every } = this.definition.heartbeat;
+    const { traceparent } = admission;
+    const pointer: Pointer = {
       session: session.id,
-      user: session.user,
       generation: session.generation,
       since: now,
-      traceparent: admission.traceparent,
-      fed: this.log.head,
-      acked: admission.credit ? this.log.head : undefined,
-      bucket: fullBucket(this.definition.rate, now),
-      backlog: new Backlog(),
-      missed: 0,
-      presenceStale: false,
-      dirty: true,
+      ...(traceparent !== undefined && { traceparent }),
+      ...(admission.credit && { credit: { offset: head, bytes: this.log.totalUpTo(head) } }),
     };
-    this.connections.set(session.id, connection);
-    const { every } = this.definition.heartbeat;
-    this.beat ??= { due: now + every, interval: every };
-    return connection;
+    this.heartbeat ??= { due: now + every, interval: every, sentAt: now };
+    return this.#open(pointer, session.user, now);
   }
 
-  /** Whether a connection may be sent more publications now. */
-  mayFeed({ acked, fed }: Connection): boolean {
-    return acked === undefined || hasCredit(fed - acked, this.log.bytesBetween(acked, fed));
+  /** Whether a connection that has everything up to `offset` may be fed more now. */
+  mayFeed(connection: Connection, offset: number): boolean {
+    return connection.credit === undefined || connection.mayFeed(offset, this.log.totalUpTo(offset));
   }
 
   /** The connection is no longer one of ours, whatever its socket still does. */
   release(connection: Connection): void {
     if (this.connections.get(connection.session) === connection) this.connections.delete(connection.session);
-    if (this.connections.size === 0) this.beat = undefined;
+    this.changed.delete(connection);
+    if (this.connections.size === 0) this.heartbeat = undefined;
   }
 
   /**
-   * When the alarm must ring. Also writes the beat down where the alarm's own time does not tell it: then waking from
-   * storage finds it again, and a heartbeat that rings for itself costs no row but the alarm's.
+   * When the alarm must ring; `undefined` when nothing will ever be due. Also writes the heartbeat down where the alarm's
+   * own time does not tell it: then waking from storage finds it again, and a heartbeat that rings for itself costs no row
+   * but the alarm's.
    */
   nextAlarm(): number | undefined {
-    const { sessions, definition, beat } = this;
+    const { sessions, timers, definition, heartbeat, held } = this;
+    let next = Infinity;
+    const consider = (due: number | undefined, key?: string) => {
+      if (due !== undefined && (key === undefined || !held.has(key))) next = Math.min(next, due);
+    };
+    consider(heartbeat?.due, "heartbeat");
     // Whom a drain has closed it need not wake again; whoever comes after it ends it.
-    const drain = this.connections.size > 0 ? this.drain?.until : undefined;
-    const outbox = definition.events && this.outbox.next;
-    const next = nextDeadline(sessions.all(), definition, [beat?.due, drain, this.jobs.next, outbox]);
-    if (beat) {
-      const stored = this.#storedBeat();
-      const told = next === beat.due ? stored.due <= beat.due : stored.due === beat.due;
-      if (!told || stored.interval !== beat.interval) this.meta.set("beat", `${beat.due} ${beat.interval}`);
-    }
-    this.deadlinesChanged = false;
-    return next;
+    if (this.connections.size > 0) consider(this.drain?.until, "drain");
+    if (definition.events) consider(this.outbox.next, "outbox");
+    consider(sessions.nextDeadline(held));
+    consider(timers.nextDeadline(held));
+    for (const until of held.values()) consider(until);
+    if (heartbeat) this.#storeHeartbeat(heartbeat, next);
+    return next === Infinity ? undefined : next;
   }
 
-  #storedBeat(): Beat {
-    const [due = 0, interval = this.definition.heartbeat.every] = this.meta.get("beat")?.split(" ").map(Number) ?? [];
-    return { due, interval };
+  #open(pointer: Pointer, user: string, now: number): Connection {
+    const { rate } = this.definition;
+    const connection = new Connection({ user, pointer, rate, now, changed: this.changed });
+    this.connections.set(connection.session, connection);
+    return connection;
   }
 
   #restore(pointer: Pointer, now: number): void {
-    const { session, generation, since, traceparent, missed = 0, bucket, acked, presenceStale = false } = pointer;
-    const stored = this.sessions.get(session);
-    if (stored?.generation !== generation || stored.droppedAt !== null) return;
-    this.connections.set(session, {
-      session,
-      user: stored.user,
-      generation,
-      since,
-      traceparent,
-      fed: pointer.fed ?? this.log.head,
-      acked,
-      bucket: bucket ?? fullBucket(this.definition.rate, now),
-      backlog: new Backlog(),
-      missed,
-      presenceStale,
-      dirty: false,
-    });
+    const stored = this.sessions.get(pointer.session);
+    if (stored?.generation !== pointer.generation || stored.droppedAt !== null) return;
+    this.#open(pointer, stored.user, now);
   }
-}
 
-/** What a connection's socket must remember. */
-export function pointerOf(connection: Connection, head: number): Pointer {
-  const { session, generation, since, traceparent, missed, bucket, acked, fed, presenceStale } = connection;
-  return {
-    session,
-    generation,
-    since,
-    ...(traceparent !== undefined && { traceparent }),
-    ...(missed > 0 && { missed }),
-    bucket,
-    ...(acked !== undefined && { acked }),
-    ...(fed < head && { fed }),
-    ...(presenceStale && { presenceStale }),
-  };
+  #restoreHeartbeat({ alarm, heartbeatAt, now }: Parts): Heartbeat {
+    const stored = this.#storedHeartbeat();
+    const due = Math.max(stored.due, alarm ?? 0);
+    // Without an alarm, set or ringing, nobody knows: a whole interval from now, and nobody counts as silent.
+    if (alarm === undefined && due <= now) {
+      return { due: now + stored.interval, interval: stored.interval, sentAt: heartbeatAt ?? now };
+    }
+    return { due, interval: stored.interval, sentAt: heartbeatAt ?? due - stored.interval };
+  }
+
+  #storeHeartbeat({ due, interval }: Heartbeat, alarm: number): void {
+    const stored = this.#storedHeartbeat();
+    const isTold = alarm === due ? stored.due <= due : stored.due === due;
+    if (!isTold || stored.interval !== interval) this.meta.set("beat", `${due} ${interval}`);
+  }
+
+  #storedHeartbeat(): { due: number; interval: number } {
+    const [due = 0, interval = this.definition.heartbeat.every] = this.meta.get("beat")?.split(" ").map(Number) ?? [];
+    return { due, interval };
+  }
 }

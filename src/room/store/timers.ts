@@ -1,71 +1,94 @@
-/** Timers that users set: one row each in edgerooms_jobs, at least once each, overdue ones included. */
+/**
+ * Timers that users set. Owns edgerooms_jobs: one row a timer, run at least once, overdue ones included. Their data stays
+ * in the table until they run.
+ */
 import type { Json } from "../../protocol/frames.ts";
+import { Agenda } from "../rules/agenda.ts";
 
 /** A timer that is set. */
 export interface Timer {
   readonly name: string;
+  /** In ms since the epoch. */
   readonly due: number;
   /** Runs that threw so far. */
   readonly tries: number;
-  readonly data: Json;
 }
 
-const FIRST_RETRY = 2_000;
-const LONGEST_RETRY = 3_600_000;
+/** Timers of one room, at most. */
+export const MAX_TIMERS = 100_000;
+/** Length of a timer's name in UTF-16 units, at most. */
+export const MAX_TIMER_NAME = 256;
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 3_600_000;
 
 /** The timers of one room. */
 export class Timers {
   readonly #sql: SqlStorage;
-  readonly #jobs = new Map<string, Timer>();
+  readonly #timers = new Map<string, Timer>();
+  readonly #agenda = new Agenda("timer");
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    for (const row of sql.exec("SELECT name, due, tries, data FROM edgerooms_jobs")) {
-      const { name, due, tries, data } = row as { name: string; due: number; tries: number; data: string };
-      this.#jobs.set(name, { name, due, tries, data: JSON.parse(data) as Json });
+    for (const row of sql.exec<{ name: string; due: number; tries: number }>(
+      "SELECT name, due, tries FROM edgerooms_jobs",
+    )) {
+      this.#timers.set(row.name, row);
+      this.#agenda.set(row.name, row.due);
     }
   }
 
-  /** When the next one is due. */
-  get next(): number | undefined {
-    return this.#jobs.size === 0 ? undefined : Math.min(...[...this.#jobs.values()].map((job) => job.due));
+  /** How many there are. */
+  get size(): number {
+    return this.#timers.size;
   }
 
-  /** What is due, in the order it was to run. */
-  due(now: number): Timer[] {
-    return [...this.#jobs.values()]
-      .filter((job) => job.due <= now)
-      .toSorted((a, b) => a.due - b.due || (a.name < b.name ? -1 : 1));
+  get(name: string): Timer | undefined {
+    return this.#timers.get(name);
   }
 
-  /** Whether a job is still set as it was: another one may have moved or cancelled it. */
-  isSet(job: Timer): boolean {
-    return this.#jobs.get(job.name) === job;
+  /** When the next one is due; those of `except` left out. */
+  nextDeadline(except?: ReadonlyMap<string, unknown>): number | undefined {
+    return this.#agenda.next(except);
+  }
+
+  /** What is due at `now`, in the order in which it was to run: at most `limit`, those of `except` left out. */
+  due(now: number, limit: number, except?: ReadonlyMap<string, unknown>): Timer[] {
+    return this.#agenda.due(now, limit, except).flatMap(({ key }) => this.#timers.get(key) ?? []);
+  }
+
+  /** What a timer was given. */
+  dataOf({ name }: Timer): Json {
+    const row = this.#sql.exec("SELECT data FROM edgerooms_jobs WHERE name = ?", name).one();
+    return JSON.parse(row["data"] as string) as Json;
   }
 
   /** Sets a timer, or moves the one of that name. One row written. */
   schedule(name: string, due: number, data: Json): void {
-    this.#write({ name, due, tries: 0, data });
-  }
-
-  cancel(name: string): void {
-    if (this.#jobs.delete(name)) this.#sql.exec("DELETE FROM edgerooms_jobs WHERE name = ?", name);
-  }
-
-  /** It threw: 2 s, 4 s, ... up to an hour later again. */
-  retry(job: Timer, now: number): void {
-    const wait = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(job.tries, 20));
-    this.#write({ ...job, due: now + wait, tries: job.tries + 1 });
-  }
-
-  #write(job: Timer): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO edgerooms_jobs (name, due, tries, data) VALUES (?, ?, ?, ?)",
-      job.name,
-      job.due,
-      job.tries,
-      JSON.stringify(job.data),
+      "INSERT OR REPLACE INTO edgerooms_jobs (name, due, tries, data) VALUES (?, ?, 0, ?)",
+      name,
+      due,
+      JSON.stringify(data),
     );
-    this.#jobs.set(job.name, job);
+    this.#remember({ name, due, tries: 0 });
+  }
+
+  /** Forgets a timer. One row written, if there was one. */
+  cancel(name: string): void {
+    if (!this.#timers.delete(name)) return;
+    this.#agenda.delete(name);
+    this.#sql.exec("DELETE FROM edgerooms_jobs WHERE name = ?", name);
+  }
+
+  /** It threw: 2 s, 4 s, ... up to an hour later again. One row written. */
+  retry({ name, tries }: Timer, now: number): void {
+    const due = now + Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries, 20));
+    this.#sql.exec("UPDATE edgerooms_jobs SET due = ?, tries = ? WHERE name = ?", due, tries + 1, name);
+    this.#remember({ name, due, tries: tries + 1 });
+  }
+
+  #remember(timer: Timer): void {
+    this.#timers.set(timer.name, timer);
+    this.#agenda.set(timer.name, timer.due);
   }
 }

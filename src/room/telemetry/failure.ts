@@ -4,7 +4,6 @@
  */
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import { traceIdOf } from "../../protocol/trace.ts";
-import { UnreadableStorage } from "../store/schema.ts";
 
 /** Whose doing or loss a failure is. */
 export interface FailureContext {
@@ -19,7 +18,7 @@ export interface FailureContext {
 export interface Failure extends FailureContext {
   readonly code: CodeName;
   /** What failed: the type of a frame, the name of a hook, a part of the room. */
-  readonly where: string;
+  readonly source: string;
   /** What was thrown: only its name and message are ever read. */
   readonly error?: unknown;
 }
@@ -29,7 +28,7 @@ export interface FailureRecord {
   /** When, in ms since the epoch. */
   readonly at: number;
   readonly code: CodeName;
-  readonly where: string;
+  readonly source: string;
   readonly kind?: string;
   readonly room?: string;
   readonly session?: string;
@@ -52,11 +51,11 @@ export function recordOf(
   now: number,
   place: { kind: string; room: string } | undefined,
 ): FailureRecord {
-  const { code, where, session, user, requestId, traceparent, error } = failure;
+  const { code, source, session, user, requestId, traceparent, error } = failure;
   return {
     at: now,
     code,
-    where,
+    source,
     ...(place?.kind && { kind: place.kind }),
     ...(place?.room && { room: place.room }),
     ...(session !== undefined && { session }),
@@ -84,7 +83,8 @@ export function addRecord(notes: readonly FailureRecord[], note: FailureRecord, 
   return all.toSpliced(Math.max(0, first), 1);
 }
 
-function messageOf(error: unknown): string {
+/** What was thrown, as a line that can be shown to an operator: no stack, no token, no control characters. */
+export function messageOf(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return text
     .slice(0, 4 * MESSAGE_LENGTH)
@@ -93,8 +93,15 @@ function messageOf(error: unknown): string {
     .slice(0, MESSAGE_LENGTH);
 }
 
-/** The class of something that was thrown and that nobody expected. SQLite's own errors say so in their message. */
+/** Storage that this version must not touch. */
+export class UnreadableStorage extends Error {
+  override readonly name = "UnreadableStorage";
+}
+
+/** The class of something that was thrown: its own code, if it has one; SQLite's errors say so in their message. */
 export function codeOfThrown(error: unknown): CodeName {
+  const { code } = (typeof error === "object" && error !== null ? error : {}) as { code?: unknown };
+  if (code === "hook_failed") return code;
   const isStorage = error instanceof UnreadableStorage || (error instanceof Error && /\bSQLITE_/.test(error.message));
   return isStorage ? "storage_failed" : "internal";
 }

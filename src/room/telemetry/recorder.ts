@@ -1,17 +1,17 @@
 /**
- * What a room has counted and what went wrong in it since it last told: in memory, and in the attachment of one socket,
- * so that it outlives hibernation and costs no row. A crash forgets it. Knows who is to be told, not how.
+ * What a room has counted and what went wrong in it since its last report: in memory, and as a snapshot in the attachment
+ * of one socket, so that it outlives hibernation and costs no row. A crash forgets it. Knows to whom it reports, not how.
  */
 import { codes, type CodeName } from "../../protocol/codes.ts";
-import { recordOf, addRecord, type Failure, type FailureRecord } from "./failure.ts";
-import type { Listing } from "./listing.ts";
 import { Counters, type Counts } from "./counts.ts";
+import { addRecord, recordOf, type Failure, type FailureRecord } from "./failure.ts";
+import type { Listing } from "./listing.ts";
 
-/** A room that nobody is in tells not more often than this, in ms. */
-const ALONE_EVERY = 60_000;
-/** Failures kept until they are told; the newest. */
-const MAX_NOTES = 5;
-/** Characters of a note's message that fit with the rest into an attachment (16 KiB, the platform's limit). */
+/** A room that nobody is in reports not more often than this. */
+const ALONE_EVERY_MS = 60_000;
+/** Failures kept until they are reported; the newest. */
+const MAX_RECORDS = 5;
+/** Characters of a record's message that fit with the rest into an attachment (16 KiB, the platform's limit). */
 const MESSAGE_LENGTH = 120;
 
 /** Upper bounds of the buckets of a histogram. */
@@ -20,77 +20,83 @@ export const buckets = {
   tick_seconds: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
 } as const;
 
-/** What rides in an attachment; of several the one with the highest `nth` is the newest. */
-export interface Carried {
+/** What rides in an attachment. Of several, the one with the highest `nth` is the newest. */
+export interface Snapshot {
   readonly nth: number;
   readonly counts: Counts;
-  readonly notes: readonly FailureRecord[];
+  readonly records: readonly FailureRecord[];
 }
 
-/** What a room tells the directory: how it is, and what was counted and noted since it last did. */
+/** What the directory learns of a room: how it is, and what was counted and went wrong since the last report. */
 export interface RoomReport {
   readonly listing: Listing;
   readonly counts: Counts;
-  readonly notes: readonly FailureRecord[];
+  readonly records: readonly FailureRecord[];
 }
 
-/** Who is told what is in the books. */
+/** Where a room's failures and counts go. */
 export interface Readers {
-  /** Of a failure, at once. */
-  readonly report: (note: FailureRecord) => void;
-  /** Of everything, now and then. Rejects when that did not arrive. */
+  /** A failure, at once. Must not throw. */
+  readonly report: (record: FailureRecord) => void;
+  /** Everything, now and then. Rejects when it did not arrive. */
   readonly tell: (report: RoomReport) => Promise<void>;
-  /** What was to be told is in the books again: somebody must carry it. */
-  readonly untold: () => void;
+  /** A report did not arrive: a socket must carry what was in it. */
+  readonly restored: () => void;
   readonly now: () => number;
 }
 
-/** The books of one room. */
-export class Books {
-  readonly tally = new Counters();
+/** Where a failure happened. */
+export interface Place {
+  readonly kind: string;
+  readonly room: string;
+}
+
+/** The recorder of one room. */
+export class Recorder {
+  readonly counters = new Counters();
   readonly #readers: Readers;
-  #notes: readonly FailureRecord[] = [];
+  #records: readonly FailureRecord[] = [];
   #nth = 0;
   #rows = 0;
-  #toldAt = -Infinity;
+  #reportedAt = -Infinity;
 
   constructor(readers: Readers) {
     this.#readers = readers;
   }
 
-  /** Takes up what the sockets carried through hibernation. */
-  restore(carried: readonly Carried[]): void {
-    const newest = carried.reduce<Carried | undefined>((a, b) => (a && a.nth > b.nth ? a : b), undefined);
-    if (!newest || newest.nth <= this.#nth) return;
-    this.#nth = newest.nth;
-    this.tally.merge(newest.counts);
-    this.#notes = [...newest.notes, ...this.#notes].slice(-MAX_NOTES);
+  /** Takes up what a socket carried through hibernation. */
+  restore({ nth, counts, records }: Snapshot): void {
+    if (nth <= this.#nth) return;
+    this.#nth = nth;
+    this.counters.merge(counts);
+    this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
   }
 
-  /** For an attachment: everything that was not told yet. */
-  carry(): Carried {
-    return { nth: ++this.#nth, counts: this.tally.counts, notes: this.#notes };
+  /** For an attachment: everything that was not reported yet. */
+  snapshot(): Snapshot {
+    return { nth: ++this.#nth, counts: this.counters.counts, records: this.#records };
   }
 
   /** Everything that goes wrong in a room ends here. Returns whether it is the room's own or its disk's doing. */
-  fail(failure: Failure, place: { readonly kind: string; readonly room: string }): boolean {
-    const note = recordOf(failure, this.#readers.now(), place);
-    const { severity } = codes[note.code];
-    this.tally.add(`errors|${note.code}`);
+  fail(failure: Failure, place: Place): boolean {
+    const record = recordOf(failure, this.#readers.now(), place);
+    const { severity } = codes[record.code];
+    this.counters.add(`errors|${record.code}`);
     if (severity === "info") return false;
-    this.#notes = addRecord(this.#notes, short(note), MAX_NOTES);
+    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
     try {
-      this.#readers.report(note);
+      this.#readers.report(record);
     } catch {
       // Whoever watches must not break what is watched.
     }
     return severity !== "warn";
   }
 
-  /** A connection was told good-bye, for this reason and with these words about it. */
-  closed(code: CodeName, about: Omit<Failure, "code" | "where">, place: { kind: string; room: string }): void {
-    this.tally.add(`closes|${code}`);
-    if (codes[code].severity !== "info") this.fail({ ...about, code, where: "connection" }, place);
+  /** A connection was told good-bye, for the reason of this failure's code. */
+  closed(failure: Omit<Failure, "source">, place: Place): void {
+    const code: CodeName = failure.code;
+    this.counters.add(`closes|${code}`);
+    if (codes[code].severity !== "info") this.fail({ ...failure, source: "connection" }, place);
   }
 
   /** A tick is committed: how many events it took, and for how many seconds. */
@@ -101,39 +107,39 @@ export class Books {
 
   /** @param total rows written since this instance opened its storage */
   rows(total: number): void {
-    this.tally.add("rows_written", Math.max(0, total - this.#rows));
+    this.counters.add("rows_written", Math.max(0, total - this.#rows));
     this.#rows = total;
   }
 
-  /** Whether a room that nobody is in may tell again. */
+  /** Whether a room that nobody is in may report again. */
   get isDue(): boolean {
-    return this.#readers.now() - this.#toldAt >= ALONE_EVERY;
+    return this.#readers.now() - this.#reportedAt >= ALONE_EVERY_MS;
   }
 
-  /** Tells everything. Nobody waits for it: what got lost is told again next time. */
-  tell(listing: Listing): void {
-    this.#toldAt = this.#readers.now();
-    const counts = this.tally.take();
-    const notes = this.#notes;
-    this.#notes = [];
-    this.#readers.tell({ listing, counts, notes }).catch((error: unknown) => {
-      this.tally.merge(counts);
-      this.#notes = [...notes, ...this.#notes].slice(-MAX_NOTES);
+  /** Reports everything. Nobody waits for it: what got lost is reported again next time. */
+  report(listing: Listing): void {
+    this.#reportedAt = this.#readers.now();
+    const counts = this.counters.take();
+    const records = this.#records;
+    this.#records = [];
+    this.#readers.tell({ listing, counts, records }).catch((error: unknown) => {
+      this.counters.merge(counts);
+      this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
       const { kind, room } = listing;
-      this.fail({ code: "upstream_failed", where: "directory", error }, { kind, room });
-      this.#readers.untold();
+      this.fail({ code: "upstream_failed", source: "directory", error }, { kind, room });
+      this.#readers.restored();
     });
   }
 
   /** One value of a histogram: in the first bucket that it fits into. */
   #observe(name: keyof typeof buckets, value: number): void {
     const bound = buckets[name].find((upper) => value <= upper) ?? "+Inf";
-    this.tally.add(`${name}|${bound}`);
-    this.tally.add(`${name}_sum`, value);
+    this.counters.add(`${name}|${bound}`);
+    this.counters.add(`${name}_sum`, value);
   }
 }
 
-/** A note that rides with a socket: whose it was is in the log, where its request leads. */
-function short({ user: _user, session: _session, message, ...note }: FailureRecord): FailureRecord {
-  return { ...note, ...(message !== undefined && { message: message.slice(0, MESSAGE_LENGTH) }) };
+/** A record that rides with a socket: whose it was is in the log, where its request leads. */
+function short({ user: _user, session: _session, message, ...record }: FailureRecord): FailureRecord {
+  return { ...record, ...(message !== undefined && { message: message.slice(0, MESSAGE_LENGTH) }) };
 }

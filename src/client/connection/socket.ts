@@ -1,0 +1,152 @@
+/**
+ * One WebSocket from dial to end: frames in and out, with all frames of one turn in one message. Knows nothing of
+ * sessions and never reconnects: every try is a new `RoomSocket`.
+ */
+import { decodeServer, join } from "../../protocol/codec.ts";
+import { nextStep, type NextStep } from "../../protocol/codes.ts";
+import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../../protocol/frames.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** The part of the platform's WebSocket that the client needs. */
+export interface Socket {
+  readonly readyState: number;
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: string, listener: (event: { data?: unknown; code?: number; reason?: string }) => void): void;
+}
+/** The platform's WebSocket class, or one that behaves like it. */
+export type SocketClass = new (url: string, protocols: string[]) => Socket;
+
+/** What a socket reports to its owner. */
+export interface SocketEvents {
+  /** The frames of one message, and the length of the message. */
+  frames(frames: readonly ServerFrame[], length: number): void;
+  /** The socket is over. Called at most once. `retryAfter` is in ms. */
+  lost(next: NextStep, reason: string, retryAfter?: number): void;
+  /** Round trip of a ping, in ms. */
+  latency(ms: number): void;
+}
+
+/** How long the welcome may take. */
+const OPENING_MS = 15_000;
+/** How long the answer to a probe may take. */
+const PROBE_MS = 3_000;
+/** Ready state of an open WebSocket. */
+const OPEN = 1;
+
+/** One connection. */
+export class RoomSocket {
+  readonly #socket: Socket;
+  readonly #events: SocketEvents;
+  readonly #watchdog: Watchdog;
+  #pingedAt: number | undefined;
+  #outgoing: string[] = [];
+  #isOver = false;
+  #limits: Limits | undefined;
+
+  constructor(Class: SocketClass, url: string, token: string, events: SocketEvents) {
+    this.#events = events;
+    this.#socket = new Class(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
+    this.#socket.addEventListener("close", ({ code = 1006, reason }) => {
+      this.#end(nextStep(code), reason || `closed with ${code}`);
+    });
+    // `close` follows, but not on every platform when the upgrade fails.
+    this.#socket.addEventListener("error", () => this.#end("later", "the connection failed"));
+    this.#watchdog = new Watchdog(OPENING_MS, {
+      ask: () => this.#ping(),
+      giveUp: () => this.#end("reconnect", "the line is dead"),
+    });
+  }
+
+  get #isOpen(): boolean {
+    return !this.#isOver && this.#socket.readyState === OPEN;
+  }
+
+  /** Sends a frame together with the other frames of this turn. Returns whether the socket is open. */
+  send(frame: string): boolean {
+    if (!this.#isOpen) return false;
+    this.#outgoing.push(frame);
+    if (this.#outgoing.length === 1) queueMicrotask(() => this.#flush());
+    return true;
+  }
+
+  /** Whether the room owes an answer now. While it does, silence is noticed sooner. */
+  expectAnswer(isDue: boolean): void {
+    if (this.#isOpen) this.#watchdog.expectAnswer(isDue);
+  }
+
+  /** Asks for a sign of life and gives the answer 3 s: for use after sleep or a change of network. */
+  probe(): void {
+    if (this.#isOpen) this.#watchdog.ask(PROBE_MS);
+  }
+
+  /** Ends it without a report to the owner. What this turn has sent goes out first. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#flush();
+    this.#isOver = true;
+    this.#watchdog.stop();
+    if (this.#socket.readyState <= OPEN) this.#socket.close(1000);
+  }
+
+  #flush(): void {
+    const { message = Infinity, batch = 1 } = this.#limits ?? {};
+    let together: string[] = [];
+    let length = 2;
+    const push = () => {
+      if (together.length > 0 && this.#isOpen) this.#socket.send(join(together));
+    };
+    for (const frame of this.#outgoing) {
+      // At most three bytes for each UTF-16 unit: never over the limit, whatever the text.
+      const bytes = frame.length * 3 + 1;
+      if (together.length >= batch || length + bytes > message) {
+        push();
+        together = [];
+        length = 2;
+      }
+      together.push(frame);
+      length += bytes;
+    }
+    this.#outgoing = [];
+    push();
+  }
+
+  #hear(data: unknown): void {
+    if (this.#isOver || typeof data !== "string") return;
+    this.#watchdog.heard();
+    if (data === PONG) {
+      if (this.#pingedAt !== undefined) this.#events.latency(performance.now() - this.#pingedAt);
+      this.#pingedAt = undefined;
+      return;
+    }
+    const frames = decodeServer(data);
+    if (!frames) return;
+    for (const frame of frames) {
+      if (frame.type === "welcome") {
+        this.#limits = frame.limits;
+        this.#heartbeat(frame.heartbeat);
+      } else if (frame.type === "heartbeat") this.#heartbeat(frame);
+    }
+    this.#events.frames(frames, data.length);
+    const bye = frames.find((frame) => frame.type === "bye");
+    if (bye) this.#end(nextStep(bye.code), bye.message ? `${bye.reason}: ${bye.message}` : bye.reason, bye.retryAfter);
+  }
+
+  #heartbeat({ next }: { readonly next: number }): void {
+    this.#watchdog.expectHeartbeat(next);
+    this.#ping();
+  }
+
+  #ping(): void {
+    if (!this.#isOpen) return;
+    this.#pingedAt = performance.now();
+    this.#socket.send(PING);
+  }
+
+  #end(next: NextStep, reason: string, retryAfter?: number): void {
+    if (this.#isOver) return;
+    this.close();
+    this.#events.lost(next, reason, retryAfter);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What each frame of the room does to the client: one handler per type. Frames of other types are ignored, because a
+ * newer room may send them.
+ */
+import type { ServerFrame } from "../../protocol/frames.ts";
+import type { Emitter } from "../emitter.ts";
+import { RoomError } from "../error.ts";
+import type { RoomEvents } from "../events.ts";
+import type { Calls } from "./calls.ts";
+import type { Outbox } from "./outbox.ts";
+import type { MessageFacts, Position } from "./position.ts";
+import type { Presence, PresenceFrame } from "./presence.ts";
+
+/** A frame of one type. */
+export type Frame<K extends ServerFrame["type"]> = Extract<ServerFrame, { type: K }>;
+
+/** The message that is being handled; handlers write down what counts once all its frames are handled. */
+export interface Message extends MessageFacts {
+  isGap: boolean;
+  heartbeat: number;
+  /** Its welcome resumed the session. */
+  isResumed: boolean;
+  /** Whether the connection it came by is still the client's: a listener may have closed the client. */
+  isCurrent(): boolean;
+}
+
+/** What the handlers act on. */
+export interface FrameTarget {
+  readonly events: Emitter<RoomEvents>;
+  readonly outbox: Outbox;
+  readonly calls: Calls;
+  readonly position: Position;
+  readonly presence: Presence;
+  welcome(frame: Frame<"welcome">): void;
+  /** Tells the program who is here. */
+  showMembers(change: Omit<PresenceFrame, "type">): void;
+  refused(error: RoomError, ref: number | undefined): void;
+}
+
+/** All but `bye`: the socket ends the connection. */
+type Handled = Exclude<ServerFrame["type"], "bye">;
+type Handlers = { readonly [K in Handled]: (on: FrameTarget, frame: Frame<K>, message: Message) => void };
+
+const handlers: Handlers = {
+  welcome(on, frame, message) {
+    message.isResumed = frame.resumed;
+    on.welcome(frame);
+  },
+  snapshot({ position, events }, { offset, reason, data }) {
+    position.moveTo(offset, true);
+    events.emit("reset", { reason, data, offset });
+  },
+  pub: handOver,
+  ack: ({ outbox }, { ref, offset, at }) => outbox.ack(ref, { offset, at }),
+  signal: ({ events }, { by, data }) => events.emit("signal", { by, data }),
+  presence(on, frame) {
+    on.presence.confirm(frame);
+    on.showMembers(frame);
+  },
+  reply({ calls }, { ref, error, data }) {
+    calls.answer(ref, error ? RoomError.from(error) : (data ?? null));
+  },
+  heartbeat(_, { offset }, message) {
+    message.heartbeat = offset;
+  },
+  error: (on, frame) => on.refused(RoomError.from(frame), frame.ref),
+  goaway: ({ events }, { within }) => events.emit("goaway", { within }),
+};
+
+/** Handles one frame. */
+export function handle(on: FrameTarget, frame: ServerFrame, message: Message): void {
+  if (Object.hasOwn(handlers, frame.type)) handlers[frame.type as Handled](on, frame as never, message);
+}
+
+/** Hands over the publications that are new, unless some are missing before them. */
+function handOver({ position, events }: FrameTarget, { from, upto, items }: Frame<"pub">, message: Message): void {
+  message.isGap = from > position.offset + 1;
+  if (message.isGap) return;
+  for (const item of items) {
+    if (item.offset <= position.offset) continue;
+    // Moved first: a listener that closes the client must not get the same item again.
+    position.moveTo(item.offset);
+    events.emit("publication", item);
+    if (!message.isCurrent()) return;
+  }
+  position.moveTo(Math.max(upto, position.offset));
+}

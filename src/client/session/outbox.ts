@@ -1,0 +1,198 @@
+/**
+ * The publishes that are not settled yet: in order, bounded, each settled once. Knows refs and acks, no sockets.
+ */
+import { byteLength } from "../../protocol/codec.ts";
+import type { Json } from "../../protocol/frames.ts";
+import { RoomError } from "../error.ts";
+import { validate } from "./validate.ts";
+
+/** Where and when a publish took effect. */
+export interface Ack {
+  readonly offset: number;
+  readonly at: number;
+}
+
+/** What a publish may carry besides its data. */
+export interface PublishOptions {
+  /** The user ids it is for. Default: everyone. */
+  to?: readonly string[];
+  /** W3C trace context: goes with the publication to everyone who gets it. */
+  traceparent?: string;
+}
+
+interface Entry {
+  /** The frame's ref; 0 before it is first sent. */
+  ref: number;
+  /** Which publish of the client it is, from 1. */
+  readonly nth: number;
+  readonly body: string;
+  readonly bytes: number;
+  readonly resolve: (ack: Ack) => void;
+  readonly reject: (error: RoomError) => void;
+}
+
+/** How many publishes, and how many bytes of them, may be unsettled. */
+export interface OutboxLimits {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** How much may be sent now. */
+export interface SendLimits {
+  /** Publishes that may be unanswered at a time. */
+  readonly inFlight: number;
+  /** The largest message, in bytes. */
+  readonly bytes: number;
+  /** Frames, at most. */
+  readonly frames: number;
+}
+
+/** A new ref jumps by up to so much where another client may use the refs that follow. */
+const REF_JUMP = 1e9;
+
+/** The outbox of one client. */
+export class Outbox {
+  readonly #limits: OutboxLimits;
+  readonly #random: () => number;
+  /** Sent and not answered, by ref. */
+  #inFlight: Entry[] = [];
+  /** Not sent, or to be sent again. */
+  #queue: Entry[] = [];
+  #bytes = 0;
+  #nextRef = 1;
+  /** Nothing is known of the session yet: it may come from the store. */
+  #isFresh = true;
+  #added = 0;
+
+  constructor(limits: OutboxLimits, random: () => number) {
+    this.#limits = limits;
+    this.#random = random;
+  }
+
+  /** Publishes that are not settled. */
+  get size(): number {
+    return this.#inFlight.length + this.#queue.length;
+  }
+
+  /** Publishes that the room has not answered. */
+  get inFlight(): number {
+    return this.#inFlight.length;
+  }
+
+  /** Takes a publish. The promise settles with its ack, or with the reason why there is none. */
+  add(data: Json, { to, traceparent }: PublishOptions = {}): Promise<Ack> {
+    return new Promise((resolve, reject) => {
+      // Encoded now: later changes to the object are not what was published.
+      const body = JSON.stringify({ type: "publish", to, traceparent, data: data ?? null }).slice(0, -1);
+      const bytes = byteLength(body);
+      if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
+        // What does not fit into an empty outbox never will.
+        const canFit = bytes <= this.#limits.bytes;
+        reject(new RoomError("outbox_full", "The outbox is full.", canFit));
+        return;
+      }
+      this.#bytes += bytes;
+      this.#queue.push({ ref: 0, nth: ++this.#added, body, bytes, resolve, reject });
+    });
+  }
+
+  /** Takes what may be sent now, as frames. Rejects what the room would refuse together with its message. */
+  take(limits: SendLimits): string[] {
+    const frames: string[] = [];
+    while (frames.length < limits.frames && this.inFlight < limits.inFlight) {
+      const entry = this.#queue.shift();
+      if (!entry) break;
+      entry.ref ||= this.ref();
+      const frame = `${entry.body},"ref":${entry.ref}}`;
+      const error = validate(frame, limits.bytes);
+      if (error) {
+        this.#settle(entry);
+        entry.reject(error);
+        continue;
+      }
+      this.#inFlight.push(entry);
+      frames.push(frame);
+    }
+    return frames;
+  }
+
+  /** The next ref. Calls take theirs from here, too: an answer may not say what kind of frame it is for. */
+  ref(): number {
+    return this.#nextRef++;
+  }
+
+  /** The connection is lost: what was in flight is sent again, under the same refs and before anything else. */
+  requeue(): void {
+    this.#queue.unshift(...this.#inFlight);
+    this.#inFlight = [];
+  }
+
+  /**
+   * Another session begins. What was sent in the old one may have taken effect, and sending it again could double it:
+   * its outcome is unknown. What was never sent goes on, under refs of the new session.
+   */
+  begin(): void {
+    this.#abandon(({ ref }) => ref > 0, "The session is over.");
+    this.#nextRef = 1;
+    this.#isFresh = false;
+  }
+
+  /**
+   * The room has seen refs up to `ref`: ours continue above. They jump far above when another client holds or may have
+   * held the session, as a copied tab does: it may have publishes in flight, and must not get the acks of ours.
+   */
+  advance(ref: number): void {
+    if (this.#isFresh || ref >= this.#nextRef) {
+      this.#nextRef = ref + 1 + Math.floor(this.#random() * REF_JUMP);
+    }
+    this.#isFresh = false;
+  }
+
+  /** The room has stored it. */
+  ack(ref: number, ack: Ack): void {
+    this.#remove(ref)?.resolve(ack);
+  }
+
+  /** The room refused it. The room forgets a refused ref: the same publish may be sent again under a new one. */
+  refuse(ref: number, error: RoomError): void {
+    const entry = this.#remove(ref);
+    if (!entry) return;
+    if (error.code === "rate_limited") {
+      entry.ref = 0;
+      this.#bytes += entry.bytes;
+      // Behind what was requeued under its old refs, because refs must go up; before what was published later.
+      const at = this.#queue.findIndex((other) => other.ref === 0 && other.nth > entry.nth);
+      this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
+    } else entry.reject(error);
+  }
+
+  /** Nothing will be sent any more. */
+  close(message: string): void {
+    this.#abandon(() => true, message);
+  }
+
+  #remove(ref: number): Entry | undefined {
+    for (const list of [this.#inFlight, this.#queue]) {
+      const at = list.findIndex((entry) => entry.ref === ref);
+      if (at < 0) continue;
+      const [entry] = list.splice(at, 1);
+      if (entry) this.#settle(entry);
+      return entry;
+    }
+    return undefined;
+  }
+
+  #settle(entry: Entry): void {
+    this.#bytes -= entry.bytes;
+  }
+
+  #abandon(isLost: (entry: Entry) => boolean, message: string): void {
+    this.requeue();
+    const lost = this.#queue.filter(isLost);
+    this.#queue = this.#queue.filter((entry) => !isLost(entry));
+    for (const entry of lost) {
+      this.#settle(entry);
+      entry.reject(new RoomError(entry.ref > 0 ? "outcome_unknown" : "closed", message, false));
+    }
+  }
+}

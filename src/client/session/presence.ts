@@ -1,0 +1,57 @@
+/** Who is in the room, and what this member shows of itself. Knows no connection. */
+import { encode } from "../../protocol/codec.ts";
+import type { Json, Member, ServerFrame } from "../../protocol/frames.ts";
+
+/** A change of who is present. */
+export type PresenceFrame = Extract<ServerFrame, { type: "presence" }>;
+
+/** The members of a room, as one of them sees them. */
+export class Presence {
+  readonly #members = new Map<string, Member>();
+  /** This member's user id. */
+  #me = "";
+  #data: Json | undefined;
+  /** Whether the room has shown that it knows {@link #data}. */
+  #isShown = true;
+
+  /** Who is here, by id. */
+  get list(): readonly Member[] {
+    return [...this.#members.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** The frame that shows this member's data, while the room may not know it. */
+  get due(): string | undefined {
+    return this.#data === undefined || this.#isShown ? undefined : encode({ type: "presence", data: this.#data });
+  }
+
+  /** A connection begins as this member; in a new session the room knows nothing of it. */
+  begin(member: string, isNewSession: boolean): void {
+    this.#me = member;
+    if (isNewSession) this.#isShown = false;
+  }
+
+  /** Sets what the others see of this member. */
+  set(data: Json): void {
+    this.#data = data;
+    this.#isShown = false;
+  }
+
+  /** What is due can never be sent. */
+  drop(): void {
+    this.#isShown = true;
+  }
+
+  /** The room says who is here, or how that changed. */
+  apply({ members, join = [], update = [], leave = [] }: Omit<PresenceFrame, "type">): void {
+    if (members) this.#members.clear();
+    for (const member of [...(members ?? []), ...join, ...update]) this.#members.set(member.id, member);
+    for (const id of leave) this.#members.delete(id);
+  }
+
+  /** Whether the room shows this member as it wants to be seen. */
+  confirm({ members = [], update = [] }: Omit<PresenceFrame, "type">): void {
+    this.#isShown ||= [...members, ...update].some(
+      ({ id, data }) => id === this.#me && encode(data as never) === encode(this.#data as never),
+    );
+  }
+}

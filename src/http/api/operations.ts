@@ -1,0 +1,108 @@
+/**
+ * The one table of what a program with a token can do to a room over HTTP. Where each operation is stands in
+ * protocol/api.ts, which the CLI shares; here is how its request is read and how the OpenAPI document describes it. The
+ * routes and the document are both made of it. What an operation does in a room is the room's affair.
+ */
+import type { HonoRequest } from "hono";
+import { DEFAULT_LOG_PAGE, IDEMPOTENCY_KEY, MAX_LOG_PAGE, type RoomOperation } from "../../protocol/api.ts";
+import type { CodeName } from "../../protocol/codes.ts";
+import { MAX_MESSAGE_BYTES } from "../../protocol/limits.ts";
+import type { OperatorCommand } from "../../room/operator.ts";
+import { readDrain, readKick, readPublish, readRange, readRevoke } from "./bodies.ts";
+import { query, type Parameter } from "./describe.ts";
+import { OFFSET, type SchemaName } from "./schemas.ts";
+
+type Read = OperatorCommand | string | Promise<OperatorCommand | string>;
+
+/** How one operation is read and described. */
+export interface Operation {
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: readonly Parameter[];
+  /** Absent: it takes none, and nothing of one is read. */
+  readonly body?: { readonly schema: SchemaName; readonly required: boolean; readonly maxBytes: number };
+  readonly answer: SchemaName;
+  /** Besides those of every operation on a room. */
+  readonly refusals: readonly CodeName[];
+  /** The first answer has the status 201; a repeat under the same Idempotency-Key 200, and `idempotent-replayed: true`. */
+  readonly isRepeatable?: true;
+  /** The command for the room, or a sentence that says what is wrong with the request. */
+  readonly read: (request: HonoRequest) => Read;
+}
+
+/** The largest message, and what stands around its data. */
+const MAX_PUBLISH_BYTES = MAX_MESSAGE_BYTES + 4_096;
+const MAX_ORDER_BYTES = 4_096;
+
+/** Every operation, by its name. */
+export const operations: Readonly<Record<RoomOperation, Operation>> = {
+  publish: {
+    summary: "Publishes as the token's user.",
+    parameters: [
+      {
+        name: "idempotency-key",
+        in: "header",
+        description:
+          "The same request under the same key of the same user takes effect once, and gets the answer of the first time.",
+        schema: { type: "string", pattern: IDEMPOTENCY_KEY.source },
+      },
+    ],
+    body: { schema: "Publish", required: true, maxBytes: MAX_PUBLISH_BYTES },
+    answer: "Published",
+    refusals: ["key_reused", "rate_limited", "rejected"],
+    isRepeatable: true,
+    read: async (request) => readPublish(await request.arrayBuffer(), request.header("idempotency-key")),
+  },
+  readLog: {
+    summary: "Publications after an offset, oldest first, addressed ones included.",
+    description: "At most 1 MiB of them. Without `after`: the newest.",
+    parameters: [
+      query("after", "The offset to go on from.", OFFSET),
+      query("limit", "How many, at most.", {
+        type: "integer",
+        minimum: 1,
+        maximum: MAX_LOG_PAGE,
+        default: DEFAULT_LOG_PAGE,
+      }),
+    ],
+    answer: "Log",
+    refusals: ["bad_request"],
+    read: (request) => readRange(request.query("after"), request.query("limit")),
+  },
+  listMembers: reading("Who is in the room.", "Members", "members"),
+  listSessions: reading("Every session, and the state of its connection.", "Sessions", "sessions"),
+  readStats: reading("The room in numbers.", "RoomStats", "stats"),
+  listDeadLetters: reading("Events that could not be delivered, newest first.", "DeadLetters", "dead"),
+  kick: {
+    summary: "Ends every session of a user, or one session. The user may come back.",
+    body: { schema: "Kick", required: true, maxBytes: MAX_ORDER_BYTES },
+    answer: "Ended",
+    refusals: ["unknown_session"],
+    read: async (request) => readKick(await request.arrayBuffer()),
+  },
+  revoke: {
+    summary: "Ends every session of a user, and refuses tokens that were issued before now.",
+    body: { schema: "Revoke", required: true, maxBytes: MAX_ORDER_BYTES },
+    answer: "Ended",
+    refusals: [],
+    read: async (request) => readRevoke(await request.arrayBuffer()),
+  },
+  drain: {
+    summary: "Asks every client to leave, closes those that stay, and takes no new ones meanwhile.",
+    body: { schema: "Drain", required: false, maxBytes: MAX_ORDER_BYTES },
+    answer: "Draining",
+    refusals: [],
+    read: async (request) => readDrain(await request.arrayBuffer()),
+  },
+  redeliver: {
+    summary: "Puts the events that could not be delivered back into the queue.",
+    answer: "Redelivered",
+    refusals: [],
+    read: () => ({ type: "redeliver" }),
+  },
+};
+
+/** An operation that only looks. */
+function reading(summary: string, answer: SchemaName, type: "members" | "sessions" | "stats" | "dead"): Operation {
+  return { summary, answer, refusals: [], read: () => ({ type }) };
+}

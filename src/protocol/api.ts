@@ -1,0 +1,249 @@
+/**
+ * The HTTP API as both of its sides see it: where each operation is, what it takes and what it answers. One source for the
+ * room that answers, the Worker that serves, the CLI that asks, and tests. Types and a small table; how a request is read
+ * is http/api, how it is described there is http/api/operations.ts. Moments are in ms since the epoch.
+ */
+import type { CodeName, Severity } from "./codes.ts";
+import type { Json, Member, Publication } from "./frames.ts";
+
+/** Everything a token can allow in a room. */
+export const grants = ["join", "publish", "signal", "call", "admin"] as const;
+/** One of {@link grants}. */
+export type GrantName = (typeof grants)[number];
+
+/** How long a drain may take, and how long a room may stay closed after it, in ms: longer than any deploy. */
+export const MAX_DRAIN_MS = 3_600_000;
+/** How long a drain takes when the request does not say, in ms. */
+export const DEFAULT_DRAIN_MS = 30_000;
+/** Publications of one page of the log, at most. */
+export const MAX_LOG_PAGE = 1_000;
+/** Publications of one page of the log when the request does not say. */
+export const DEFAULT_LOG_PAGE = 100;
+
+/** A room's name: what needs no escaping in a path segment, 1 to 128 characters. */
+export const ROOM_NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
+/** An `Idempotency-Key`: visible ASCII. */
+export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+/** The id of a session. */
+export const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** What is published. `to`: user ids. Absent: everyone. */
+export interface PublishBody {
+  readonly data: Json;
+  readonly to?: readonly string[];
+  /** W3C trace context that goes with the publication. */
+  readonly traceparent?: string;
+}
+
+/** Where a publication is in the log, and when it was stored. */
+export interface Published {
+  readonly offset: number;
+  readonly at: number;
+}
+
+/** Publications after an offset, oldest first. */
+export interface LogPage {
+  /** The identity of the log's history. */
+  readonly epoch: string;
+  /** The oldest offset that can still be read; `offset` + 1 when none can. */
+  readonly oldest: number;
+  /** Of the newest publication. */
+  readonly offset: number;
+  readonly items: readonly Publication[];
+}
+
+/** Who is in the room. */
+export interface MemberList {
+  readonly members: readonly Member[];
+}
+
+/** A session as an operator sees it. */
+export interface SessionView {
+  readonly session: string;
+  readonly user: string;
+  readonly name?: string;
+  readonly connected: boolean;
+  /** When its last connection opened. */
+  readonly since: number;
+  readonly droppedAt?: number;
+  /** Publications that it has not acknowledged; where it acknowledges none, those that were not sent to it. */
+  readonly lag?: number;
+  /** When it last answered a heartbeat; 0 for never. */
+  readonly heardAt?: number;
+  /** Heartbeats in a row that it left unanswered. */
+  readonly missed?: number;
+  /** Bytes that the runtime holds for it. Absent where the runtime does not say. */
+  readonly unread?: number;
+}
+
+/** Every session of a room. */
+export interface SessionList {
+  readonly sessions: readonly SessionView[];
+}
+
+/** A room in numbers. */
+export interface RoomStats {
+  readonly kind: string;
+  readonly room: string;
+  readonly epoch: string;
+  /** Of the newest publication. */
+  readonly offset: number;
+  /** The oldest that can still be replayed. */
+  readonly oldest: number;
+  readonly members: number;
+  readonly sessions: number;
+  readonly connections: number;
+  readonly draining?: { readonly until: number; readonly reopens: number };
+  readonly heartbeat?: { readonly due: number; readonly interval: number };
+  /** Only of a room that has an outlet for events. */
+  readonly outbox?: OutboxStats;
+  /** What was counted since the room last reported to the directory, by series: `resumes|reset|log_trimmed`. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** How the delivery of a room's events is doing. */
+export interface OutboxStats {
+  readonly pending: number;
+  readonly dead: number;
+  /** Deliveries of the first batch that failed so far. */
+  readonly tries: number;
+  readonly nextTry?: number;
+}
+
+/** A batch of events that could not be delivered. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly at: number;
+  readonly tries: number;
+  /** What the last delivery failed with: a code. */
+  readonly error: string;
+  readonly events: number;
+}
+
+/** The newest dead letters of a room. */
+export interface DeadLetterList {
+  readonly dead: readonly DeadLetter[];
+}
+
+/** Whom to remove: every session of a user, or one session. */
+export type KickBody = { readonly user: string } | { readonly session: string };
+
+/** Whose tokens to refuse. */
+export interface RevokeBody {
+  readonly user: string;
+}
+
+/** How many sessions were ended. */
+export interface Ended {
+  readonly sessions: number;
+}
+
+/** How a room empties, in ms. */
+export interface DrainBody {
+  /** How long clients have to leave before the room closes them. Default {@link DEFAULT_DRAIN_MS}. */
+  readonly within?: number;
+  /** How long after that the room opens again. Default 0. */
+  readonly reopenAfter?: number;
+}
+
+/** A drain that has begun: when the room closes who is left, when it opens again, and how many it told. */
+export interface Drained {
+  readonly until: number;
+  readonly reopens: number;
+  readonly connections: number;
+}
+
+/** How many batches wait for delivery. */
+export interface Redelivered {
+  readonly pending: number;
+}
+
+/** A live room, as it last reported. */
+export interface LiveRoom {
+  readonly kind: string;
+  readonly room: string;
+  readonly connections: number;
+  readonly members: number;
+  /** Dropped ones included. */
+  readonly sessions: number;
+  /** Of its newest publication. */
+  readonly offset: number;
+  /** When it reported. */
+  readonly at: number;
+}
+
+/** A page of the live rooms. `next` is absent on the last. */
+export interface RoomPage {
+  readonly rooms: readonly LiveRoom[];
+  readonly next?: string;
+}
+
+/** One failure, as operators read it. */
+export interface ListedFailure {
+  readonly at: number;
+  readonly code: CodeName;
+  readonly severity: Severity;
+  readonly source: string;
+  readonly kind?: string;
+  readonly room?: string;
+  readonly session?: string;
+  readonly user?: string;
+  readonly requestId?: string;
+  readonly traceId?: string;
+  readonly message?: string;
+}
+
+/** The newest failures of all rooms and of the Worker, newest first. */
+export interface FailureList {
+  readonly failures: readonly ListedFailure[];
+}
+
+/** What each operation on a room takes and answers. */
+export interface RoomOperations {
+  readonly publish: { readonly body: PublishBody; readonly answer: Published };
+  readonly readLog: { readonly body: undefined; readonly answer: LogPage };
+  readonly listMembers: { readonly body: undefined; readonly answer: MemberList };
+  readonly listSessions: { readonly body: undefined; readonly answer: SessionList };
+  readonly readStats: { readonly body: undefined; readonly answer: RoomStats };
+  readonly listDeadLetters: { readonly body: undefined; readonly answer: DeadLetterList };
+  readonly kick: { readonly body: KickBody; readonly answer: Ended };
+  readonly revoke: { readonly body: RevokeBody; readonly answer: Ended };
+  readonly drain: { readonly body: DrainBody | undefined; readonly answer: Drained };
+  readonly redeliver: { readonly body: undefined; readonly answer: Redelivered };
+}
+
+/** The name of an operation on a room; its `operationId` in the OpenAPI document. */
+export type RoomOperation = keyof RoomOperations;
+
+/** Where an operation on a room is, and whom it is for. */
+export interface RoomRoute<O extends RoomOperation = RoomOperation> {
+  readonly method: "GET" | "POST";
+  /** Follows the path of the room: `/rooms/chat/lobby/log`. */
+  readonly path: string;
+  /** What the token must grant. */
+  readonly grant: GrantName;
+  /** Fields that every answer has. An answer without them comes from something else, or from another version. */
+  readonly answers: readonly (keyof RoomOperations[O]["answer"] & string)[];
+}
+
+/** Every operation on a room. */
+export const roomRoutes: { readonly [O in RoomOperation]: RoomRoute<O> } = {
+  publish: { method: "POST", path: "/publish", grant: "publish", answers: ["offset", "at"] },
+  readLog: { method: "GET", path: "/log", grant: "admin", answers: ["epoch", "oldest", "offset", "items"] },
+  listMembers: { method: "GET", path: "/members", grant: "admin", answers: ["members"] },
+  listSessions: { method: "GET", path: "/sessions", grant: "admin", answers: ["sessions"] },
+  readStats: {
+    method: "GET",
+    path: "/stats",
+    grant: "admin",
+    answers: ["kind", "room", "epoch", "offset", "oldest", "members", "sessions", "connections", "counts"],
+  },
+  listDeadLetters: { method: "GET", path: "/dead-letters", grant: "admin", answers: ["dead"] },
+  kick: { method: "POST", path: "/kick", grant: "admin", answers: ["sessions"] },
+  revoke: { method: "POST", path: "/revoke", grant: "admin", answers: ["sessions"] },
+  drain: { method: "POST", path: "/drain", grant: "admin", answers: ["until", "reopens", "connections"] },
+  redeliver: { method: "POST", path: "/redeliver", grant: "admin", answers: ["pending"] },
+};
+
+/** The list of live rooms: `?cursor=` is the `next` of the page before. Each caller sees the rooms that it is admin of. */
+export const ROOMS_PATH = "/rooms";

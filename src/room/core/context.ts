@@ -1,0 +1,26 @@
+/** Whose an event is, and which trace it belongs to: what a failure or a span says about it. */
+import type { RoomState } from "../store/state.ts";
+import type { FailureContext } from "../telemetry/failure.ts";
+import type { RoomEvent } from "./event.ts";
+
+/** Whose an event is, as far as the event or the room says. */
+export function aboutOf(event: RoomEvent, state: RoomState | undefined): FailureContext {
+  if (event.type === "connect" || event.type === "operate") {
+    const { credentials, requestId, traceparent } = event.type === "connect" ? event.admission : event.caller;
+    return { user: credentials.user, requestId, traceparent };
+  }
+  if (!("session" in event)) return {};
+  const session = state?.sessions.get(event.session);
+  const traceparent = traceOf([event]) ?? state?.connections.get(event.session)?.traceparent;
+  const known = session && { user: session.user, requestId: session.requestId };
+  return { session: event.session, ...known, traceparent };
+}
+
+/** The trace that a tick belongs to, as far as one of its events says so. */
+export function traceOf(events: readonly RoomEvent[]): string | undefined {
+  for (const event of events) {
+    const from = event.type === "operate" ? event.caller : event.type === "frame" ? event.frame : undefined;
+    if (from && "traceparent" in from && from.traceparent !== undefined) return from.traceparent;
+  }
+  return undefined;
+}

@@ -1,0 +1,37 @@
+/** What is to be done when a tick has committed, besides saying what it has to say. Data; each is performed in one place. */
+import type { CodeName } from "../../protocol/codes.ts";
+import type { Batch } from "../outlet.ts";
+import type { Connection } from "../rules/connection.ts";
+import type { Continuation } from "../store/state.ts";
+import { Counters } from "../telemetry/counts.ts";
+import type { Failure } from "../telemetry/failure.ts";
+
+/** A connection that the core has released: its client is told why, then its socket goes. */
+export interface Closing {
+  readonly connection: Connection;
+  readonly code: CodeName;
+  /** Id of the HTTP request that opened its session. */
+  readonly requestId: string | undefined;
+}
+
+/** Asynchronous work of a hook. */
+export interface Work {
+  /** What the event that tells of its end calls it. */
+  readonly id: string;
+  readonly run: () => Promise<unknown>;
+  readonly then: Continuation | undefined;
+}
+
+/** What a tick asks the runtime for. */
+export class Effects {
+  /** Connections whose sockets are to be opened. */
+  readonly accepted: Connection[] = [];
+  readonly closed: Closing[] = [];
+  readonly work: Work[] = [];
+  /** Events that are to go out of the room now. */
+  readonly batches: Batch[] = [];
+  readonly counts = new Counters();
+  readonly failures: Failure[] = [];
+  /** The directory of live rooms must learn how this one is. */
+  isListingDue = false;
+}

@@ -1,0 +1,57 @@
+/**
+ * What the HTTP API asks of a room, and what the room answers: the door for programs and operators. The Worker has
+ * verified who asks. Types only.
+ */
+import type { Json } from "../protocol/frames.ts";
+import type { Refusal } from "../protocol/refusal.ts";
+import type { Credentials } from "./admission.ts";
+import type { Counts } from "./telemetry/counts.ts";
+
+/** Who asks, in which request, and of which room. */
+export interface Caller {
+  readonly kind: string;
+  readonly room: string;
+  readonly credentials: Credentials;
+  readonly requestId: string;
+  readonly traceparent?: string | undefined;
+}
+
+/** What can be asked. */
+export type OperatorCommand =
+  | {
+      readonly type: "post";
+      readonly data: Json;
+      readonly to?: readonly string[] | undefined;
+      readonly traceparent?: string | undefined;
+      /** Idempotency-Key: the same one publishes once. `digest`: of `data` and `to`, which tells repeats from others. */
+      readonly key?: { readonly name: string; readonly digest: string } | undefined;
+    }
+  | { readonly type: "read"; readonly after?: number | undefined; readonly limit: number }
+  | { readonly type: "members" }
+  | { readonly type: "sessions" }
+  | { readonly type: "stats" }
+  | { readonly type: "kick"; readonly user: string; readonly session?: never }
+  | { readonly type: "kick"; readonly session: string; readonly user?: never }
+  | { readonly type: "revoke"; readonly user: string }
+  | { readonly type: "drain"; readonly within: number; readonly reopenAfter: number }
+  | { readonly type: "dead" }
+  | { readonly type: "redeliver" };
+
+/** What comes of it. */
+export type Answer = { readonly ok: true; readonly value: object } | ({ readonly ok: false } & Refusal);
+
+/** What the runtime knows of a session's socket. */
+export interface SocketFacts {
+  /** When it last answered a heartbeat, in ms since the epoch; 0 for never. */
+  readonly answeredAt: number;
+  /** Bytes the runtime holds for it; absent when it does not tell. */
+  readonly unread?: number;
+}
+
+/** What an operator learns besides what the room itself knows. */
+export interface Facts {
+  /** By session; only for commands that tell of them. */
+  readonly sockets: Readonly<Record<string, SocketFacts>>;
+  /** What was counted since the room last reported to the directory. */
+  readonly counts: Counts;
+}

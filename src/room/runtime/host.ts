@@ -1,0 +1,233 @@
+/**
+ * A room and the place it runs in: turns what the platform delivers into events, and hands out what becomes of them. Runs
+ * on Cloudflare behind object.ts, and in plain Node behind a simulation. It decides nothing.
+ */
+import { closeQuietly } from "../../protocol/close.ts";
+import { decode, join } from "../../protocol/codec.ts";
+import { codes, type CodeName } from "../../protocol/codes.ts";
+import type { Refusal } from "../../protocol/refusal.ts";
+import type { Admission } from "../admission.ts";
+import type { Answer, Caller, Facts, OperatorCommand, SocketFacts } from "../operator.ts";
+import { dueEvents } from "../core/alarm.ts";
+import type { Command, CommandResults, Result, RoomEvent } from "../core/event.ts";
+import { acknowledgeOnly, encodeFailure, failure } from "../core/frames.ts";
+import type { RoomDefinition } from "../definition.ts";
+import type { Connection } from "../rules/connection.ts";
+import type { Continuation, RoomState } from "../store/state.ts";
+import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/failure.ts";
+import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
+import { EffectRunner } from "./effects.ts";
+import type { Platform, RoomSocket } from "./platform.ts";
+import type { Recording } from "./recording.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Sockets } from "./sockets.ts";
+import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
+
+/** When a client whose frames were refused for overload may try again. */
+const OVERLOADED_MS = 1_000;
+
+/** Who watches a room. */
+export interface Watch {
+  /** A failure, at once. Must not throw. */
+  readonly report: (record: FailureRecord) => void;
+  /** How the room is, now and then. Rejects when it did not arrive. */
+  readonly tell: (report: RoomReport) => Promise<void>;
+  /** Runs something as a part of a trace. */
+  readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
+  /** Who gets ticks that failed, as data; `undefined` when nobody wants them. */
+  readonly onFailedTick?: () => ((recording: Recording) => void) | undefined;
+}
+
+/** What a host is made of. */
+export interface HostParts {
+  readonly platform: Platform;
+  /** A function, because the class of the user's room has its fields only after this is made. */
+  readonly definition: () => RoomDefinition;
+  readonly env: unknown;
+  readonly watch: Watch;
+}
+
+/** One room in its place. */
+export class RoomHost {
+  readonly #platform: Platform;
+  readonly #definition: () => RoomDefinition;
+  readonly #watch: Watch;
+  readonly #sockets: Sockets;
+  readonly #scheduler: Scheduler;
+  readonly #ticker: Ticker;
+  readonly #effects: EffectRunner;
+  readonly #recorder: Recorder;
+
+  constructor({ platform, definition, env, watch }: HostParts) {
+    this.#platform = platform;
+    this.#definition = definition;
+    this.#watch = watch;
+    const continuations = new Map<string, Continuation>();
+    const fail = (failed: Failure) => this.#fail(failed);
+    this.#sockets = new Sockets(platform);
+    this.#recorder = new Recorder({
+      report: watch.report,
+      tell: watch.tell,
+      restored: () => {
+        const { loaded } = this.#ticker;
+        if (loaded) this.#effects.save(loaded);
+      },
+      now: () => platform.now(),
+    });
+    this.#effects = new EffectRunner({
+      platform,
+      sockets: this.#sockets,
+      recorder: this.#recorder,
+      outlet: () => definition().events?.to,
+      env,
+      submit: (event) => this.#scheduler.submit(event),
+      fail,
+      continuations,
+    });
+    this.#ticker = new Ticker({
+      platform,
+      definition,
+      sockets: this.#sockets,
+      recorder: this.#recorder,
+      effects: () => this.#effects,
+      continuations,
+      span: watch.span,
+      fail,
+      onFailedTick: watch.onFailedTick ?? (() => undefined),
+    });
+    this.#scheduler = new Scheduler((batch) => this.#ticker.run(batch), platform);
+    this.#recorder.counters.add("wakeups");
+  }
+
+  /** What must be known before anything else happens: when the alarm is set to ring. */
+  async begin(): Promise<void> {
+    this.#ticker.setArmed((await this.#platform.storage.getAlarm()) ?? undefined);
+  }
+
+  /** Opens a connection. `client`: the client's end of its socket. */
+  async connect(admission: Admission): Promise<{ ok: true; client: WebSocket } | ({ ok: false } & Refusal)> {
+    const { credentials, traceparent, resume } = admission;
+    const full = this.#sockets.full(credentials.user, this.#definition().maxConnectionsPerUser);
+    if (full) return { ok: false, ...full };
+    const event: RoomEvent = { type: "connect", admission, id: this.#platform.mintId() };
+    const attributes = { traceparent, session: resume?.session };
+    const result = await this.#watch.span("resume", attributes, () => this.#scheduler.submit(event));
+    if (!result.ok) return result;
+    // Sound: what a connect gives is its connection.
+    const client = this.#sockets.takeClientEnd(result.value as Connection);
+    return client ? { ok: true, client } : { ok: false, code: "internal" };
+  }
+
+  /** A socket has delivered a message. Resolves when its frames are through. */
+  async message(socket: RoomSocket, message: string | ArrayBuffer): Promise<void> {
+    const state = this.#wake(socket);
+    const connection = this.#sockets.connectionOf(socket);
+    if (!state || !connection) return;
+    const { session, generation } = connection;
+    const frames = decode(message, this.#definition().maxMessage);
+    if (acknowledgeOnly(state, connection, frames)) return this.#remember(state, connection);
+    if (this.#scheduler.isOverloaded) {
+      const error = failure("rate_limited", { message: "The room is overloaded.", retryAfter: OVERLOADED_MS });
+      this.#recorder.counters.add("errors|rate_limited", frames.length);
+      this.#sockets.send(connection, join(frames.map((frame) => encodeFailure(frame, error))));
+      return;
+    }
+    const events = frames.map((frame): RoomEvent => ({ type: "frame", session, generation, frame }));
+    const length = typeof message === "string" ? message.length : message.byteLength;
+    // Waiting for the tick keeps the event open: an object with waiting frames must not be evicted.
+    await this.#scheduler.submitFrames(events, length);
+  }
+
+  /** A socket has closed, or failed. */
+  async closed(socket: RoomSocket): Promise<void> {
+    const pointer = this.#sockets.closed(socket);
+    if (!pointer) return;
+    const { session, generation } = pointer;
+    await this.#scheduler.submit({ type: "drop", session, generation });
+  }
+
+  /** The alarm rings. Never throws: that would be tried again six times and then never. */
+  async alarm({ scheduledTime, retryCount = 0 }: { scheduledTime?: number; retryCount?: number } = {}): Promise<void> {
+    this.#recorder.counters.add("alarms");
+    try {
+      this.#ticker.ring(scheduledTime);
+      // An earlier try was killed, by its time or its memory. The platform gives up after some: this one rings again.
+      if (retryCount > 0) await this.#armBeforehand();
+      const now = this.#platform.now();
+      this.#ticker.release(now);
+      const state = this.#ticker.load();
+      const events = dueEvents(state, now, () => this.#answeredAt(state));
+      if (events.length > 0) await this.#scheduler.submitAll(events);
+      // Nothing was due yet: then the alarm is set for what will be.
+      else this.#ticker.run([]);
+    } catch (error) {
+      this.#fail({ code: codeOfThrown(error), source: "alarm", error });
+      this.#ticker.armRetry();
+    }
+  }
+
+  /** What a server-side caller asks for. */
+  async command<C extends Command>(command: C): Promise<Result<CommandResults[C["type"]]>> {
+    const result = await this.#scheduler.submit({ type: "command", command });
+    // Sound: `apply` pairs each command with its result.
+    return result as Result<CommandResults[C["type"]]>;
+  }
+
+  /** What is asked over HTTP with a token; the Worker has verified it. */
+  async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
+    const facts = this.#factsFor(command);
+    const result = await this.#scheduler.submit({ type: "operate", caller, command, facts });
+    return result.ok ? { ok: true, value: result.value as object } : result;
+  }
+
+  #remember(state: RoomState, connection: Connection): void {
+    if (this.#sockets.isCarrier(connection)) this.#effects.save(state);
+    else this.#sockets.remember(connection, state.changed);
+  }
+
+  async #armBeforehand(): Promise<void> {
+    const { storage } = this.#platform;
+    const at = this.#platform.now() + RETRY_MS;
+    await storage.setAlarm(at);
+    await storage.sync();
+    this.#ticker.setArmed(at);
+  }
+
+  /** Makes sure that the state is in memory; storage that cannot be read sends the client back for later. */
+  #wake(socket: RoomSocket): RoomState | undefined {
+    try {
+      return this.#ticker.load();
+    } catch (error) {
+      this.#fail({ code: "storage_failed", source: "load", error });
+      this.#recorder.counters.add("closes|storage_failed");
+      closeQuietly(socket, codes.storage_failed.close, "storage_failed" satisfies CodeName);
+      return undefined;
+    }
+  }
+
+  #answeredAt(state: RoomState): Record<string, number> {
+    const answered: Record<string, number> = {};
+    for (const connection of state.connections.values()) {
+      answered[connection.session] = this.#sockets.answeredAt(connection);
+    }
+    return answered;
+  }
+
+  #factsFor({ type }: OperatorCommand): Facts {
+    const { counts } = this.#recorder.counters;
+    const sockets: Record<string, SocketFacts> = {};
+    for (const connection of type === "sessions" ? (this.#ticker.loaded?.connections.values() ?? []) : []) {
+      const unread = this.#sockets.unread(connection);
+      const answeredAt = this.#sockets.answeredAt(connection);
+      sockets[connection.session] = { answeredAt, ...(unread !== undefined && { unread }) };
+    }
+    return { sockets, counts };
+  }
+
+  #fail(failed: Failure): void {
+    const state = this.#ticker.loaded;
+    const { kind, name } = state?.name ?? { kind: "", name: this.#platform.name };
+    // A room in which hooks or the disk fail reports so soon.
+    if (this.#recorder.fail(failed, { kind, room: name }) && state) state.isActive = true;
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * Runs ticks: one transaction each, then what it asks for, then the answers to whoever waits. Holds the state in memory and
+ * throws it away when a transaction fails. Sees to it that what cannot be done fails alone, and arms the one alarm.
+ */
+import { aboutOf, traceOf } from "../core/context.ts";
+import { keyOf } from "../core/alarm.ts";
+import type { DueEvent, Refused, RoomEvent } from "../core/event.ts";
+import { encodeFailure, failure } from "../core/frames.ts";
+import { applyTick, EventFailed, type TickInput, type TickOutcome } from "../core/tick.ts";
+import type { RoomDefinition } from "../definition.ts";
+import { migrate, versionOf } from "../store/schema.ts";
+import type { Session } from "../store/sessions.ts";
+import { RoomState, type Continuation } from "../store/state.ts";
+import { codeOfThrown, UnreadableStorage, type Failure } from "../telemetry/failure.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
+import type { EffectRunner } from "./effects.ts";
+import type { Platform } from "./platform.ts";
+import { Recording } from "./recording.ts";
+import type { Ran, Waiting } from "./scheduler.ts";
+import type { Sockets } from "./sockets.ts";
+
+/** The platform takes no alarm after the year 2189. */
+const LATEST_ALARM = 6_900_000_000_000;
+/** When to try again what could not be done. */
+export const RETRY_MS = 30_000;
+/** Due things that are held back by name; past it everything due is tried again. */
+const MAX_HELD = 10_000;
+
+/** What a ticker works with. */
+export interface TickerParts {
+  readonly platform: Platform;
+  readonly definition: () => RoomDefinition;
+  readonly sockets: Sockets;
+  readonly recorder: Recorder;
+  readonly effects: () => EffectRunner;
+  readonly continuations: ReadonlyMap<string, Continuation>;
+  readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
+  readonly fail: (failure: Failure) => void;
+  /** Who gets ticks that failed, as data that a test can replay. */
+  readonly onFailedTick: () => ((recording: Recording) => void) | undefined;
+}
+
+/** What a span says of itself. */
+export type Attributes = Readonly<Record<string, string | number | undefined>>;
+
+/** A tick that wrote nothing into a storage that no room ever wrote to: it leaves no trace, not even tables. */
+class NothingWritten extends Error {
+  readonly outcome: TickOutcome;
+
+  constructor(outcome: TickOutcome) {
+    super();
+    this.outcome = outcome;
+  }
+}
+
+/** The ticks of one room. */
+export class Ticker {
+  readonly #parts: TickerParts;
+  /** Due things that could not be done lately, by key: until when each has to wait. */
+  readonly #held = new Map<string, number>();
+  #state: RoomState | undefined;
+  /** When the alarm is set to ring; `undefined` when it is not set. */
+  #armed: number | undefined;
+  /** For when the alarm was set that rings now. */
+  #ringing: number | undefined;
+  /** Sessions that lost their socket in a reset, until their drops have happened. */
+  #lost: readonly Session[] = [];
+
+  constructor(parts: TickerParts) {
+    this.#parts = parts;
+  }
+
+  /** The state, if it is in memory. */
+  get loaded(): RoomState | undefined {
+    return this.#state;
+  }
+
+  /** The alarm is set to ring at this moment, without a tick that asked for it. */
+  setArmed(at: number | undefined): void {
+    this.#armed = at;
+  }
+
+  /**
+   * The alarm is ringing, and is set no more.
+   *
+   * @param scheduled for when it was set, if the runtime says so. It may ring late: a state that is built now must know
+   *   for when it was set, because who answered the last heartbeat within that lateness is not silent
+   */
+  ring(scheduled: number | undefined): void {
+    this.#ringing = scheduled ?? this.#armed;
+    this.#armed = undefined;
+  }
+
+  /**
+   * The state, built from storage and sockets when this instance has none yet.
+   *
+   * @throws UnreadableStorage
+   */
+  load(): RoomState {
+    try {
+      return (this.#state ??= this.#build());
+    } catch (error) {
+      throw error instanceof UnreadableStorage ? error : new UnreadableStorage(String(error));
+    }
+  }
+
+  /** Things may be tried again that had to wait until now. */
+  release(now: number): void {
+    for (const [key, until] of this.#held) if (until <= now) this.#held.delete(key);
+  }
+
+  /** One tick with as many of these events as it takes; drops that nobody told of come first. */
+  run(batch: readonly Waiting[]): Ran {
+    this.#reconcile();
+    const attributes = { events: batch.length, traceparent: traceOf(batch.map(({ event }) => event)) };
+    return this.#parts.span("tick", attributes, () => this.#tick(batch));
+  }
+
+  /** Sets the alarm, or calls it off. */
+  arm(next: number | undefined): void {
+    const when = next === undefined ? undefined : Math.min(next, LATEST_ALARM);
+    this.#ringing = undefined;
+    if (when === this.#armed) return;
+    this.#armed = when;
+    const { storage } = this.#parts.platform;
+    const set = when === undefined ? storage.deleteAlarm() : storage.setAlarm(when);
+    set.catch((error: unknown) => {
+      this.#armed = undefined;
+      this.#parts.fail({ code: "storage_failed", source: "setAlarm", error });
+    });
+  }
+
+  /** Sets the alarm to ring in a while, unless it rings sooner. */
+  armRetry(): void {
+    this.arm(Math.min(this.#armed ?? Infinity, this.#parts.platform.now() + RETRY_MS));
+  }
+
+  #tick(batch: readonly Waiting[]): Ran {
+    const { platform, recorder, span, fail } = this.#parts;
+    const input: TickInput = { events: batch.map(({ event }) => event), now: platform.now(), id: platform.mintId() };
+    let outcome: TickOutcome;
+    let state: RoomState;
+    try {
+      ({ outcome, state } = platform.storage.transactionSync(() => this.#apply(input)));
+    } catch (error) {
+      // Memory may be ahead of storage.
+      this.#state = undefined;
+      if (!(error instanceof NothingWritten)) return this.#isolate(batch, input, error);
+      return answer(batch, error.outcome);
+    }
+    this.arm(outcome.alarm);
+    recorder.ticked(outcome.results.length, (platform.now() - input.now) / 1_000);
+    let sockets = 0;
+    try {
+      const attributes = { sockets: state.connections.size };
+      sockets = span("fan-out", attributes, () => this.#parts.effects().run(state, outcome));
+    } catch (error) {
+      // The tick is committed; whoever did not get its frames sees a gap and asks for them.
+      this.#state = undefined;
+      fail({ code: codeOfThrown(error), source: "fan-out", error });
+    }
+    return { ...answer(batch, outcome), sockets };
+  }
+
+  /** Applies a tick inside the transaction. */
+  #apply(input: TickInput): { outcome: TickOutcome; state: RoomState } {
+    const { sql } = this.#parts.platform.storage;
+    const isFresh = this.#state === undefined && versionOf(sql) === 0;
+    const state = this.load();
+    const before = isFresh ? changesOf(sql) : 0;
+    const outcome = applyTick(state, input);
+    if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome);
+    return { outcome, state };
+  }
+
+  /**
+   * The transaction was undone. If one event threw, it has a tick of its own, between those before it and those after it;
+   * if what they wrote together could not be written, each half has.
+   */
+  #isolate(batch: readonly Waiting[], input: TickInput, error: unknown): Ran {
+    const [only] = batch;
+    if (batch.length <= 1 || !only) {
+      const cause = error instanceof EventFailed ? error.cause : error;
+      if (only) this.#refuse(only, input, cause);
+      else this.#parts.fail({ code: codeOfThrown(cause), source: "tick", error: cause });
+      return { done: batch.length, sockets: 0 };
+    }
+    const index = error instanceof EventFailed ? error.index : undefined;
+    const parts =
+      index === undefined
+        ? [batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1)]
+        : [batch.slice(0, index), batch.slice(index, index + 1)];
+    let done = 0;
+    let sockets = 0;
+    for (const part of parts) {
+      if (part.length === 0) continue;
+      const ran = this.#tick(part);
+      done += ran.done;
+      sockets += ran.sockets;
+      // A tick may be full before its end: the rest has another.
+      if (ran.done < part.length) break;
+    }
+    return { done, sockets };
+  }
+
+  /** One event that cannot be applied: whoever waits is told, and what is due waits a while. */
+  #refuse({ event, resolve }: Waiting, input: TickInput, error: unknown): void {
+    const { fail, onFailedTick, platform } = this.#parts;
+    const code = codeOfThrown(error);
+    fail({ ...this.#aboutOf(event), code, source: "tick", error });
+    const refused: Refused = { ok: false, code };
+    resolve?.(refused);
+    if (isDue(event)) {
+      if (this.#held.size >= MAX_HELD) this.#held.clear();
+      this.#held.set(keyOf(event), input.now + RETRY_MS);
+    }
+    this.armRetry();
+    try {
+      onFailedTick()?.(Recording.of(platform, input, error));
+      if (event.type === "frame") this.#tellFailure(event, refused);
+    } catch (second) {
+      fail({ code: codeOfThrown(second), source: "tick", error: second });
+    }
+  }
+
+  #aboutOf(event: RoomEvent) {
+    try {
+      return aboutOf(event, this.load());
+    } catch {
+      return aboutOf(event, undefined);
+    }
+  }
+
+  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, { code }: Refused): void {
+    const state = this.load();
+    // It was not there to be marked when the tick failed.
+    state.isActive = true;
+    const connection = state.connection(session, generation);
+    if (connection) this.#parts.sockets.send(connection, encodeFailure(frame, failure(code)));
+  }
+
+  /** Sessions that lost their socket in a reset have a tick of their own: what they cannot do is not the others' fault. */
+  #reconcile(): void {
+    try {
+      // A room that was never written to has lost nobody, and gets no tables for the question.
+      if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
+    } catch {
+      // The state cannot be built: the tick that follows says so.
+      return;
+    }
+    const lost = this.#lost;
+    this.#lost = [];
+    const drops = lost.map(({ id, generation }): RoomEvent => ({ type: "drop", session: id, generation }));
+    for (let done = 0; done < drops.length;) {
+      done += this.#tick(drops.slice(done).map((event) => ({ event }))).done;
+    }
+  }
+
+  #build(): RoomState {
+    const { platform, definition, sockets, recorder, continuations } = this.#parts;
+    const { storage } = platform;
+    // Here, not when the object begins: storage can be wiped under a running room.
+    storage.transactionSync(() => migrate(storage.sql));
+    const { found, carried } = sockets.survivors();
+    if (carried) recorder.restore(carried.recorder);
+    const state = new RoomState({
+      definition: definition(),
+      sql: storage.sql,
+      atomic: (run) => storage.transactionSync(run),
+      pointers: [...found.keys()],
+      room: platform.name,
+      alarm: this.#ringing ?? this.#armed,
+      heartbeatAt: carried?.heartbeatAt,
+      now: platform.now(),
+      held: this.#held,
+      continuations,
+    });
+    sockets.adopt(found, ({ session, generation }) => state.connection(session, generation));
+    this.#lost = state.lost;
+    return state;
+  }
+}
+
+function answer(batch: readonly Waiting[], { results }: TickOutcome): Ran {
+  for (const [i, result] of results.entries()) batch[i]?.resolve?.(result);
+  return { done: results.length, sockets: 0 };
+}
+
+function changesOf(sql: SqlStorage): number {
+  return sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n;
+}
+
+function isDue(event: RoomEvent): event is DueEvent {
+  return ["drainOver", "sessionDue", "timerDue", "outboxDue", "heartbeatDue"].includes(event.type);
+}

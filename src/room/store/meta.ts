@@ -1,0 +1,29 @@
+/** The few durable facts about the room itself, by name. Owns edgerooms_meta. */
+
+/** The facts of one room, held in memory. */
+export class Meta {
+  readonly #sql: SqlStorage;
+  readonly #values = new Map<string, string>();
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    for (const row of sql.exec<{ key: string; value: string }>("SELECT key, value FROM edgerooms_meta")) {
+      this.#values.set(row.key, row.value);
+    }
+  }
+
+  get(key: string): string | undefined {
+    return this.#values.get(key);
+  }
+
+  /** Writes one row, or none when the value is already there. */
+  set(key: string, value: string): void {
+    if (this.#values.get(key) === value) return;
+    this.#sql.exec("INSERT OR REPLACE INTO edgerooms_meta (key, value) VALUES (?, ?)", key, value);
+    this.#values.set(key, value);
+  }
+
+  delete(key: string): void {
+    if (this.#values.delete(key)) this.#sql.exec("DELETE FROM edgerooms_meta WHERE key = ?", key);
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Reads the log back: replays for those who come again, the newest publications for snapshots and hooks, pages for
+ * operators. Each stops by itself: no answer, and no search for one, is longer than its bounds. Reads edgerooms_log.
+ */
+import type { Publication } from "../../protocol/frames.ts";
+import { isVisible, type Log } from "./log.ts";
+import type { Segment } from "./segments.ts";
+
+/**
+ * Bytes of the log that a search for the newest publications of one user looks through. In a log that is addressed to
+ * others it would otherwise read all of it for an empty answer (464 ms at 16 MiB, measured).
+ */
+const SEARCH_BYTES = 1_048_576;
+
+/** A run of the log: the offsets it covers, and its items as text. */
+export interface Stretch {
+  readonly from: number;
+  readonly upto: number;
+  readonly items: string;
+}
+
+/** What to read. */
+interface Wanted {
+  readonly limit: number;
+  readonly maxBytes: number;
+  /** Whose view it is; `undefined` sees everything. */
+  readonly user?: string | undefined;
+}
+
+/** Reads the log of one room. */
+export class Replay {
+  readonly #sql: SqlStorage;
+  readonly #log: Log;
+
+  constructor(sql: SqlStorage, log: Log) {
+    this.#sql = sql;
+    this.#log = log;
+  }
+
+  /**
+   * What a user may see of the offsets after `offset`, as stretches of about `maxBytes` at most each. Stops after the
+   * head; yields nothing when there is nothing after `offset`. Only for an `offset` that the log covers.
+   */
+  *after(offset: number, user: string, maxBytes: number): Generator<Stretch> {
+    let from = offset + 1;
+    let upto = offset;
+    let parts: string[] = [];
+    let bytes = 0;
+    for (const part of this.#parts(offset, user)) {
+      if (bytes > 0 && bytes + part.items.length > maxBytes) {
+        yield { from, upto, items: parts.join(",") };
+        from = upto + 1;
+        parts = [];
+        bytes = 0;
+      }
+      if (part.items !== "") parts.push(part.items);
+      bytes += part.items.length;
+      upto = part.upto;
+    }
+    if (upto >= from) yield { from, upto, items: parts.join(",") };
+  }
+
+  /** The newest publications, oldest first. Looks through the newest 1 MiB of what the user may not see, at most. */
+  recent({ limit, maxBytes, user }: Wanted): Publication[] {
+    const newest: Publication[] = [];
+    let bytes = 0;
+    let hidden = 0;
+    const take = (publication: Publication, size: number): boolean => {
+      if (user !== undefined && !isVisible(publication, user)) {
+        hidden += size;
+        return hidden <= SEARCH_BYTES;
+      }
+      bytes += size;
+      if (newest.length >= limit || bytes > maxBytes) return false;
+      newest.push(publication);
+      return true;
+    };
+    for (const item of this.#log.staged.toReversed()) {
+      if (!take(item.publication, item.bytes)) return newest.toReversed();
+    }
+    for (const segment of this.#log.segments.backwards()) {
+      if (newest.length >= limit) break;
+      const average = segment.bytes / (segment.last - segment.first + 1);
+      for (const publication of this.#load(segment).toReversed()) {
+        if (!take(publication, average)) return newest.toReversed();
+      }
+    }
+    return newest.toReversed();
+  }
+
+  /** Publications after an offset, oldest first. */
+  page(after: number, { limit, maxBytes }: Wanted): Publication[] {
+    const found: Publication[] = [];
+    let bytes = 0;
+    for (const segment of this.#log.segments.after(after)) {
+      const average = segment.bytes / (segment.last - segment.first + 1);
+      for (const publication of this.#load(segment)) {
+        if (publication.offset <= after) continue;
+        if (found.length >= limit || (found.length > 0 && bytes + average > maxBytes)) return found;
+        found.push(publication);
+        bytes += average;
+      }
+    }
+    return found;
+  }
+
+  /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */
+  *#parts(offset: number, user: string): Generator<{ upto: number; items: string }> {
+    for (const segment of this.#log.segments.after(offset)) {
+      if (segment.first > offset && !segment.addressed) {
+        yield { upto: segment.last, items: this.#text(segment) };
+        continue;
+      }
+      const items = this.#load(segment).filter((p) => p.offset > offset && isVisible(p, user));
+      yield { upto: segment.last, items: items.map((p) => JSON.stringify(p)).join(",") };
+    }
+    for (const { publication, text } of this.#log.staged) {
+      if (publication.offset > offset) {
+        yield { upto: publication.offset, items: isVisible(publication, user) ? text : "" };
+      }
+    }
+  }
+
+  #text(segment: Segment): string {
+    return this.#sql.exec("SELECT items FROM edgerooms_log WHERE slot = ?", segment.slot).one()["items"] as string;
+  }
+
+  #load(segment: Segment): Publication[] {
+    return JSON.parse(`[${this.#text(segment)}]`) as Publication[];
+  }
+}

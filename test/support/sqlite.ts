@@ -1,0 +1,223 @@
+/**
+ * Durable Object storage in plain Node, over node:sqlite, as far as rooms use it: SQL, nested transactions, the alarm.
+ * A test can make any statement fail and put an earlier database back. The suite in test/contract/storage.ts holds it to
+ * the real storage. Knows nothing of rooms.
+ *
+ * Where it differs on purpose: a cursor has read all its rows when `exec` returns (the real one reads on demand), rows
+ * read and written are not counted, and a change outside `transactionSync` is committed at once (the real storage
+ * commits what one event did together).
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { NodeCursor, NodeSql } from "./sqlite-cursor.ts";
+import { asInWorkerd, fromSql, toSql } from "./sqlite-values.ts";
+import { isSchemaChange, parse, type Statement } from "./statements.ts";
+
+/** Called with the text of each statement before it runs, `BEGIN`, `COMMIT` and their like included. May throw. */
+export type Fault = (statement: string) => void;
+
+declare module "node:sqlite" {
+  // Node 24 has them, its types do not yet.
+  interface DatabaseSync {
+    serialize(): Uint8Array;
+    deserialize(content: Uint8Array): void;
+  }
+}
+
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly columns: readonly string[];
+  readonly changesSchema: boolean;
+}
+
+/** Texts whose statements stay prepared, at most. */
+const MAX_CACHED = 500;
+/** The platform takes no alarm after the year 2189. */
+const LATEST_ALARM_MS = 6_926_000_000_000;
+
+/** The storage of one object. */
+export class NodeStorage implements Pick<
+  DurableObjectStorage,
+  "sql" | "transactionSync" | "getAlarm" | "setAlarm" | "deleteAlarm" | "deleteAll" | "sync"
+> {
+  /** Set it to make statements fail. What a simulated crash must do: throw at one statement and at every later one. */
+  fault: Fault | undefined;
+  readonly sql: SqlStorage;
+  readonly #path: string;
+  #db: DatabaseSync;
+  #depth = 0;
+  readonly #parsed = new Map<string, readonly Statement[]>();
+  readonly #prepared = new Map<string, Prepared>();
+
+  /** @param path of the database's file; in memory unless given */
+  constructor(path = ":memory:") {
+    this.#path = path;
+    this.#db = open(path);
+    const sql: Pick<SqlStorage, "exec" | "databaseSize"> = new NodeSql(
+      (query, bindings) => this.#exec(query, bindings),
+      () =>
+        Number(
+          this.#db.prepare("SELECT page_count * page_size AS n FROM pragma_page_count, pragma_page_size").get()?.["n"],
+        ),
+    );
+    // The rest of the interface are two classes that nobody constructs.
+    this.sql = sql as SqlStorage;
+  }
+
+  /** Runs a function in a transaction, or in a savepoint of the one that is open. A throw undoes it and is passed on. */
+  transactionSync<T>(closure: () => T): T {
+    const savepoint = `edge_${this.#depth}`;
+    const isOuter = this.#depth === 0;
+    this.#control(isOuter ? "BEGIN" : `SAVEPOINT ${savepoint}`);
+    this.#depth++;
+    try {
+      const result = closure();
+      this.#control(isOuter ? "COMMIT" : `RELEASE ${savepoint}`);
+      return result;
+    } catch (error) {
+      // SQLite may have ended the whole transaction by itself.
+      const undo = isOuter ? "ROLLBACK" : `ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`;
+      if (this.#db.isTransaction) this.#db.exec(undo);
+      this.#prepared.clear();
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  /** When the alarm is set to ring, in ms since the epoch. */
+  getAlarm(): Promise<number | null> {
+    return this.#later(() => {
+      if (!this.#hasAlarmTable()) return null;
+      const [row] = this.#run("SELECT value FROM _cf_METADATA WHERE key = 1").rows;
+      return row ? Number(row[0]) : null;
+    });
+  }
+
+  /** Sets the alarm: one row, undone with the transaction it is set in. Rejects times that the platform rejects. */
+  setAlarm(time: number | Date): Promise<void> {
+    return this.#later(() => {
+      const ms = Math.trunc(Number(time));
+      if (!Number.isFinite(ms)) throw new TypeError("The value cannot be converted because it is not a valid Date.");
+      if (ms <= 0) throw new TypeError("setAlarm() cannot be called with an alarm time <= 0");
+      if (ms > LATEST_ALARM_MS) throw new TypeError("This API doesn't support dates after 2189.");
+      if (!this.#hasAlarmTable()) this.#db.exec("CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value)");
+      this.#run("INSERT OR REPLACE INTO _cf_METADATA VALUES (1, ?)", [ms]);
+    });
+  }
+
+  /** Takes the alarm back. */
+  deleteAlarm(): Promise<void> {
+    return this.#later(() => {
+      if (this.#hasAlarmTable()) this.#run("DELETE FROM _cf_METADATA WHERE key = 1");
+    });
+  }
+
+  /** Removes everything: rows, tables and the alarm. */
+  deleteAll(): Promise<void> {
+    return this.#later(() => {
+      this.fault?.("deleteAll");
+      this.#reopen(new Uint8Array());
+    });
+  }
+
+  /** Everything is written already; a {@link fault} may say that it is not. */
+  sync(): Promise<void> {
+    return this.#later(() => this.fault?.("sync"));
+  }
+
+  /** A copy of the whole database, alarm included. Not within a transaction. */
+  snapshot(): Uint8Array {
+    this.#refuseTransaction();
+    return this.#path === ":memory:" ? this.#db.serialize() : readFileSync(this.#path);
+  }
+
+  /** Puts a copy back that {@link snapshot} made, of this storage or of another one. Not within a transaction. */
+  restore(snapshot: Uint8Array): void {
+    this.#refuseTransaction();
+    this.#reopen(snapshot);
+  }
+
+  /** Frees the database. */
+  close(): void {
+    this.#db.close();
+  }
+
+  #refuseTransaction(): void {
+    if (this.#depth > 0) throw new Error("a transaction is open");
+  }
+
+  #reopen(content: Uint8Array): void {
+    this.#prepared.clear();
+    if (this.#path === ":memory:" && content.length > 0) return this.#db.deserialize(content);
+    this.#db.close();
+    if (this.#path !== ":memory:") writeFileSync(this.#path, content);
+    this.#db = open(this.#path);
+  }
+
+  /** The real storage answers by a promise, but the change is made before `setAlarm` returns. */
+  #later<T>(run: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      resolve(run());
+    });
+  }
+
+  #exec(query: string, bindings: readonly unknown[]): NodeCursor {
+    const all = this.#parse(query);
+    const last = all.at(-1);
+    for (const { text } of all.slice(0, -1)) this.#run(text);
+    if (bindings.length !== last?.parameters) throw new Error("Wrong number of parameter bindings for SQL query.");
+    const { columns, rows } = this.#run(last.text, bindings.map(toSql));
+    return new NodeCursor(columns, rows);
+  }
+
+  #parse(query: string): readonly Statement[] {
+    let found = this.#parsed.get(query);
+    if (!found) {
+      if (this.#parsed.size >= MAX_CACHED) this.#parsed.clear();
+      this.#parsed.set(query, (found = parse(query)));
+    }
+    return found;
+  }
+
+  /** Runs one statement to its end. */
+  #run(text: string, values: readonly SQLInputValue[] = []): { columns: readonly string[]; rows: SqlStorageValue[][] } {
+    this.fault?.(text);
+    try {
+      const { statement, columns, changesSchema } = this.#prepare(text);
+      // Rows are arrays because of `setReturnArrays`.
+      const rows = statement.all(...values) as unknown as SQLOutputValue[][];
+      if (changesSchema) this.#prepared.clear();
+      return { columns, rows: rows.map((row) => row.map(fromSql)) };
+    } catch (error) {
+      throw asInWorkerd(error);
+    }
+  }
+
+  #prepare(text: string): Prepared {
+    const known = this.#prepared.get(text);
+    if (known) return known;
+    if (this.#prepared.size >= MAX_CACHED) this.#prepared.clear();
+    const statement = this.#db.prepare(text);
+    statement.setReturnArrays(true);
+    // Else an integer past 2^53 is an error; the runtime rounds it.
+    statement.setReadBigInts(true);
+    const columns = statement.columns().map(({ name }) => name);
+    const prepared = { statement, columns, changesSchema: isSchemaChange(text) };
+    this.#prepared.set(text, prepared);
+    return prepared;
+  }
+
+  #control(text: string): void {
+    this.fault?.(text);
+    this.#db.exec(text);
+  }
+
+  #hasAlarmTable(): boolean {
+    return this.#run("SELECT 1 FROM sqlite_master WHERE name = '_cf_METADATA'").rows.length > 0;
+  }
+}
+
+function open(path: string): DatabaseSync {
+  return new DatabaseSync(path, { enableDoubleQuotedStringLiterals: true });
+}

@@ -1,0 +1,124 @@
+/** What listeners and iterators of a client are told, and what happens when they throw, call back or close it. */
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { Json, RoomClient } from "../../src/client/client.ts";
+import { dialled, joined, pub, snapshot } from "../support/dialled.ts";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const turn = () => pass(0);
+
+it("a listener that throws does not stop the others, and its error is not swallowed", async () => {
+  const { client, line } = await joined();
+  const thrown: (() => void)[] = [];
+  vi.spyOn(globalThis, "queueMicrotask").mockImplementation((run) => void thrown.push(run));
+  client.on("goaway", () => {
+    throw new Error("the program's own");
+  });
+  const after: number[] = [];
+  client.on("goaway", ({ within }) => after.push(within));
+  line().hears({ type: "goaway", within: 1 });
+  line().hears({ type: "goaway", within: 2 });
+  expect(after).toEqual([1, 2]);
+  expect(thrown).toHaveLength(2);
+  for (const run of thrown) expect(run).toThrow("the program's own");
+});
+
+it("a listener that publishes, calls and signals from within is served", async () => {
+  const { client, line } = dialled();
+  client.on("state", ({ name }) => name === "open" && void client.publish("open"));
+  client.on("publication", ({ data }) => {
+    void client.publish(data);
+    client.signal(data);
+    void client.call("add", data).catch(() => undefined);
+  });
+  await turn();
+  line().welcome({}, snapshot);
+  line().hears(pub(1, 1));
+  await turn();
+  expect(line().frames.map(({ type }) => type)).toEqual(["publish", "publish", "signal", "call"]);
+});
+
+it.each([
+  ["state", "?credit=1&session=s", []],
+  ["members", "?credit=1&session=s", []],
+  ["reset", "?credit=1&session=s&epoch=e&offset=0", []],
+  ["publication", "?credit=1&session=s&epoch=e&offset=1", [1]],
+] as const)(
+  "a listener that closes the client in %s is the last that is called, and connect() asks for the rest",
+  async (event, search, handed) => {
+    const { client, line, items } = dialled();
+    const told: string[] = [];
+    for (const name of ["state", "members", "reset", "publication"] as const) client.on(name, () => told.push(name));
+    client.on(event, () => {
+      if (event === "state" && client.state.name !== "open") return;
+      client.close();
+      told.length = 0;
+    });
+    await turn();
+    line().welcome({}, snapshot, pub(1, 2));
+    expect([client.state.name, told, items]).toEqual(["closed", [], handed]);
+    client.connect();
+    await turn();
+    expect(line().url.search).toBe(search);
+  },
+);
+
+it("a listener that closes the client in resumed has been told of everything before", async () => {
+  const { client, line, items } = await joined();
+  line().cut();
+  await pass(10);
+  client.on("resumed", () => client.close());
+  line().welcome({ resumed: true }, pub(1, 2));
+  expect([client.state.name, items, client.position?.offset]).toEqual(["closed", [1, 2], 2]);
+});
+
+it("a listener that closes the client in a publication is not told that it resumed", async () => {
+  const { client, line, log } = await joined();
+  line().cut();
+  await pass(10);
+  client.on("publication", () => client.close());
+  line().welcome({ resumed: true }, pub(1, 1));
+  expect(log.slice(-2)).toEqual(["open", "closed closed"]);
+});
+
+it("a listener finds the position at the publication that it is given", async () => {
+  const { client, line } = await joined();
+  const seen: unknown[] = [];
+  client.on("publication", ({ offset }) => seen.push([offset, client.position?.offset]));
+  line().hears(pub(1, 2));
+  expect(seen).toEqual([
+    [1, 1],
+    [2, 2],
+  ]);
+});
+
+/** Reads until the iteration ends; `stop` says when to leave it. */
+async function read(client: RoomClient, stop: (data: Json) => boolean): Promise<Json[]> {
+  const seen: Json[] = [];
+  for await (const { data } of client) {
+    seen.push(data);
+    if (stop(data)) break;
+  }
+  return seen;
+}
+
+it("for await gives every publication in order and ends with the client", async () => {
+  const { client, line } = await joined();
+  const reading = read(client, (data) => (data === 3 && client.close(), false));
+  line().hears(pub(1, 3));
+  expect(await reading).toEqual([1, 2, 3]);
+});
+
+it("for await that is left early leaves the client as it was", async () => {
+  const { client, line, items } = await joined();
+  const reading = read(client, () => true);
+  line().hears(pub(1, 2));
+  expect(await reading).toEqual([1]);
+  line().hears(pub(3, 3));
+  expect([items, client.state.name]).toEqual([[1, 2, 3], "open"]);
+});

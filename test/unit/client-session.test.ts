@@ -1,0 +1,313 @@
+/** The client's session in virtual time: publishes, calls, signals and presence, on lines that break. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Json } from "../../src/client/client.ts";
+import { dialled, joined, pub, publication, snapshot } from "../support/dialled.ts";
+import { LIMITS, type Line } from "../support/line.ts";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const turn = () => pass(0);
+const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as Json;
+
+/** The code of the error that a promise ends with. */
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "settled",
+    (error: { code: string }) => error.code,
+  );
+
+/** A room's side of publishes: its token bucket, then an ack and the publication. Counts what it refuses. */
+function serve(line: Line, bucket = { tokens: LIMITS.burst }) {
+  const counts = { refused: 0, offset: 0, messages: 0 };
+  let at = performance.now();
+  line.send = (text) => {
+    line.sent.push(text);
+    if (text === "ping") return;
+    const now = performance.now();
+    bucket.tokens = Math.min(LIMITS.burst, bucket.tokens + ((now - at) * LIMITS.rate) / 1_000);
+    at = now;
+    counts.messages++;
+    const frames = [JSON.parse(text) as { type: string; ref: number; data: Json }].flat();
+    const answers = frames.flatMap<object>(({ type, ref, data }) => {
+      if (type === "publish" && bucket.tokens >= 1) {
+        bucket.tokens--;
+        const offset = ++counts.offset;
+        return [
+          { type: "ack", ref, offset, at: 0 },
+          { type: "pub", from: offset, upto: offset, items: [publication(offset, data)] },
+        ];
+      }
+      if (type !== "publish") return [];
+      counts.refused++;
+      return [{ type: "error", ref, code: "rate_limited", message: "", retryable: true, retryAfter: 500 }];
+    });
+    setTimeout(() => line.hears(...answers), 20);
+  };
+  return counts;
+}
+
+describe("a publish", () => {
+  it("before there is a connection waits for it; several of one turn are one message, in order", async () => {
+    const { client, line } = dialled();
+    const acks = [1, 2, 3].map((n) => client.publish(n));
+    await turn();
+    line().welcome({}, snapshot);
+    await turn();
+    expect(line().sent.filter((text) => text !== "ping")).toEqual([
+      JSON.stringify([1, 2, 3].map((ref) => ({ type: "publish", data: ref, ref }))),
+    ]);
+    line().hears(...[1, 2, 3].map((ref) => ({ type: "ack", ref, offset: ref + 4, at: 0 })));
+    expect(await Promise.all(acks)).toMatchObject([{ offset: 5 }, { offset: 6 }, { offset: 7 }]);
+  });
+
+  it("of 300 at once goes at the room's pace: in order, with nothing refused", async () => {
+    const { client, line, items, all } = await joined();
+    const counts = serve(line());
+    const start = performance.now();
+    let end = 0;
+    const acks = Promise.all(Array.from({ length: 300 }, (_, n) => client.publish(n)));
+    void acks.then(() => (end = performance.now()));
+    await pass(10_000);
+    const order = Array.from({ length: 300 }, (_, n) => n);
+    expect((await acks).map(({ offset }) => offset)).toEqual(order.map((n) => n + 1));
+    expect([items, counts.refused, all.length]).toEqual([order, 0, 1]);
+    // 210 more than nine tenths of the burst, at nine tenths of 50 a second.
+    expect(end - start).toBeGreaterThan(210 / 0.045 - 50);
+    expect(end - start).toBeLessThan(210 / 0.045 + 200);
+  });
+
+  it("that is refused for the rate all the same is sent again when the room says so, in order", async () => {
+    const { client, line, items } = await joined();
+    // Something else has used the bucket up.
+    const counts = serve(line(), { tokens: 3 });
+    const acks = Promise.all(Array.from({ length: 30 }, (_, n) => client.publish(n)));
+    await pass(5_000);
+    await acks;
+    expect(items).toEqual(Array.from({ length: 30 }, (_, n) => n));
+    expect(counts.refused).toBe(27);
+  });
+
+  it("above the outbox is refused at once, and one after an ack is taken", async () => {
+    const { client, line } = await joined({ outbox: { count: 2, bytes: 100 } });
+    void client.publish(1);
+    void client.publish(2);
+    await expect(client.publish(3)).rejects.toMatchObject({ code: "outbox_full", retryable: true });
+    expect(client.pending).toBe(2);
+    line().hears({ type: "ack", ref: 1, offset: 1, at: 0 });
+    const taken = client.publish(4);
+    await turn();
+    line().hears({ type: "ack", ref: 3, offset: 3, at: 0 });
+    expect(await taken).toEqual({ offset: 3, at: 0 });
+    await expect(client.publish("x".repeat(100))).rejects.toMatchObject({ code: "outbox_full", retryable: false });
+  });
+
+  it("that the room refuses rejects with what the room says", async () => {
+    const { client, line } = await joined();
+    const refused = client.publish("rude");
+    await turn();
+    const words = { code: "rejected", message: "no such words here", retryable: false };
+    line().hears({ type: "error", ref: 1, ...words });
+    await expect(refused).rejects.toMatchObject({ name: "RoomError", ...words });
+  });
+
+  it("that is lost with its connection is sent again under its ref; in a new session its outcome is unknown", async () => {
+    const { client, line } = await joined();
+    const sent = codeOf(client.publish("sent"));
+    await turn();
+    line().cut();
+    const late = codeOf(client.publish("late"));
+    await pass(10);
+    line().welcome({ resumed: true });
+    await turn();
+    expect(line().of("publish")).toMatchObject([
+      { ref: 1, data: "sent" },
+      { ref: 2, data: "late" },
+    ]);
+    line().cut();
+    const never = client.publish("never sent");
+    await pass(20);
+    line().welcome({ session: "another" }, snapshot);
+    await turn();
+    expect(await Promise.all([sent, late])).toEqual(["outcome_unknown", "outcome_unknown"]);
+    expect(line().of("publish")).toMatchObject([{ ref: 1, data: "never sent" }]);
+    line().hears({ type: "ack", ref: 1, offset: 9, at: 0 });
+    expect(await never).toEqual({ offset: 9, at: 0 });
+  });
+});
+
+describe("a call", () => {
+  it("gets its reply, or its refusal, whichever call is answered first", async () => {
+    const { client, line } = await joined();
+    const calls = [client.call("add", [1]), client.call("add", [2]), client.call("none")];
+    await turn();
+    line().hears(
+      { type: "reply", ref: 2, data: 2 },
+      { type: "reply", ref: 3, error: { code: "unknown_method", message: "", retryable: false } },
+      { type: "reply", ref: 1 },
+    );
+    await expect(calls[2]).rejects.toMatchObject({ code: "unknown_method" });
+    expect(await Promise.all(calls.slice(0, 2))).toEqual([null, 2]);
+  });
+
+  it("without a connection is refused, and one that is lost with its connection is never sent twice", async () => {
+    const { client, line, all } = dialled();
+    await expect(client.call("add")).rejects.toMatchObject({ code: "not_connected", retryable: true });
+    await turn();
+    line().welcome({}, snapshot);
+    const crossing = codeOf(client.call("add"));
+    await turn();
+    line().cut();
+    expect(await crossing).toBe("outcome_unknown");
+    await pass(10);
+    line().welcome({ resumed: true });
+    await pass(1_000);
+    expect(all.map((one) => one.of("call").length)).toEqual([1, 0]);
+  });
+
+  it("that an error answers rejects, and no publish takes the error for its own", async () => {
+    const { client, line } = await joined();
+    const publishes = [client.publish("one"), client.publish("two")];
+    const call = client.call("fail");
+    await turn();
+    line().hears({ type: "error", ref: 3, code: "hook_failed", message: "", retryable: true });
+    await expect(call).rejects.toMatchObject({ code: "hook_failed" });
+    line().hears({ type: "ack", ref: 1, offset: 1, at: 0 }, { type: "ack", ref: 2, offset: 2, at: 0 });
+    expect(await Promise.all(publishes)).toMatchObject([{ offset: 1 }, { offset: 2 }]);
+  });
+});
+
+it("what is too large or too deep is refused without being sent, and takes nothing else with it", async () => {
+  const { client, line, log } = await joined();
+  const refused = [client.publish("x".repeat(2_048)), client.publish(nested(31))];
+  refused.push(client.call("x", "x".repeat(3_000)) as never, client.call("x", nested(40)) as never);
+  expect(await Promise.all(refused.map(codeOf))).toEqual(["too_large", "bad_frame", "too_large", "bad_frame"]);
+  await expect(client.call("x", 1n as never)).rejects.toThrow(TypeError);
+  client.signal("x".repeat(3_000));
+  client.setPresence(nested(40));
+  expect(log.map((entry) => entry.split(" ")[1])).toEqual(["too_large", "bad_frame"]);
+  void client.publish("fits");
+  await turn();
+  expect(line().frames).toMatchObject([{ type: "publish", data: "fits" }]);
+});
+
+it("signals above the room's rate are lost, and a publish after them is not", async () => {
+  const { client, line } = await joined();
+  for (let i = 0; i < 400; i++) client.signal(i);
+  const published = client.publish("last");
+  await pass(100);
+  expect(
+    line()
+      .of("signal")
+      .map(({ data }) => data),
+  ).toEqual(Array.from({ length: 90 }, (_, i) => i));
+  expect(line().of("publish")).toHaveLength(1);
+  line().hears({ type: "ack", ref: 1, offset: 1, at: 0 });
+  await published;
+});
+
+describe("people", () => {
+  it("members are those who are here, by id, and follow joins, updates and leaves", async () => {
+    const { client, line } = await joined();
+    const lists: string[] = [];
+    client.on("members", (members) =>
+      lists.push(members.map(({ id, data }) => `${id} ${JSON.stringify(data)}`).join()),
+    );
+    line().hears({ type: "presence", join: [{ id: "cem" }, { id: "bob", data: 1 }] });
+    line().hears({ type: "presence", update: [{ id: "bob", data: 2 }], leave: ["cem"] });
+    line().hears({ type: "presence", members: [{ id: "dan" }] });
+    expect(lists).toEqual(["bob 1,cem undefined", "bob 2", "dan undefined"]);
+    expect(client.members).toEqual([{ id: "dan" }]);
+  });
+
+  it("presence is set again in a new session and when the room may not have it, not otherwise", async () => {
+    const { client, line } = dialled();
+    const shown = () =>
+      line()
+        .of("presence")
+        .map(({ data }) => data);
+    client.setPresence("one");
+    await turn();
+    line().welcome({}, snapshot);
+    await turn();
+    expect(shown()).toEqual(["one"]);
+    // The room shows it: the same session need not be told again.
+    line().hears({ type: "presence", update: [{ id: "ann", data: "one" }] });
+    line().cut();
+    await pass(10);
+    line().welcome({ resumed: true });
+    await turn();
+    expect(shown()).toEqual([]);
+    // Sent, and the line breaks before the room shows it.
+    client.setPresence("two");
+    await turn();
+    line().hears({
+      type: "presence",
+      update: [
+        { id: "bob", data: "two" },
+        { id: "ann", data: "one" },
+      ],
+    });
+    line().cut();
+    await pass(20);
+    line().welcome({ resumed: true });
+    await turn();
+    expect(shown()).toEqual(["two"]);
+    line().hears({ type: "presence", members: [{ id: "ann", data: "two" }] });
+    line().cut();
+    await pass(40);
+    line().welcome({ session: "another" }, snapshot);
+    await turn();
+    expect(shown()).toEqual(["two"]);
+  });
+
+  it("presence that can never be sent is one error, not one for each connection", async () => {
+    const { client, line, log } = await joined();
+    client.setPresence(nested(40));
+    expect(log).toEqual(["error bad_frame Nesting is at most 32 deep."]);
+    line().cut();
+    await pass(10);
+    line().welcome({ resumed: true });
+    expect(log.filter((entry) => entry.startsWith("error"))).toHaveLength(1);
+  });
+
+  it("a refusal that names no frame is an error event", async () => {
+    const { line, log } = await joined();
+    line().hears({ type: "error", code: "rejected", message: "presence is too large", retryable: false });
+    expect(log).toEqual(["error rejected presence is too large"]);
+  });
+
+  it("signals are told with their sender", async () => {
+    const { client, line } = await joined();
+    const told: unknown[] = [];
+    client.on("signal", (signal) => told.push(signal));
+    line().hears({ type: "signal", by: "bob", data: { x: 1 } });
+    expect(told).toEqual([{ by: "bob", data: { x: 1 } }]);
+  });
+});
+
+it("frames of a newer room are ignored, and the other frames of their message are not", async () => {
+  const { line, items } = await joined();
+  line().hears(
+    { type: "hologram" },
+    { type: "constructor" },
+    { type: "hasOwnProperty" },
+    { type: "__proto__" },
+    pub(1, 1),
+  );
+  expect(items).toEqual([1]);
+});
+
+it("a gap is filled by one sync, and items that come twice are handed over once", async () => {
+  const { line, items } = await joined();
+  line().hears(pub(3, 3));
+  line().hears(pub(4, 5));
+  await turn();
+  expect(line().of("sync")).toEqual([{ type: "sync", offset: 0 }]);
+  line().hears(pub(1, 4));
+  line().hears(pub(2, 5));
+  expect(items).toEqual([1, 2, 3, 4, 5]);
+});

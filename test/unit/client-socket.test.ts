@@ -1,0 +1,166 @@
+/** One connection, to the millisecond: the platform's socket, the clock and the timers are the test's. */
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { RoomSocket } from "../../src/client/connection/socket.ts";
+import { lines, type Line } from "../support/line.ts";
+
+beforeEach(() => vi.useFakeTimers({ now: 1_000_000 }));
+afterEach(() => vi.useRealTimers());
+
+const limits = { message: 2_048, batch: 4, rate: 50, burst: 100, refs: 256 };
+
+function dial() {
+  const log: string[] = [];
+  const { Class, all } = lines();
+  const socket = new RoomSocket(Class, "ws://edge.test", "t", {
+    frames: (frames) => log.push(frames.map(({ type }) => type).join(" ")),
+    lost: (next, reason, retryAfter) => log.push(`lost ${next} ${reason}${retryAfter ? ` ${retryAfter}` : ""}`),
+    latency: (ms) => log.push(`latency ${ms}`),
+  });
+  return { socket, line: all[0] as Line, log };
+}
+
+function open(next = 30_000) {
+  const dialled = dial();
+  dialled.line.readyState = 1;
+  dialled.line.hears({ type: "welcome", heartbeat: { next }, limits });
+  dialled.log.length = 0;
+  dialled.line.sent.length = 0;
+  return dialled;
+}
+
+it("gives up an upgrade that is not answered within 15 s", () => {
+  const { log } = dial();
+  vi.advanceTimersByTime(14_999);
+  expect(log).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
+});
+
+it("sends a ping when a heartbeat is 10 s late, and is lost when no pong comes within 10 s", () => {
+  const { line, log } = open(30_000);
+  vi.advanceTimersByTime(39_999);
+  expect(line.sent).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(line.sent).toEqual(["ping"]);
+  vi.advanceTimersByTime(9_999);
+  expect(log).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
+  expect(line.closed).toBe(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("stays through an alarm that is a minute late, because pongs come", () => {
+  const { line, log } = open(30_000);
+  const answer = line.send.bind(line);
+  line.send = (data) => {
+    answer(data);
+    setTimeout(() => line.says("message", { data: "pong" }), 50);
+  };
+  vi.advanceTimersByTime(90_000);
+  line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
+  vi.advanceTimersByTime(30_000);
+  expect(log.filter((entry) => !entry.startsWith("latency"))).toEqual(["heartbeat"]);
+  expect(line.sent).toHaveLength(6);
+});
+
+it("counts any message as a sign of life, also one that is not ours", () => {
+  const { line, log } = open(30_000);
+  vi.advanceTimersByTime(45_000);
+  line.says("message", { data: "nonsense" });
+  vi.advanceTimersByTime(19_999);
+  expect([log, line.sent]).toEqual([[], ["ping", "ping"]]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
+});
+
+it("asks after 5 s of silence while the room owes an answer", () => {
+  const { socket, line, log } = open(240_000);
+  socket.send('{"type":"call"}');
+  socket.expectAnswer(true);
+  vi.advanceTimersByTime(14_999);
+  expect([line.sent.filter((text) => text === "ping"), log]).toEqual([["ping"], []]);
+  vi.advanceTimersByTime(1);
+  expect(log).toEqual(["lost reconnect the line is dead"]);
+});
+
+it("answers heartbeats at once and reports how long the answer to a ping took", () => {
+  const { line, log } = open();
+  line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
+  expect(line.sent).toEqual(["ping"]);
+  vi.advanceTimersByTime(42);
+  line.says("message", { data: "pong" });
+  line.says("message", { data: "pong" });
+  expect(log).toEqual(["heartbeat", "latency 42"]);
+});
+
+it("gives a probe 3 s, and any answer counts", () => {
+  const { socket, line, log } = open(240_000);
+  socket.probe();
+  vi.advanceTimersByTime(2_999);
+  line.hears({ type: "signal" });
+  vi.advanceTimersByTime(100_000);
+  expect(log).toEqual(["signal"]);
+  socket.probe();
+  vi.advanceTimersByTime(3_000);
+  expect(log).toEqual(["signal", "lost reconnect the line is dead"]);
+});
+
+it("sends the frames of one turn as one message, cut at the limits", async () => {
+  const { socket, line } = open();
+  for (const n of [1, 2, 3]) socket.send(String(n));
+  expect(line.sent).toEqual([]);
+  await Promise.resolve();
+  expect(line.sent).toEqual(["[1,2,3]"]);
+  for (const n of [1, 2, 3, 4, 5]) socket.send(String(n));
+  const long = `"${"é".repeat(500)}"`;
+  socket.send(long);
+  socket.send(long);
+  await Promise.resolve();
+  expect(line.sent.slice(1)).toEqual(["[1,2,3,4]", `[5,${long}]`, long]);
+});
+
+it("sends what came before it is closed, and nothing after, and leaves no timer", async () => {
+  const { socket, line, log } = open();
+  socket.send('"last words"');
+  socket.close();
+  socket.close();
+  expect(line.sent).toEqual(['"last words"']);
+  expect(socket.send("1")).toBe(false);
+  await Promise.resolve();
+  line.readyState = 1;
+  socket.probe();
+  line.hears({ type: "signal" });
+  line.says("close", { code: 4401 });
+  vi.advanceTimersByTime(1_000_000);
+  expect(line.sent).toHaveLength(1);
+  expect(log).toEqual([]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("is lost once: a bye counts, not the close or the error that follow it", () => {
+  const { line, log } = open();
+  line.hears({ type: "ack" }, { type: "bye", code: 4100, reason: "rate_limited", retryAfter: 20 });
+  line.says("error");
+  line.says("close", { code: 1000, reason: "" });
+  expect(log).toEqual(["ack bye", "lost later rate_limited 20"]);
+  expect(line.closed).toBe(1);
+});
+
+it.each([
+  [{ code: 1012, reason: "" }, "lost reconnect closed with 1012"],
+  [{ code: 4401, reason: "unauthorized" }, "lost stop unauthorized"],
+  [{ code: 4299, reason: "" }, "lost renew closed with 4299"],
+  [{}, "lost later closed with 1006"],
+])("without a bye the close code counts: %o", (event, told) => {
+  const { line, log } = open();
+  line.says("close", event);
+  expect(log).toEqual([told]);
+});
+
+it("ignores messages that are not of the protocol", () => {
+  const { line, log } = open();
+  for (const data of ["nonsense", "{}", "[1]", '[{"type":1}]', new ArrayBuffer(3), undefined])
+    line.says("message", { data });
+  expect(log).toEqual([]);
+});

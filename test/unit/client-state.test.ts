@@ -1,0 +1,175 @@
+/** Every transition of the client's state machine, as a table: state, input, what follows. */
+import { expect, it } from "vitest";
+import { transition, type Action, type Input, type State } from "../../src/client/connection/state.ts";
+
+const idle: State = { name: "idle" };
+const connecting: State = { name: "connecting", failures: 2, suspensions: 1 };
+const open: State = { name: "open", failures: 2, suspensions: 1 };
+const reconnecting: State = { name: "reconnecting", failures: 2, suspensions: 1, delay: 7, reason: "r" };
+const suspended: State = { name: "suspended", suspensions: 1, delay: 7, reason: "r" };
+const closed: State = { name: "closed", reason: "first" };
+const states = { idle, connecting, open, reconnecting, suspended, closed };
+
+const lost = (next: "stop" | "reconnect" | "later" | "renew", retryAfter?: number): Input => ({
+  type: "lost",
+  next,
+  reason: "why",
+  ...(retryAfter !== undefined && { retryAfter }),
+});
+const inputs = {
+  connect: { type: "connect" },
+  wake: { type: "wake" },
+  timer: { type: "timer" },
+  welcome: { type: "welcome" },
+  stable: { type: "stable" },
+  "lost, stop": lost("stop"),
+  "lost, reconnect": lost("reconnect"),
+  "lost, later": lost("later", 500),
+  "lost, renew": lost("renew"),
+  close: { type: "close", reason: "asked" },
+} satisfies Record<string, Input>;
+
+const dial: Action = { type: "dial" };
+const hangUp: Action = { type: "hangUp" };
+const wait = (delay: number): Action => ({ type: "wait", delay });
+const dialling = (failures: number, suspensions: number): State => ({ name: "connecting", failures, suspensions });
+/** With a random of 0.5 and two failures: half of 4 s. */
+const retry = (delay: number): State => ({ name: "reconnecting", failures: 3, suspensions: 1, delay, reason: "why" });
+
+type Follows = "nothing" | readonly [State, ...Action[]];
+const nothing = "nothing";
+const over: Follows = [{ name: "closed", reason: "asked" }, hangUp];
+const ended: Follows = [{ name: "closed", reason: "why" }, hangUp];
+const fresh: Follows = [dialling(0, 0), dial];
+
+const table: Record<keyof typeof states, Record<keyof typeof inputs, Follows>> = {
+  idle: {
+    connect: fresh,
+    wake: nothing,
+    timer: nothing,
+    welcome: nothing,
+    stable: nothing,
+    "lost, stop": nothing,
+    "lost, reconnect": nothing,
+    "lost, later": nothing,
+    "lost, renew": nothing,
+    close: over,
+  },
+  connecting: {
+    connect: nothing,
+    wake: nothing,
+    timer: nothing,
+    welcome: [open],
+    stable: nothing,
+    "lost, stop": ended,
+    "lost, reconnect": [retry(2_000), hangUp, wait(2_000)],
+    "lost, later": [retry(2_500), hangUp, wait(2_500)],
+    "lost, renew": [retry(2_000), hangUp, wait(2_000)],
+    close: over,
+  },
+  open: {
+    connect: nothing,
+    wake: nothing,
+    timer: nothing,
+    welcome: nothing,
+    stable: [{ name: "open", failures: 0, suspensions: 0 }],
+    "lost, stop": ended,
+    "lost, reconnect": [retry(2_000), hangUp, wait(2_000)],
+    "lost, later": [retry(2_500), hangUp, wait(2_500)],
+    "lost, renew": [retry(2_000), hangUp, wait(2_000)],
+    close: over,
+  },
+  reconnecting: {
+    connect: fresh,
+    wake: [dialling(2, 1), dial],
+    timer: [dialling(2, 1), dial],
+    welcome: nothing,
+    stable: nothing,
+    "lost, stop": nothing,
+    "lost, reconnect": nothing,
+    "lost, later": nothing,
+    "lost, renew": nothing,
+    close: over,
+  },
+  suspended: {
+    connect: fresh,
+    wake: [dialling(0, 1), dial],
+    timer: [dialling(0, 1), dial],
+    welcome: nothing,
+    stable: nothing,
+    "lost, stop": nothing,
+    "lost, reconnect": nothing,
+    "lost, later": nothing,
+    "lost, renew": nothing,
+    close: over,
+  },
+  closed: {
+    connect: fresh,
+    wake: nothing,
+    timer: nothing,
+    welcome: nothing,
+    stable: nothing,
+    "lost, stop": nothing,
+    "lost, reconnect": nothing,
+    "lost, later": nothing,
+    "lost, renew": nothing,
+    close: nothing,
+  },
+};
+
+const rows = (Object.keys(states) as (keyof typeof states)[]).flatMap((state) =>
+  (Object.keys(inputs) as (keyof typeof inputs)[]).map((input) => ({ state, input, follows: table[state][input] })),
+);
+
+it.each(rows)("$state, $input", ({ state, input, follows }) => {
+  const from = states[state];
+  const step = transition(from, inputs[input], () => 0.5);
+  if (follows === nothing) {
+    // The same object: listeners of the state are not called.
+    expect(step.state).toBe(from);
+    expect(step.actions).toEqual([]);
+  } else expect([step.state, ...step.actions]).toEqual(follows);
+});
+
+it("a token that expires on a good connection is replaced at once, one that expires again must wait", () => {
+  const good: State = { name: "open", failures: 0, suspensions: 0 };
+  const first = transition(good, lost("renew"), () => 0.5);
+  expect([first.state, ...first.actions]).toEqual([dialling(1, 0), hangUp, dial]);
+  const second = transition(first.state, lost("renew"), () => 0.5);
+  expect(second.actions).toEqual([hangUp, wait(1_000)]);
+});
+
+it("five failed tries, then a suspension that doubles each time; the next five waits begin from the start", () => {
+  let state: State = dialling(0, 0);
+  const seen: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    const { state: next } = transition(state, lost("later"), () => 1);
+    if (next.name === "reconnecting" || next.name === "suspended") seen.push(`${next.name} ${next.delay}`);
+    ({ state } = transition(next, { type: "timer" }, () => 1));
+  }
+  const tries = [1_000, 2_000, 4_000, 8_000, 16_000].map((ms) => `reconnecting ${ms}`);
+  const all = [60_000, 120_000, 240_000, 480_000, 600_000, 600_000].flatMap((ms) => [...tries, `suspended ${ms}`]);
+  expect(seen).toEqual([...all, ...tries].slice(0, 40));
+});
+
+it("a suspension is no shorter than what the server asked for, and has its jitter on top", () => {
+  const failed: State = { name: "connecting", failures: 5, suspensions: 0 };
+  const delays = [0, 0.5, 1].map((random) => {
+    const { state } = transition(failed, lost("later", 300_000), () => random);
+    return state.name === "suspended" && state.delay;
+  });
+  expect(delays).toEqual([300_000, 315_000, 330_000]);
+});
+
+it("a transition draws at most one random number", () => {
+  for (const from of Object.values(states)) {
+    for (const input of Object.values(inputs)) {
+      let asked = 0;
+      transition(from, input, () => {
+        asked++;
+        return 0;
+      });
+      expect(asked).toBeLessThanOrEqual(1);
+    }
+  }
+});
