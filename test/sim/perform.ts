@@ -123,7 +123,7 @@ const acts: Readonly<Record<StepKind, Act>> = {
   drain: (cast) => {
     const { chance } = cast.world;
     cast.count("drained");
-    void ask(cast, { type: "drain", within: chance.between(0, 8_000), hold: chance.between(0, 8_000) });
+    void ask(cast, { type: "drain", within: chance.between(0, 8_000), reopenAfter: chance.between(0, 8_000) });
   },
   post,
   serverPublish: (cast) => void reach(cast, cast.world.chance.pick(RECIPIENTS)),

@@ -1,4 +1,5 @@
 /** Plays many schedules on several threads, and adds up what came of them. */
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { add, emptyTally, type Order, type Tally } from "./crew.ts";
 
@@ -47,7 +48,7 @@ function employ(order: () => Order | undefined, done: (part: Tally) => void): Pr
   const first = order();
   if (!first) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./crew.ts", import.meta.url));
+    const worker = new Worker(join(import.meta.dirname, "crew.ts"));
     worker.on("error", reject);
     worker.on("message", (part: Tally) => {
       done(part);

@@ -20,6 +20,8 @@ export async function settle(cast: Cast): Promise<void> {
   for (const { line } of raw) if (line && !line.isSilent) line.end.wire?.release();
   for (const person of sdk) person.end?.wire?.release();
   for (const person of sdk) if (person.isWanted) person.join();
+  // What was on its way when the network got better still takes its time.
+  await world.run(2_000);
   const { heartbeat, grace } = room.facts;
   const ghosts = (heartbeat.misses + 2) * Math.max(heartbeat.idle, heartbeat.every);
   // A clock that was put back makes everything that is due wait for longer.

@@ -159,12 +159,14 @@ export class Ear {
   }
 
   #pub(frame: Frame<"pub">, era: Era): void {
-    if (frame.from !== this.#told + 1) {
+    // A sync that had nothing to send is answered so.
+    const isNothing = frame.upto === frame.from - 1 && this.#syncs.includes(frame.upto);
+    check(isNothing || frame.upto >= frame.from, () => `${this.#who}: a pub from ${frame.from} up to ${frame.upto}`);
+    if (isNothing || frame.from !== this.#told + 1) {
       const at = this.#syncs.indexOf(frame.from - 1);
       check(at >= 0, () => `${this.#who}: told up to ${this.#told}, then from ${frame.from}`);
       this.#syncs.splice(0, at + 1);
     }
-    check(frame.upto >= frame.from, () => `${this.#who}: a pub from ${frame.from} up to ${frame.upto}`);
     if (this.hasCredit) {
       const unacked = frame.from - 1 - this.#acked;
       check(unacked < CREDIT_ITEMS_TOLD, () => `${this.#who} was fed ${unacked} past its ack`);

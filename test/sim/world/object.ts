@@ -37,6 +37,8 @@ export class Killed extends Error {
 
 interface Life {
   readonly host: RoomHost;
+  readonly begun: Promise<void>;
+  hasBegun: boolean;
   isAlive: boolean;
   readonly handles: Map<Wire, Handle>;
   /** Calls of timers off. */
@@ -93,6 +95,8 @@ export class SimObject {
     });
     life.running.add(end);
     try {
+      // The runtime delivers nothing before an instance has begun.
+      if (!life.hasBegun) await Promise.race([life.begun, death]);
       const value = await Promise.race([run(life.host), death]);
       await Promise.race([new Promise<void>((resolve) => this.#leave(resolve)), death]);
       return value;
@@ -191,14 +195,18 @@ export class SimObject {
     if (this.#life) return this.#life;
     const { build, note } = this.#parts;
     note("wakes");
-    const life: Omit<Life, "host"> & { host?: RoomHost } = {
+    const life: Omit<Life, "host" | "begun"> & { host?: RoomHost; begun?: Promise<void> } = {
       isAlive: true,
+      hasBegun: false,
       handles: new Map(),
       timers: new Set(),
       running: new Set(),
     };
     this.#life = life as Life;
     life.host = build(this.#platformOf(life as Life));
+    life.begun = life.host.begin().then(() => {
+      life.hasBegun = true;
+    });
     return this.#life;
   }
 
