@@ -47,7 +47,7 @@ function isDone({ sdk, world }: Cast): boolean {
 async function isAtRest(cast: Cast): Promise<boolean> {
   const { reminders, sdk, raw, world } = cast;
   if (!isDone(cast) || world.behind > 0) return false;
-  if (world.object.wires.some((wire) => wire.isHalfOpen) || sdk.some(({ end }) => end?.wire?.isHalfOpen)) return false;
+  if (world.object.wires.some((wire) => wire.isHalfOpen) || sdk.some(({ end }) => end?.state === 1 && end.wire?.isHalfOpen)) return false;
   if (raw.some(({ lines }) => lines.some(({ end, isSilent }) => isSilent && end.wire?.state === 1))) return false;
   const notes = reminders.length > 0 ? notesOf(cast) : [];
   if (!reminders.every(({ name }) => notes.includes(`timer ${name}`))) return false;

@@ -61,9 +61,9 @@ export class Wire {
     return this.#down.waiting;
   }
 
-  /** Whether the line is dead and an end has not noticed. */
+  /** Whether the line is dead, whoever has noticed. */
   get isHalfOpen(): boolean {
-    return this.#isHalfOpen && this.state !== 3;
+    return this.#isHalfOpen;
   }
 
   /** The client's end is in the hands of a client. */
