@@ -70,8 +70,7 @@ function endDrain(turn: Turn): void {
   const { drain } = state;
   if (!drain || drain.until > now) return;
   const retryAfter = drain.reopens > now ? drain.reopens - now : undefined;
-  for (const connection of [...state.connections.values()])
-    disconnect(turn, connection, { code: "restarting", retryAfter });
+  for (const connection of state.connections.values()) disconnect(turn, connection, { code: "restarting", retryAfter });
 }
 
 function endSession(turn: Turn, id: string): void {
@@ -108,7 +107,7 @@ function beat(turn: Turn, answeredAt: Readonly<Record<string, number>>): void {
   if (!current || current.due > now) return;
   const { sentAt } = current;
   let hasDoubts = false;
-  for (const connection of [...state.connections.values()]) {
+  for (const connection of state.connections.values()) {
     const { since, session } = connection;
     const times = { since, answeredAt: answeredAt[session] ?? 0, sentAt };
     const count = missed(connection.missed, times);

@@ -7,7 +7,7 @@ import { texts } from "../../protocol/codes.ts";
 import type { Json } from "../../protocol/frames.ts";
 import { MAX_ITEM_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
 import { isCredentials } from "../admission.ts";
-import { member, members, type Present } from "../store/members.ts";
+import { member, members } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
 import { announceChange, end } from "./depart.ts";
 import type { Command, CommandResults, Refused, Result } from "./event.ts";
@@ -103,8 +103,7 @@ const handlers: Handlers = {
   },
 
   members(turn) {
-    // Sound: the same objects; the type only says less about `data`, because RPC's types cannot carry Json.
-    return { ok: true, value: members(turn.state.sessions) as Present[] };
+    return { ok: true, value: members(turn.state.sessions) };
   },
 
   schedule(turn, { name, due, data }) {
@@ -117,8 +116,8 @@ const handlers: Handlers = {
     return DONE;
   },
 
-  defer(turn, { work, then }) {
-    turn.run(work, then);
+  defer(turn, { work, followUp }) {
+    turn.run(work, followUp);
     return DONE;
   },
 };

@@ -19,7 +19,7 @@ export interface Work {
   /** What the event that tells of its end calls it. */
   readonly id: string;
   readonly run: () => Promise<unknown>;
-  readonly then: Continuation | undefined;
+  readonly followUp: Continuation | undefined;
 }
 
 /** What a tick asks the runtime for. */

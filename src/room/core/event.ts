@@ -23,7 +23,7 @@ export type Command =
   | { readonly type: "members" }
   | { readonly type: "schedule"; readonly name: string; readonly due: number; readonly data: Json }
   | { readonly type: "cancel"; readonly name: string }
-  | { readonly type: "defer"; readonly work: () => Promise<unknown>; readonly then: Continuation | undefined };
+  | { readonly type: "defer"; readonly work: () => Promise<unknown>; readonly followUp: Continuation | undefined };
 
 /** What each command gives to whoever asked. */
 export interface CommandResults {

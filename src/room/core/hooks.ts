@@ -119,7 +119,7 @@ class HookContext implements RoomContext {
   defer<T>(work: () => Promise<T>, then?: (room: RoomContext, outcome: Outcome<T>) => void): void {
     if (typeof work !== "function") throw new TypeError("defer takes a function that returns a promise");
     // Sound: it only ever gets what this `work` resolved to.
-    this.#ask({ type: "defer", work, then: then as Continuation | undefined });
+    this.#ask({ type: "defer", work, followUp: then as Continuation | undefined });
   }
 
   /** After its hook a context is dead: asking it later would change the room outside of any transaction. */

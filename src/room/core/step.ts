@@ -57,8 +57,8 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       settle(turn, event.batch, event.outcome);
       return DONE;
     case "deferred": {
-      const then = state.continuations.get(event.work);
-      if (then) runHook(turn, "defer", (room) => then(room, event.outcome));
+      const followUp = state.continuations.get(event.work);
+      if (followUp) runHook(turn, "defer", (room) => followUp(room, event.outcome));
       return DONE;
     }
     case "drainOver":

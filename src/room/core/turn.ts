@@ -138,8 +138,8 @@ export class Turn {
   }
 
   /** Runs asynchronous work; what follows on it runs as an event of its own. */
-  run(run: () => Promise<unknown>, then: Continuation | undefined): void {
-    this.#tick.effects.work.push({ id: this.mintId(), run, then });
+  run(run: () => Promise<unknown>, followUp: Continuation | undefined): void {
+    this.#tick.effects.work.push({ id: this.mintId(), run, followUp });
   }
 
   /** The events of a batch are to go out. */

@@ -107,17 +107,17 @@ export class EffectRunner {
     return written;
   }
 
-  async #work({ id, run, then }: Work): Promise<void> {
+  async #work({ id, run, followUp }: Work): Promise<void> {
     const { continuations, fail, submit } = this.#parts;
-    if (then) continuations.set(id, then);
+    if (followUp) continuations.set(id, followUp);
     let outcome: { ok: true; value: unknown } | { ok: false; error: unknown };
     try {
       outcome = { ok: true, value: await run() };
     } catch (error) {
       outcome = { ok: false, error };
-      if (!then) fail({ code: "hook_failed", source: "defer", error });
+      if (!followUp) fail({ code: "hook_failed", source: "defer", error });
     }
-    if (then) await submit({ type: "deferred", work: id, outcome });
+    if (followUp) await submit({ type: "deferred", work: id, outcome });
     continuations.delete(id);
   }
 

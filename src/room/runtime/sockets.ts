@@ -130,6 +130,15 @@ export class Sockets {
     this.#dismissed.add(socket, bye);
   }
 
+  /** Closes a socket whose connection the room cannot find at the moment, because its state cannot be built. */
+  hangUp(session: string, generation: number, reason: CodeName): void {
+    for (const socket of this.#platform.sockets.all()) {
+      const pointer = socket.deserializeAttachment() as Attachment | null;
+      if (pointer?.session !== session || pointer.generation !== generation) continue;
+      closeQuietly(socket, codes[reason].close ?? codes.internal.close, reason);
+    }
+  }
+
   /**
    * Whether there is no place for another socket of this user: dismissed ones count, because the runtime keeps them and
    * what they hold until TCP ends, and nothing can end that sooner. They count against their own user; against everyone

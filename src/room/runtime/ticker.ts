@@ -232,11 +232,19 @@ export class Ticker {
   }
 
   #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, { code }: Refused): void {
-    const state = this.load();
+    const { sockets } = this.#parts;
+    let state: RoomState;
+    try {
+      state = this.load();
+    } catch (error) {
+      // An answer that cannot be given ends the connection: its client comes back and repeats what has none.
+      sockets.hangUp(session, generation, code);
+      throw error;
+    }
     // It was not there to be marked when the tick failed.
     state.isActive = true;
     const connection = state.connection(session, generation);
-    if (connection) this.#parts.sockets.send(connection, encodeFailure(frame, failure(code)));
+    if (connection) sockets.send(connection, encodeFailure(frame, failure(code)));
   }
 
   /** Sessions that lost their socket in a reset have a tick of their own: what they cannot do is not the others' fault. */

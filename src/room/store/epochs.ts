@@ -34,12 +34,12 @@ export class Epochs {
   /**
    * Begins an epoch. Writes one row.
    *
-   * @param id a new one
+   * @param next its id
    * @param head offset of the newest publication
    * @param oldest the oldest offset that can still be replayed
    */
-  begin(id: string, head: number, oldest: number): void {
-    const ended = [...this.#epochs, { id, from: head }];
+  begin(next: string, head: number, oldest: number): void {
+    const ended = [...this.#epochs, { id: next, from: head }];
     // Positions in an epoch that ended before the log begins cannot be continued from whatever we remember.
     const useful = ended.filter((_, i) => (ended[i + 1]?.from ?? Infinity) >= oldest - 1);
     this.#epochs = useful.slice(-REMEMBERED_EPOCHS);
