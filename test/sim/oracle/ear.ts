@@ -26,6 +26,8 @@ export class Ear {
   /** It was told good-bye with this code. */
   bye: string | undefined;
   isOver = false;
+  /** When its token ends, in ms since the epoch. */
+  expires = Infinity;
   /** Those of the message that is being handed over. */
   frames: readonly ServerFrame[] = [];
   /** Users that it was told are here. */
@@ -75,7 +77,7 @@ export class Ear {
       case "ack":
         return this.#oracle.acked(this, frame, era);
       case "presence":
-        return this.#presence(frame);
+        return this.#presence(frame, stamp);
       case "heartbeat":
         check(this.hasCredit || frame.offset <= this.#told || this.#syncs.length > 0, () => `${this.#who}: heartbeat at ${frame.offset}, told ${this.#told}`);
         return;
@@ -121,6 +123,7 @@ export class Ear {
     const { asked } = this;
     const { era, newest } = stamp;
     this.session = frame.session;
+    this.expires = frame.expires;
     this.#epoch = frame.epoch;
     this.era = era;
     check(frame.member === this.user, () => `${this.user} was welcomed as ${frame.member}`);
@@ -195,7 +198,7 @@ export class Ear {
   }
 
   /** Nobody comes who is here, and nobody goes who is not. */
-  #presence(frame: Frame<"presence">): void {
+  #presence(frame: Frame<"presence">, stamp: Stamp): void {
     if (frame.members) {
       this.members.clear();
       for (const { id } of frame.members) this.members.add(id);
@@ -207,7 +210,10 @@ export class Ear {
     for (const { id } of (frame.update ?? []) satisfies readonly Member[]) {
       check(this.members.has(id), () => `${this.#who}: ${id} changed without being here`);
     }
-    for (const id of frame.leave ?? []) check(this.members.delete(id), () => `${this.#who} was told twice that ${id} left`);
+    for (const id of frame.leave ?? []) {
+      check(this.members.delete(id), () => `${this.#who} was told twice that ${id} left`);
+      this.#oracle.announcedLeave(id, stamp);
+    }
   }
 }
 

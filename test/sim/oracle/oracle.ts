@@ -85,6 +85,21 @@ export class Oracle {
     if (story) story.lastOpen = Math.max(story.lastOpen, at);
   }
 
+  /** A session got a token that ends later, or may have. */
+  refreshed(session: string): void {
+    for (const ear of this.ears) if (ear.session === session) ear.expires = Infinity;
+  }
+
+  /** Somebody was told at `at` that a user is not here any more: not before the grace of its last drop was over. */
+  announcedLeave(user: string, { era, at }: Stamp): void {
+    const { grace, maxConnectionsPerUser } = this.facts;
+    if (this.isTimeUnsure || this.ears.filter((ear) => ear.user === user).length > maxConnectionsPerUser) return;
+    for (const story of this.#sessions.values()) {
+      if (story.user !== user || story.mayBeOver || story.era !== era || story.lastOpen > at) continue;
+      check(story.lastOpen + grace <= at, () => `${user} was open ${at - story.lastOpen} ms before its leave, the grace is ${grace}`);
+    }
+  }
+
   sent(ear: Ear, frame: Extract<ClientFrame, { type: "publish" }>): void {
     const key = `${ear.session} ${frame.ref}`;
     const text = String(frame.data);

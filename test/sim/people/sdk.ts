@@ -43,6 +43,8 @@ export class SdkPerson {
   #runs: Run[] = [];
   #run: Run | undefined;
   #published = 0;
+  /** What it published, in its order, as the room stores it. */
+  readonly #texts: string[] = [];
 
   constructor(world: World, user: string, tokens: Tokens) {
     this.#world = world;
@@ -90,6 +92,7 @@ export class SdkPerson {
     const stored = oracle.stored(text);
     oracle.history.wish(stored, { by: this.user, to });
     this.pending++;
+    this.#texts.push(stored);
     client.publish(text, to && { to }).then(
       ({ offset }) => {
         this.pending--;
@@ -121,6 +124,7 @@ export class SdkPerson {
 
   /** Everything must have arrived by now. */
   settle(head: number): void {
+    this.#judgeOrder();
     check(this.pending === 0, () => `${this.user} has ${this.pending} publishes that never settled`);
     if (this.#run && this.state === "open") check(this.#run.last >= head, () => `${this.user} is at ${this.#run?.last}, the room at ${head}`);
     for (const run of this.#runs) {
@@ -135,6 +139,20 @@ export class SdkPerson {
     const here = this.client.members.map(({ id }) => id).join();
     const told = [...(this.ear?.members ?? [])].toSorted().join();
     check(here === told, () => `the program of ${this.user} sees ${here}, and was told ${told}`);
+  }
+
+  /** What a program publishes takes effect in its order, however often it had to be sent. */
+  #judgeOrder(): void {
+    const { era } = this.#world.oracle.history;
+    let last = 0;
+    let before = "";
+    for (const text of this.#texts) {
+      const offset = era.find(text);
+      if (offset === undefined) continue;
+      check(offset > last, () => `${text} was published after ${before}, and is at ${offset} before ${last}`);
+      last = offset;
+      before = text;
+    }
   }
 
   #begin(): void {

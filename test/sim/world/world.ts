@@ -110,6 +110,7 @@ export class World {
   /** A session's next token, as a program's `fetch` gets the answer. */
   async refresh(session: string, token: string) {
     const claims = Buffer.from(token, "base64url").toString();
+    this.oracle.refreshed(session);
     const answer = await this.edge.request(claims, (host, credentials) =>
       host.command({ type: "refresh", session, credentials }),
     );
