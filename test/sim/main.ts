@@ -3,7 +3,9 @@
  *
  *     npm run sim -- [--schedules 10000] [--seed 1] [--threads 2] [--twice]   many, and the shortest schedule of a failure
  *     npm run sim -- --seed 7 --schedules 1 [--keep 0,4,9] [--trace]           one, or a part of it
- *     npm run sim -- --mutations                                               whether seeded mistakes are found
+ *     npm run sim -- --mutations [--only text]                                 whether seeded mistakes are found
+ *
+ * `--hunt 60000` ends at the first failure, and after so many milliseconds of real time.
  */
 import { parseArgs } from "node:util";
 import type { Tally } from "./crew.ts";
@@ -22,6 +24,8 @@ const { values } = parseArgs({
     trace: { type: "boolean", default: false },
     twice: { type: "boolean", default: false },
     mutations: { type: "boolean", default: false },
+    only: { type: "string" },
+    hunt: { type: "string" },
   },
 });
 const seed = Number(values.seed);
@@ -85,7 +89,8 @@ async function many(): Promise<boolean> {
     schedules,
     threads: Number(values.threads),
     twice: values.twice,
-    enough: 5,
+    enough: values.hunt === undefined ? 5 : 1,
+    patience: Number(values.hunt ?? Infinity),
     progress: (so) => {
       if (so.schedules - told < schedules / 10) return;
       told = so.schedules;
@@ -93,9 +98,9 @@ async function many(): Promise<boolean> {
     },
   });
   summarize(tally, Number(process.hrtime.bigint() - clock) / 1e9);
-  for (const { seed: failed, what } of tally.failures.slice(0, 3)) await explain(failed, what);
+  for (const { seed: failed, what } of tally.failures.slice(0, values.hunt === undefined ? 3 : 1)) await explain(failed, what);
   return tally.failures.length === 0;
 }
 
-const isGood = values.mutations ? await mutations(say) : schedules === 1 ? await one() : await many();
+const isGood = values.mutations ? await mutations(say, values.only) : schedules === 1 ? await one() : await many();
 process.exitCode = isGood ? 0 : 1;

@@ -26,6 +26,8 @@ export class Ear {
   /** It was told good-bye with this code. */
   bye: string | undefined;
   isOver = false;
+  /** It has ended its session, or is about to. */
+  hasLeft = false;
   /** When its token ends, in ms since the epoch. */
   expires = Infinity;
   /** Those of the message that is being handed over. */
@@ -101,7 +103,10 @@ export class Ear {
     else if (frame.type === "call") this.#calls.set(frame.ref, (this.#calls.get(frame.ref) ?? 0) + 1);
     else if (frame.type === "sync") this.#syncs.push(frame.offset);
     else if (frame.type === "ack") this.#acked = Math.max(this.#acked, frame.offset);
-    else if (frame.type === "leave" && this.session) this.#oracle.left(this.session);
+    else if (frame.type === "leave") {
+      this.hasLeft = true;
+      if (this.session !== undefined) this.#oracle.left(this.session);
+    }
   }
 
   /** Nothing may be missing of what it was told is covered. */

@@ -135,6 +135,7 @@ export class Oracle {
     const story = this.#sessions.get(session);
     check(!story || story.user === ear.user, () => `${ear.user} got the session of ${story?.user}`);
     if (!story) this.#sessions.set(session, { user: ear.user, era, mayBeOver: at <= (this.#ousted.get(ear.user) ?? -1), lastOpen: at });
+    if (ear.hasLeft) this.left(session);
     const { asked } = ear;
     if (asked) this.#judgeResume(ear, asked, frame, era);
     if (!this.#epochs.has(epoch)) this.#epochs.set(epoch, { era, reached: 0, heardAt: this.#now() });
