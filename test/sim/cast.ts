@@ -99,6 +99,7 @@ export class Cast {
     world.object.crashAtCommit = undefined;
     world.object.flush = 0;
     world.object.lateness = 0;
+    world.object.rearmAlarm();
     Object.assign(world.weather, { low: 1, high: 20 });
   }
 

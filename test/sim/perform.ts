@@ -70,10 +70,7 @@ const acts: Readonly<Record<StepKind, Act>> = {
   },
   rawSteal: (cast) => steal(cast),
   rawLeave: (cast) => rawOf(cast).send({ type: "leave" }),
-  rawFlood: (cast) => {
-    const person = rawOf(cast);
-    for (let n = cast.world.chance.between(5, 8); n > 0; n--) person.publish(250, 0);
-  },
+  rawFlood: (cast) => flood(cast),
   cut: (cast) => draw(cast, "cut", wireOf(cast), (wire) => wire.cut()),
   halfOpen: (cast) => draw(cast, "half-open", wireOf(cast), (wire) => wire.halfOpen()),
   slow: (cast) => draw(cast, "slow reader", wireOf(cast), (wire) => wire.slow(cast.world.chance.between(500, 40_000))),
@@ -189,6 +186,17 @@ function again(cast: Cast): void {
   // Often the old line is still open: then this takes the session over.
   if (chance.once(0.3)) line?.end.wire?.cut();
   person.connect({ ...wishOf(cast), asked: { session, position } });
+}
+
+/** More than a connection with credit may be fed, before one that never acknowledges. */
+function flood(cast: Cast): void {
+  const { raw, world } = cast;
+  const [speaker] = raw;
+  const reader = raw.at(-1);
+  const wish = { acknowledges: false, life: 3_600_000 };
+  reader?.connect({ ...wish, credit: true });
+  if (!speaker.isOpen) speaker.connect({ ...wish, credit: false });
+  for (let n = 0; n < 6; n++) world.timeline.after(300 + n * 20, () => speaker.publish(250, 0));
 }
 
 /** Asks for a session of somebody else. */

@@ -23,7 +23,7 @@ const WEIGHTS = {
   rawSilent: 1,
   rawSteal: 1,
   rawLeave: 1,
-  rawFlood: 0.1,
+  rawFlood: 0.06,
   cut: 6,
   halfOpen: 2,
   slow: 2,
@@ -67,7 +67,9 @@ const STEPS = [20, 60] as const;
 export function scheduleOf(seed: number): Step[] {
   const chance = new Chance(mixSeed(seed, 1));
   const choices = Object.entries(WEIGHTS).map(([kind, weight]) => [weight, kind as StepKind] as const);
-  return Array.from({ length: chance.between(...STEPS) }, (_, i): Step => {
+  // More often few than many.
+  const length = Math.min(chance.between(...STEPS), chance.between(...STEPS));
+  return Array.from({ length }, (_, i): Step => {
     const kind = (i < 2 ? "join" : chance.weighed(choices)) ?? "join";
     return { kind, seed: mixSeed(seed, 1_000 + i), wait: waitOf(chance) };
   });

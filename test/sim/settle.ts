@@ -17,7 +17,7 @@ export async function settle(cast: Cast): Promise<void> {
   world.chance.reseed(7);
   world.note("settles");
   cast.heal();
-  for (const { line } of raw) if (line && !line.isSilent) line.end.wire?.release();
+  for (const { lines } of raw) for (const { end } of lines) end.wire?.release();
   for (const person of sdk) person.end?.wire?.release();
   for (const person of sdk) if (person.isWanted) person.join();
   // What was on its way when the network got better still takes its time.
@@ -133,6 +133,7 @@ function judgeHooks(cast: Cast): void {
   const here = new Set<string>();
   for (const note of notesOf(cast)) {
     const [verb, id = ""] = note.split(" ");
+    check(verb !== "throw" && verb !== "reject" && verb !== "fail", () => `a hook threw, and what it wrote stands: ${note}`);
     // The hook of bob's leaving throws, and what it wrote is undone.
     if (id === "bob") continue;
     if (verb === "join") {

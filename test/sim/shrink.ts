@@ -4,8 +4,9 @@ import type { Step } from "./schedule.ts";
 /** Whether a schedule still fails. */
 export type Fails = (steps: readonly Step[]) => Promise<boolean>;
 
-/** Schedules that are tried, at most. */
+/** Schedules that are tried, at most, and for how long, in ms of real time. */
 const MOST_TRIES = 2_000;
+const LONGEST = 30_000;
 
 /**
  * Shrinks a list of steps that fails (delta debugging): first by leaving out runs of steps, half of them and ever fewer,
@@ -13,7 +14,10 @@ const MOST_TRIES = 2_000;
  */
 export async function shrink(steps: readonly Step[], fails: Fails): Promise<Step[]> {
   let tries = 0;
-  const stillFails = async (candidate: readonly Step[]) => ++tries <= MOST_TRIES && (await fails(candidate));
+  const until = process.hrtime.bigint() + BigInt(LONGEST) * 1_000_000n;
+  const stillFails = async (candidate: readonly Step[]) => {
+    return ++tries <= MOST_TRIES && process.hrtime.bigint() < until && (await fails(candidate));
+  };
   let current = [...steps];
   for (let size = Math.ceil(current.length / 2); size >= 1;) {
     const before = current.length;

@@ -77,7 +77,7 @@ export class Ear {
       case "pub":
         return this.#pub(frame, era);
       case "ack":
-        return this.#oracle.acked(this, frame, era);
+        return this.#oracle.acked(this, frame, stamp);
       case "presence":
         return this.#presence(frame, stamp);
       case "heartbeat":
@@ -86,7 +86,7 @@ export class Ear {
       case "reply":
         return this.#reply(frame.ref);
       case "error":
-        return this.#oracle.errored(this, frame);
+        return this.#oracle.errored(this, frame, stamp);
       case "signal":
         check(isAddressed(frame.data, this.user), () => `${this.#who} got a signal for others: ${String(frame.data)}`);
         return;

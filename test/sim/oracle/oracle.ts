@@ -25,7 +25,7 @@ interface SentPublish {
   /** The texts that were sent under this ref. Honest clients send one. */
   readonly texts: Set<string>;
   readonly by: string;
-  taken: { readonly era: Era; readonly offset: number } | undefined;
+  taken: { readonly era: Era; readonly offset: number; readonly at: number } | undefined;
 }
 
 /** Codes of errors after which a publish certainly took no effect. */
@@ -95,7 +95,7 @@ export class Oracle {
     const { grace, maxConnectionsPerUser } = this.facts;
     if (this.isTimeUnsure || this.ears.filter((ear) => ear.user === user).length > maxConnectionsPerUser) return;
     for (const story of this.#sessions.values()) {
-      if (story.user !== user || story.mayBeOver || story.era !== era || story.lastOpen > at) continue;
+      if (story.user !== user || story.mayBeOver || story.era !== era || story.lastOpen >= at) continue;
       check(story.lastOpen + grace <= at, () => `${user} was open ${at - story.lastOpen} ms before its leave, the grace is ${grace}`);
     }
   }
@@ -108,25 +108,26 @@ export class Oracle {
     else this.#sent.set(key, { texts: new Set([text]), by: ear.user, taken: undefined });
   }
 
-  acked(ear: Ear, frame: Frame<"ack">, era: Era): void {
+  acked(ear: Ear, frame: Frame<"ack">, { era, at }: Stamp): void {
     const sent = this.#sent.get(`${ear.session} ${frame.ref}`);
     check(sent, () => `${ear.user} got an ack for a ref that its session never sent: ${frame.ref}`);
     const { taken } = sent;
     const isKept = taken && era.includes(taken.era, taken.offset);
     check(!isKept || taken.offset === frame.offset, () => `ref ${frame.ref} of ${ear.user} was acked at ${taken?.offset} and ${frame.offset}`);
-    sent.taken = { era, offset: frame.offset };
+    sent.taken = { era, offset: frame.offset, at };
     const [text, ...others] = sent.texts;
     if (text === undefined || others.length > 0) return;
     this.history.learn(era, frame.offset, this.stored(text), ear.user);
   }
 
-  errored(ear: Ear, frame: Frame<"error">): void {
+  errored(ear: Ear, frame: Frame<"error">, { at }: Stamp): void {
     if (frame.ref === undefined) return;
     const sent = this.#sent.get(`${ear.session} ${frame.ref}`);
     check(sent, () => `${ear.user} got an error for a ref that was never sent: ${frame.ref}`);
     if (!WITHOUT_EFFECT.has(frame.code)) return;
     const { taken } = sent;
-    const isKept = taken && this.history.era.includes(taken.era, taken.offset);
+    // On a slow line the refusal of a first try can arrive when a later one was acknowledged on another.
+    const isKept = taken && taken.at < at && this.history.era.includes(taken.era, taken.offset);
     check(!isKept, () => `ref ${frame.ref} of ${ear.user} took effect at ${taken?.offset} and was refused later: ${frame.code}`);
   }
 
