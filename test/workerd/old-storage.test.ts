@@ -6,8 +6,9 @@ import { runInDurableObject } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { Client, sign, upgrade } from "../support/client.ts";
-import { ask, stats, until } from "../support/events.ts";
+import { ask, stats } from "../support/events.ts";
 import { oldStorages, savedAt, type OldFacts, type OldStorage } from "../support/old-storage.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 /** Longer than anything a test does to the clock. */
@@ -132,11 +133,10 @@ describe("a room over storage of schema 3", () => {
     await resume(room, newest.facts, newest.facts.bob);
     await room.pass(HOUR_MS);
     const published = () => room.receiver.events.map(({ publication }) => publication?.data);
-    await until(() => published().includes("by http, down"));
+    await eventually(() => expect(published()).toContain("by http, down"));
     expect(published()).not.toContain("poison");
     await ask(room, "redeliver", {});
-    await until(() => published().includes("poison"));
-    await until(async () => (await stats(room)).pending === 0);
-    expect(await stats(room)).toMatchObject({ pending: 0, dead: 0 });
+    await eventually(() => expect(published()).toContain("poison"));
+    await eventually(async () => expect(await stats(room)).toMatchObject({ pending: 0, dead: 0 }));
   });
 });
