@@ -131,7 +131,7 @@ it.each(rows)("$state, $input", ({ state, input, follows }) => {
   } else expect([step.state, ...step.actions]).toEqual(follows);
 });
 
-it("a token that expires on a good connection is replaced at once, one that expires again must wait", () => {
+it("a token that expires on a good connection is replaced at once, the next one only later", () => {
   const good: State = { name: "open", failures: 0, suspensions: 0 };
   const first = transition(good, lost("renew"), () => 0.5);
   expect([first.state, ...first.actions]).toEqual([dialling(1, 0), hangUp, dial]);
@@ -139,7 +139,7 @@ it("a token that expires on a good connection is replaced at once, one that expi
   expect(second.actions).toEqual([hangUp, wait(1_000)]);
 });
 
-it("five failed tries, then a suspension that doubles each time; the next five waits begin from the start", () => {
+it("after five failed tries comes a suspension, twice as long each time", () => {
   let state: State = dialling(0, 0);
   const seen: string[] = [];
   for (let i = 0; i < 40; i++) {
@@ -152,7 +152,7 @@ it("five failed tries, then a suspension that doubles each time; the next five w
   expect(seen).toEqual([...all, ...tries].slice(0, 40));
 });
 
-it("a suspension is no shorter than what the server asked for, and has its jitter on top", () => {
+it("a suspension is no shorter than the server asked, with jitter on top", () => {
   const failed: State = { name: "connecting", failures: 5, suspensions: 0 };
   const delays = [0, 0.5, 1].map((random) => {
     const { state } = transition(failed, lost("later", 300_000), () => random);
