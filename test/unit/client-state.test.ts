@@ -1,4 +1,6 @@
 /** Every transition of the client's state machine, as a table: state, input, what follows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { transition, type Action, type Input, type State } from "../../src/client/connection/state.ts";
 
@@ -172,4 +174,15 @@ it("a transition draws at most one random number", () => {
       expect(asked).toBeLessThanOrEqual(1);
     }
   }
+});
+
+it("docs/client.md lists every state with its fields", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../docs/client.md"), "utf8");
+  const [, section = ""] = text.split("\n## States\n");
+  const documented = [...section.matchAll(/^\| `(\w+)` +\| (.*?) +\|/gm)].map(([, name = "", fields = ""]) => [
+    name,
+    [...fields.matchAll(/`(\w+)`/g)].map(([, field = ""]) => field),
+  ]);
+  const real = Object.values(states).map(({ name, ...fields }) => [name, Object.keys(fields)]);
+  expect(documented).toEqual(real);
 });
