@@ -8,7 +8,7 @@ import { TestedRoom } from "../support/room.ts";
 const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as Json;
 
 describe("a publish", () => {
-  it("that the room refuses rejects with its code, and whether and when to try again", async () => {
+  it("a publish that the room refuses rejects with its code, and whether to try again", async () => {
     const { client } = join(new TestedRoom("chat"), "ann");
     const refused = client.publish("reject");
     await expect(refused).rejects.toBeInstanceOf(RoomError);
@@ -20,7 +20,7 @@ describe("a publish", () => {
     await expect(reader.client.publish("x")).rejects.toMatchObject({ code: "forbidden" });
   });
 
-  it("of more than the room takes at once goes at its pace: in order, with nothing refused", async () => {
+  it("more publishes than the room's burst go at its pace, in order, and none is refused", async () => {
     const { client, Tap, log, items } = join(new TestedRoom(), "ann");
     await isOpen(client);
     const refusals: unknown[] = [];
@@ -34,7 +34,7 @@ describe("a publish", () => {
     expect([Tap.urls.length, refusals, log]).toEqual([1, [], ["reset new at 0"]]);
   });
 
-  it("that is refused for the rate all the same is sent again, in order", async () => {
+  it("publishes that the room rate-limits are sent again, in order", async () => {
     const { client, Tap, items } = join(new TestedRoom(), "ann");
     await isOpen(client);
     const { last } = Tap;
@@ -50,7 +50,7 @@ describe("a publish", () => {
     expect(Tap.urls).toHaveLength(1);
   });
 
-  it("that is too large or too deep is refused here, and what is just small enough the room takes", async () => {
+  it("client and room agree on what is too large or too deep", async () => {
     const { client, Tap, log } = join(new TestedRoom("small"), "ann");
     await isOpen(client);
     const [before, large, umlauts, deep, after] = [
@@ -70,7 +70,7 @@ describe("a publish", () => {
 });
 
 describe("a call", () => {
-  it("gets its reply, or the room's refusal, or says that there is no such method", async () => {
+  it("a call gets its reply, the room's refusal, or unknown_method", async () => {
     const { client } = join(new TestedRoom("chat"), "ann");
     await isOpen(client);
     const calls = [
@@ -86,7 +86,7 @@ describe("a call", () => {
 });
 
 describe("people", () => {
-  it("signals reach the others, or those they are for", async () => {
+  it("signals reach the others, or only those in `to`", async () => {
     const room = new TestedRoom();
     const [ann, bob, cem] = ["ann", "bob", "cem"].map((user) => join(room, user).client) as [
       RoomClient,
@@ -158,7 +158,7 @@ describe("people", () => {
 });
 
 describe("a token", () => {
-  it("is replaced over HTTP ahead of its end, and the connection stays", async () => {
+  it("a token is replaced over HTTP ahead of its end, and the connection stays", async () => {
     let asked = 0;
     const token = () => sign("ann", ++asked > 1 ? { name: "Ann the second" } : {});
     // By this clock the token ends in a second and a half.
@@ -168,7 +168,7 @@ describe("a token", () => {
     expect([Tap.urls.length, asked, log, states]).toEqual([1, 2, ["reset new at 0"], ["open"]]);
   });
 
-  it("that runs out while nobody replaces it brings a new one at once, and the session goes on", async () => {
+  it("a token that runs out brings a new one at once, and the session goes on", async () => {
     const room = new TestedRoom();
     room.stopClock();
     let asked = 0;
@@ -180,7 +180,7 @@ describe("a token", () => {
     expect([states, asked, client.position?.session]).toEqual([["open", "connecting", "open"], 2, session]);
   });
 
-  it("that is fixed and runs out is the end", async () => {
+  it("a fixed token that runs out closes the client", async () => {
     const room = new TestedRoom();
     room.stopClock();
     const { client, Tap } = join(room, "ann", { token: await sign("ann") });
@@ -199,7 +199,7 @@ describe("a final code", () => {
     ["forbidden", { token: () => sign("unwanted") }, "chat"],
     ["not_found", { room: "nothing/here" }, "relay"],
     ["bad_room", { room: "relay/a b" }, "relay"],
-  ] as const)("%s stops for good, and rejects what waits", async (code, options, kind) => {
+  ] as const)("%s closes the client for good and rejects what waits", async (code, options, kind) => {
     const { client, Tap, states } = join(new TestedRoom(kind), "ann", options);
     await expect(client.publish(1)).rejects.toMatchObject({ code: "closed", retryable: false });
     expect(states).toHaveLength(1);
@@ -207,7 +207,7 @@ describe("a final code", () => {
     expect([client.pending, Tap.urls.length]).toEqual([0, 1]);
   });
 
-  it.each(["kicked", "revoked"] as const)("%s stops a running connection, until connect()", async (code) => {
+  it.each(["kicked", "revoked"] as const)("%s closes a running client, until connect()", async (code) => {
     const room = new TestedRoom();
     // Issued before, also when a second passes in this test: a revocation does not hold for tokens to come.
     const iat = Math.floor(Date.now() / 1_000);
@@ -226,7 +226,7 @@ describe("a final code", () => {
 });
 
 describe("the room", () => {
-  it("keeps a client over many heartbeats", async () => {
+  it("a client stays connected over many heartbeats", async () => {
     const { client, Tap, states } = join(new TestedRoom("beat"), "ann");
     let answers = 0;
     client.on("latency", () => answers++);
@@ -234,7 +234,7 @@ describe("the room", () => {
     expect([Tap.urls.length, states]).toEqual([1, ["open"]]);
   });
 
-  it("says goaway before it restarts: the client stays to the end, waits, and resumes", async () => {
+  it("on goaway the client stays to the end, waits, and resumes", async () => {
     const room = new TestedRoom();
     room.stopClock();
     const { client, log, states } = join(room, "ann");
@@ -247,7 +247,7 @@ describe("the room", () => {
     expect(states).toEqual(["open", "reconnecting 10 restarting", "connecting", "open"]);
   });
 
-  it("that is draining says when to come back, and the client does not ask before", async () => {
+  it("a draining room says when to come back, and the client waits as long", async () => {
     const room = new TestedRoom();
     room.stopClock();
     await room.stub.drain(20_000);

@@ -7,7 +7,7 @@ import { randomFrom } from "../support/random.ts";
 import { TestedRoom } from "../support/room.ts";
 
 describe("a cut", () => {
-  it("a publish settles with its ack also when the ack was lost with the connection", async () => {
+  it("a publish whose ack is lost with the connection still settles with its offset", async () => {
     const room = new TestedRoom();
     const { client, Tap, items, log } = join(room, "ann");
     await client.publish("before");
@@ -43,7 +43,7 @@ describe("a cut", () => {
     await until(() => expect(items).toEqual([1, 2, 3, 4, 5]));
   });
 
-  it("a log that forgot what was missed gives a snapshot, and unanswered publishes still settle", async () => {
+  it("a trimmed log gives a snapshot, and unanswered publishes still settle", async () => {
     const room = new TestedRoom("small");
     const { client, Tap, items, log } = join(room, "ann");
     await client.publish("first");
@@ -68,7 +68,7 @@ describe("a cut", () => {
     expect(items.filter((item) => item === "late")).toHaveLength(1);
   });
 
-  it("that outlives the session: what was sent is unknown, what was not goes on in the new one", async () => {
+  it("in a new session, sent publishes are outcome_unknown and unsent ones go on", async () => {
     const room = new TestedRoom();
     let away: Promise<void> | undefined;
     let comeBack = () => {};
@@ -92,7 +92,7 @@ describe("a cut", () => {
 });
 
 describe("storage", () => {
-  it("a reload resumes: another client with the same storage goes on where the first one was", async () => {
+  it("another client with the same storage resumes where the first one was", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     const one = join(room, "ann", { storage });
@@ -134,7 +134,7 @@ describe("storage", () => {
     expect([one.log, two.log]).toEqual([["reset new at 0"], ["reset new at 0"]]);
   });
 
-  it("nonsense in storage is a new session, not a refusal for good", async () => {
+  it("a stored position that is not valid is a new session, not a refusal for good", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     storage.set(`ws://edge.test/rooms/${room.path}`, '{"session":"a b","epoch":"é","offset":-1}');
@@ -143,7 +143,7 @@ describe("storage", () => {
     expect(log).toEqual(["reset new at 0"]);
   });
 
-  it("the session of somebody else is a new session", async () => {
+  it("the stored session of another user is a new session", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     const ann = join(room, "ann", { storage });
@@ -155,7 +155,7 @@ describe("storage", () => {
     expect(bob.client.position?.session).not.toBe(ann.client.position?.session);
   });
 
-  it("a copied tab takes over, the first one takes a new session, and both stay", async () => {
+  it("a copied tab takes the session over, the first tab gets a new one, and both stay", async () => {
     const room = new TestedRoom();
     const [mine, copy] = [memoryStore(), memoryStore()];
     const one = join(room, "ann", { storage: mine });
@@ -183,7 +183,7 @@ describe("storage", () => {
 });
 
 describe("a gap", () => {
-  it("is filled by one sync: a message that never came is asked for again", async () => {
+  it("a message that never came is asked for by one sync", async () => {
     const room = new TestedRoom();
     const { client, Tap, items } = join(room, "ann");
     await isOpen(client);
@@ -195,7 +195,7 @@ describe("a gap", () => {
     expect(Tap.sent.filter((text) => text.includes("sync"))).toEqual(['{"type":"sync","offset":0}']);
   });
 
-  it("whose sync was lost is asked for again at the next heartbeat", async () => {
+  it("a gap whose sync was lost is asked for again at the next heartbeat", async () => {
     const room = new TestedRoom("beat");
     const { client, Tap, items } = join(room, "ann");
     await isOpen(client);
@@ -210,7 +210,7 @@ describe("a gap", () => {
 });
 
 describe("going", () => {
-  it("leave() tells the others at once and forgets; what was said in the same turn arrives", async () => {
+  it("leave() is announced at once and forgets, and what the same turn published arrives", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     const { client: bob } = await Client.join(room.path, { user: "bob" });
@@ -239,7 +239,7 @@ describe("going", () => {
     expect(log).toEqual(["reset new at 0", "reset new at 1"]);
   });
 
-  it("close() keeps the session: the others are not told, and connect() resumes", async () => {
+  it("close() is not announced, and connect() resumes", async () => {
     const room = new TestedRoom();
     const { client: bob } = await Client.join(room.path, { user: "bob" });
     const { client, log, items } = join(room, "ann");
@@ -288,7 +288,7 @@ describe("a copied tab", () => {
     );
   }
 
-  it("and its original, whose line is dead, never get each other's acks", async () => {
+  it("an original tab with a dead line never gets the acks of its copy", async () => {
     const { original, copy, line, unsure } = await copied();
     line.cut();
     // The original takes its session back. The room cannot know what it repeats, and the acks of the copy are not its own.
@@ -297,7 +297,7 @@ describe("a copied tab", () => {
     expect(await copy.publish("so does the copy")).toMatchObject({ offset: 8 });
   });
 
-  it("whose own line is dead when the original is back does not get the acks of the original", async () => {
+  it("a copied tab with a dead line never gets the acks of its original", async () => {
     const { original, copy, line, copyLine, unsure } = await copied();
     copyLine.isDead = true;
     const lost = publishes(copy, "of the copy, on a dead line", 5);
