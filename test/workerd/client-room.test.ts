@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { memoryStore, RoomError, type Json, type RoomClient } from "../../src/client/client.ts";
 import { Client, sign } from "../support/client.ts";
-import { isOpen, join, until } from "../support/joined.ts";
+import { isOpen, join } from "../support/joined.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as Json;
@@ -30,7 +31,7 @@ describe("a publish", () => {
     const order = Array.from({ length: 120 }, (_, n) => n);
     const acks = await Promise.all(order.map((n) => client.publish(n)));
     expect(acks.map(({ offset }) => offset)).toEqual(order.map((n) => n + 1));
-    await until(() => expect(items).toEqual(order));
+    await eventually(() => expect(items).toEqual(order));
     expect([Tap.urls.length, refusals, log]).toEqual([1, [], ["reset new at 0"]]);
   });
 
@@ -45,7 +46,7 @@ describe("a publish", () => {
       refusals += /"error","ref":.*rate_limited|rate_limited.*"ref":/.test(String(data)) ? 1 : 0;
     });
     await Promise.all(Array.from({ length: 10 }, (_, n) => client.publish(n)));
-    await until(() => expect(items).toEqual(Array.from({ length: 10 }, (_, i) => i)));
+    await eventually(() => expect(items).toEqual(Array.from({ length: 10 }, (_, i) => i)));
     expect(refusals).toBeGreaterThan(0);
     expect(Tap.urls).toHaveLength(1);
   });
@@ -99,7 +100,7 @@ describe("people", () => {
     cem.on("signal", ({ by, data }) => got.push(["cem", by, data]));
     ann.signal({ x: 1 });
     ann.signal("only cem", { to: ["cem"] });
-    await until(() => expect(got).toHaveLength(3));
+    await eventually(() => expect(got).toHaveLength(3));
     expect(got).toEqual(
       expect.arrayContaining([
         ["bob", "ann", { x: 1 }],
@@ -128,9 +129,9 @@ describe("people", () => {
     await isOpen(bob);
     const { client: ann } = join(room, "ann");
     ann.setPresence("writing");
-    await until(() => expect(bob.members).toEqual([{ id: "ann", data: "writing" }, { id: "bob" }]));
+    await eventually(() => expect(bob.members).toEqual([{ id: "ann", data: "writing" }, { id: "bob" }]));
     ann.leave();
-    await until(() => expect(bob.members).toEqual([{ id: "bob" }]));
+    await eventually(() => expect(bob.members).toEqual([{ id: "bob" }]));
   });
 
   it("the last presence is shown in the end, also when the line broke before it was sent", async () => {
@@ -139,12 +140,12 @@ describe("people", () => {
     const shown = () => client.members.find(({ id }) => id === "ann")?.data;
     await isOpen(client);
     client.setPresence({ typing: true });
-    await until(() => expect(shown()).toEqual({ typing: true }));
+    await eventually(() => expect(shown()).toEqual({ typing: true }));
     Tap.last.isDead = true;
     client.setPresence({ typing: false });
-    await until(() => expect(Tap.sent.at(-1)).toContain('"typing":false'));
+    await eventually(() => expect(Tap.sent.at(-1)).toContain('"typing":false'));
     Tap.last.cut();
-    await until(() => expect(shown()).toEqual({ typing: false }));
+    await eventually(() => expect(shown()).toEqual({ typing: false }));
     expect(await room.stub.members()).toEqual([{ id: "ann", data: { typing: false } }]);
   });
 
@@ -152,7 +153,7 @@ describe("people", () => {
     const { client, log, Tap } = join(new TestedRoom(), "ann");
     await isOpen(client);
     client.setPresence("x".repeat(3_000));
-    await until(() => expect(log).toContain("error rejected"));
+    await eventually(() => expect(log).toContain("error rejected"));
     expect(Tap.urls).toHaveLength(1);
   });
 });
@@ -164,7 +165,7 @@ describe("a token", () => {
     // By this clock the token ends in a second and a half.
     const now = () => Date.now() + 3_600_000 + 10_000 - 1_500;
     const { client, Tap, log, states } = join(new TestedRoom(), "ann", { token, now });
-    await until(() => expect(client.members).toEqual([{ id: "ann", name: "Ann the second" }]));
+    await eventually(() => expect(client.members).toEqual([{ id: "ann", name: "Ann the second" }]));
     expect([Tap.urls.length, asked, log, states]).toEqual([1, 2, ["reset new at 0"], ["open"]]);
   });
 
@@ -176,7 +177,7 @@ describe("a token", () => {
     await client.publish(1);
     const { session } = client.position ?? {};
     await room.pass(3_620_000);
-    await until(() => expect(log).toContain("resumed at 1"));
+    await eventually(() => expect(log).toContain("resumed at 1"));
     expect([states, asked, client.position?.session]).toEqual([["open", "connecting", "open"], 2, session]);
   });
 
@@ -187,7 +188,7 @@ describe("a token", () => {
     await client.publish(1);
     room.stopClock(Date.now() + 3_620_000);
     await room.ring();
-    await until(() => expect(client.state).toEqual({ name: "closed", reason: "token_expired" }));
+    await eventually(() => expect(client.state).toEqual({ name: "closed", reason: "token_expired" }));
     expect(Tap.urls).toHaveLength(1);
   });
 });
@@ -214,10 +215,10 @@ describe("a final code", () => {
     const { client, Tap, log, states } = join(room, "ann", { token: () => sign("ann", { iat }) });
     await client.publish(1);
     await (code === "kicked" ? room.stub.kick("ann") : room.stub.revoke("ann"));
-    await until(() => expect(client.state).toEqual({ name: "closed", reason: code }));
+    await eventually(() => expect(client.state).toEqual({ name: "closed", reason: code }));
     expect(Tap.urls).toHaveLength(1);
     client.connect();
-    if (code === "revoked") await until(() => expect(states.at(-1)).toMatch(/^closed revoked/));
+    if (code === "revoked") await eventually(() => expect(states.at(-1)).toMatch(/^closed revoked/));
     else {
       expect((await client.publish(2)).offset).toBe(2);
       expect(log).toContain("reset session_unknown at 1");
@@ -230,7 +231,7 @@ describe("the room", () => {
     const { client, Tap, states } = join(new TestedRoom("beat"), "ann");
     let answers = 0;
     client.on("latency", () => answers++);
-    await until(() => expect(answers).toBeGreaterThan(3));
+    await eventually(() => expect(answers).toBeGreaterThan(3));
     expect([Tap.urls.length, states]).toEqual([1, ["open"]]);
   });
 
@@ -240,10 +241,10 @@ describe("the room", () => {
     const { client, log, states } = join(room, "ann");
     await client.publish(1);
     await room.stub.drain(20_000);
-    await until(() => expect(log).toContain("goaway 20000"));
+    await eventually(() => expect(log).toContain("goaway 20000"));
     expect((await client.publish(2)).offset).toBe(2);
     await room.pass(21_000);
-    await until(() => expect(log.at(-1)).toBe("resumed at 2"));
+    await eventually(() => expect(log.at(-1)).toBe("resumed at 2"));
     expect(states).toEqual(["open", "reconnecting 10 restarting", "connecting", "open"]);
   });
 
@@ -252,6 +253,6 @@ describe("the room", () => {
     room.stopClock();
     await room.stub.drain(20_000);
     const { states } = join(room, "ann", { storage: memoryStore() });
-    await until(() => expect(states).toEqual(["reconnecting 20010 draining"]));
+    await eventually(() => expect(states).toEqual(["reconnecting 20010 draining"]));
   });
 });

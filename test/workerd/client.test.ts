@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { memoryStore, type Json, type RoomClient, type RoomError } from "../../src/client/client.ts";
 import { Client, sign } from "../support/client.ts";
-import { isOpen, join, until } from "../support/joined.ts";
+import { isOpen, join } from "../support/joined.ts";
+import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { TestedRoom } from "../support/room.ts";
 
@@ -13,14 +14,14 @@ describe("a cut", () => {
     await client.publish("before");
     Tap.drops = (data) => data.includes('"ack"');
     const crossing = client.publish("crossing");
-    await until(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
+    await eventually(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
     expect(items).toEqual(["before"]);
     Tap.last.cut();
     Tap.drops = () => false;
     const after = client.publish("after");
     expect((await crossing).offset).toBe(2);
     expect((await after).offset).toBe(3);
-    await until(() => expect(items).toEqual(["before", "crossing", "after"]));
+    await eventually(() => expect(items).toEqual(["before", "crossing", "after"]));
     expect(log).toEqual(["reset new at 0", expect.stringMatching(/^resumed at [23]$/)]);
   });
 
@@ -40,7 +41,7 @@ describe("a cut", () => {
     expect(await seen).toEqual([1, 2, 3, 4]);
     expect(log).toEqual(["reset new at 0", "resumed at 4"]);
     await bob.publish(4, 5);
-    await until(() => expect(items).toEqual([1, 2, 3, 4, 5]));
+    await eventually(() => expect(items).toEqual([1, 2, 3, 4, 5]));
   });
 
   it("a trimmed log gives a snapshot, and unanswered publishes still settle", async () => {
@@ -61,7 +62,7 @@ describe("a cut", () => {
     Tap.drops = () => false;
     client.connect();
     await late;
-    await until(() => expect(items.at(-1)).toBe("late"));
+    await eventually(() => expect(items.at(-1)).toBe("late"));
     expect(resets).toHaveLength(1);
     expect(resets[0]).toEqual(["log_trimmed", expect.arrayContaining([30])]);
     expect(log.filter((line) => line.startsWith("reset"))).toHaveLength(2);
@@ -77,7 +78,7 @@ describe("a cut", () => {
     await client.publish("before");
     Tap.drops = (data) => data.includes('"ack"');
     const sent = client.publish("sent");
-    await until(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
+    await eventually(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
     away = new Promise((resolve) => (comeBack = resolve));
     Tap.last.cut();
     Tap.drops = () => false;
@@ -87,7 +88,7 @@ describe("a cut", () => {
     await expect(sent).rejects.toMatchObject({ code: "outcome_unknown", retryable: false });
     expect((await unsent).offset).toBe(3);
     expect(log).toEqual(["reset new at 0", "reset session_unknown at 2"]);
-    await until(() => expect(items).toEqual(["before", "unsent"]));
+    await eventually(() => expect(items).toEqual(["before", "unsent"]));
   });
 });
 
@@ -97,7 +98,7 @@ describe("storage", () => {
     const storage = memoryStore();
     const one = join(room, "ann", { storage });
     await one.client.publish(1);
-    await until(() => expect(one.items).toEqual([1]));
+    await eventually(() => expect(one.items).toEqual([1]));
     const { session } = one.client.position ?? {};
     one.client.close();
     await room.dropped(session ?? "");
@@ -105,7 +106,7 @@ describe("storage", () => {
     expect((await two.client.publish(2)).offset).toBe(2);
     expect(two.log).toEqual(["resumed at 1"]);
     expect(two.client.position).toMatchObject({ session });
-    await until(() => expect(two.items).toEqual([2]));
+    await eventually(() => expect(two.items).toEqual([2]));
   });
 
   it("a reload in mid-flight continues the refs above those of the page before", async () => {
@@ -129,7 +130,7 @@ describe("storage", () => {
     const one = join(a, "ann", { storage });
     const two = join(b, "ann", { storage });
     await Promise.all([one.client.publish(1), two.client.publish(2)]);
-    await until(() => expect([one.items, two.items]).toEqual([[1], [2]]));
+    await eventually(() => expect([one.items, two.items]).toEqual([[1], [2]]));
     expect(one.client.position?.session).not.toBe(two.client.position?.session);
     expect([one.log, two.log]).toEqual([["reset new at 0"], ["reset new at 0"]]);
   });
@@ -148,7 +149,7 @@ describe("storage", () => {
     const storage = memoryStore();
     const ann = join(room, "ann", { storage });
     await ann.client.publish(1);
-    await until(() => expect(ann.items).toEqual([1]));
+    await eventually(() => expect(ann.items).toEqual([1]));
     const bob = join(room, "bob", { storage });
     await isOpen(bob.client);
     expect(bob.log).toEqual(["reset session_unknown at 1"]);
@@ -160,14 +161,14 @@ describe("storage", () => {
     const [mine, copy] = [memoryStore(), memoryStore()];
     const one = join(room, "ann", { storage: mine });
     await one.client.publish(1);
-    await until(() => expect(one.items).toEqual([1]));
+    await eventually(() => expect(one.items).toEqual([1]));
     const key = `ws://edge.test/rooms/${room.path}`;
     copy.set(key, mine.get(key) ?? "");
     const { session } = one.client.position ?? {};
     const two = join(room, "ann", { storage: copy });
-    await until(() => expect(one.log).toEqual(["reset new at 0", "reset new at 1"]));
+    await eventually(() => expect(one.log).toEqual(["reset new at 0", "reset new at 1"]));
     await Promise.all([one.client.publish(2), two.client.publish(3)]);
-    await until(() =>
+    await eventually(() =>
       expect([one.items, two.items]).toEqual([
         [1, 2, 3],
         [2, 3],
@@ -191,7 +192,7 @@ describe("a gap", () => {
     let dropped = 0;
     Tap.drops = (data) => data.includes('"pub"') && dropped++ === 0;
     for (let ref = 1; ref <= 5; ref++) await bob.publish(ref, ref);
-    await until(() => expect(items).toEqual([1, 2, 3, 4, 5]));
+    await eventually(() => expect(items).toEqual([1, 2, 3, 4, 5]));
     expect(Tap.sent.filter((text) => text.includes("sync"))).toEqual(['{"type":"sync","offset":0}']);
   });
 
@@ -203,7 +204,7 @@ describe("a gap", () => {
     let dropped = 0;
     Tap.drops = (data) => data.includes('"pub"') && dropped++ < 3;
     for (let ref = 1; ref <= 2; ref++) await bob.publish(ref, ref);
-    await until(() => expect(items).toEqual([1, 2]));
+    await eventually(() => expect(items).toEqual([1, 2]));
     expect(Tap.sent.filter((text) => text.includes("sync")).length).toBeGreaterThanOrEqual(2);
     expect(Tap.urls).toHaveLength(1);
   });
@@ -244,12 +245,12 @@ describe("going", () => {
     const { client: bob } = await Client.join(room.path, { user: "bob" });
     const { client, log, items } = join(room, "ann");
     await client.publish(1);
-    await until(() => expect(items).toEqual([1]));
+    await eventually(() => expect(items).toEqual([1]));
     client.close();
     client.close();
     await bob.publish(1, "while away");
     client.connect();
-    await until(() => expect(items).toEqual([1, "while away"]));
+    await eventually(() => expect(items).toEqual([1, "while away"]));
     expect(log).toEqual(["reset new at 0", "resumed at 2"]);
     expect(bob.of("presence").filter(({ leave }) => leave)).toEqual([]);
   });

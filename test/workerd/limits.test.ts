@@ -80,7 +80,7 @@ it("the log keeps less than was asked for once it holds too many bytes, and says
   await bob.close();
   await room.dropped(welcome.session);
   const data = "z".repeat(60_000);
-  for (let ref = 1; ref <= 600; ref++) {
+  for (let ref = 1; ref <= 340; ref++) {
     ann.send({ type: "publish", ref, data });
     if (ref % 20 === 0) await ann.until(() => ann.of("ack").length === ref);
   }
@@ -91,9 +91,9 @@ it("the log keeps less than was asked for once it holds too many bytes, and says
   const { welcome: trimmed } = await Client.join(room.path, { user: "bob", session, epoch, offset: 0 });
   expect(trimmed.reason).toBe("log_trimmed");
   // Still in the log, but more than a client without credit can be sent at once.
-  const { welcome: far } = await Client.join(room.path, { user: "bob", session, epoch, offset: 500 });
+  const { welcome: far } = await Client.join(room.path, { user: "bob", session, epoch, offset: 240 });
   expect(far.reason).toBe("too_far");
-  const { welcome: credit } = await Client.join(room.path, { user: "bob", session, epoch, offset: 500, credit: true });
+  const { welcome: credit } = await Client.join(room.path, { user: "bob", session, epoch, offset: 240, credit: true });
   expect(credit.resumed).toBe(true);
 });
 
