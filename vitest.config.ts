@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 import { FACTOR, factor, patience } from "./test/support/patience.ts";
@@ -25,6 +26,8 @@ function inWorkerd(name: string, include: string[]): TestProjectConfiguration {
 
 export default defineConfig({
   test: {
+    // Vitest would leave one core to itself, of two: half of the machine.
+    maxWorkers: availableParallelism(),
     // The log of rooms and Worker: tests that are about it listen for themselves.
     onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [

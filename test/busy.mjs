@@ -12,8 +12,7 @@ const root = join(import.meta.dirname, "..");
 /** A loop ends by itself after an hour, or when this process has gone. */
 const LOOP = `
   const parent = process.ppid;
-  const end = Date.now() + 3_600_000;
-  while (Date.now() < end && process.ppid === parent) for (let i = 0; i < 1e7; i++);
+  while (process.uptime() < 3_600 && process.ppid === parent) for (let i = 0; i < 1e7; i++);
 `;
 
 const rest = process.argv.slice(2);

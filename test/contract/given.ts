@@ -8,3 +8,6 @@ export type TestedStorage = Pick<
 
 /** Runs a test over an empty storage of its own. */
 export type Given = (test: (storage: TestedStorage) => void | Promise<void>) => Promise<void>;
+
+/** A test over the tables of a new room. */
+export type WithTables = (test: (sql: SqlStorage) => void) => () => Promise<void>;

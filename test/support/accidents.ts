@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { jwt } from "../../src/http/gate/auth.ts";
 import { upstream } from "../../src/ops/upstream.ts";
 import { OutletRefused } from "../../src/room/outlet.ts";
+import { SCHEMA_VERSION } from "../../src/room/store/schema.ts";
 import { upgrade } from "./client.ts";
 import { operator } from "./contract.ts";
 import { door, expectBye, expectProblem, plain } from "./door.ts";
@@ -19,37 +20,37 @@ export const accidents: Ways = {
       const room = await hooked({ onJoin: broken });
       const { headers, ids } = marked();
       await expectBye(await upgrade(room.path, { headers }), "hook_failed");
-      const line = { where: "onJoin", ...here(room), session: expect.any(String), ...ids };
+      const line = { source: "onJoin", ...here(room), session: expect.any(String), ...ids };
       return { kind: "relay", errors: 1, lines: [line] };
     },
     "in onPublish": async () => {
       const { client, about } = await join(await hooked({ onPublish: broken }));
       client.send({ type: "publish", ref: 1, data: PAYLOAD });
       await expectError(client, "hook_failed");
-      return { kind: "relay", errors: 1, lines: [{ where: "onPublish", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "onPublish", ...about }] };
     },
     "in onPublish, over HTTP": async () => {
       const room = await hooked({ onPublish: broken });
       const { lines } = await posted(room, "publish", { data: PAYLOAD }, "hook_failed");
-      return { kind: "relay", errors: 1, lines: lines.map((line) => ({ ...line, where: "onPublish" })) };
+      return { kind: "relay", errors: 1, lines: lines.map((line) => ({ ...line, source: "onPublish" })) };
     },
     "in a method": async () => {
       const { client, about } = await join(await hooked({ methods: { fail: broken } }));
       client.send({ type: "call", ref: 1, method: "fail", data: PAYLOAD });
       await expectError(client, "hook_failed", "reply");
-      return { kind: "relay", errors: 1, lines: [{ where: "methods.fail", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "methods.fail", ...about }] };
     },
     "in snapshot": async () => {
       const { client, about } = await join(await hooked({ snapshot: broken }));
       expect((await client.next("snapshot")).data).toBeNull();
-      return { kind: "relay", errors: 1, lines: [{ where: "snapshot", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "snapshot", ...about }] };
     },
     "in onLeave": async () => {
       const room = await hooked({ onLeave: broken });
       const { client } = await join(room);
       client.send({ type: "leave" });
       await client.next("bye");
-      return { kind: "relay", errors: 1, lines: [{ where: "onLeave", ...here(room) }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "onLeave", ...here(room) }] };
     },
     "in onTimer": async () => {
       const remind = (room: { schedule(name: string, when: number): void; now: number }) => {
@@ -62,27 +63,28 @@ export const accidents: Ways = {
       client.send({ type: "call", ref: 1, method: "remind", data: null });
       await client.next("reply");
       await room.pass(1_000);
-      return { kind: "relay", errors: 1, lines: [{ where: "onTimer", kind: "relay", room: room.name }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "onTimer", kind: "relay", room: room.name }] };
     },
     "in deferred work": async () => {
       const room = await hooked({ onPublish: (context) => context.defer(() => Promise.reject(new Error("later"))) });
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
       await eventually(() => expect(scene.log.of("hook_failed")).toHaveLength(1));
-      return { kind: "relay", errors: 1, lines: [{ where: "defer", kind: "relay", room: room.name }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "defer", kind: "relay", room: room.name }] };
     },
     "after deferred work": async () => {
       const room = await hooked({ onPublish: (context) => context.defer(() => Promise.resolve(1), broken) });
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
       await eventually(() => expect(scene.log.of("hook_failed")).toHaveLength(1));
-      return { kind: "relay", errors: 1, lines: [{ where: "defer", kind: "relay", room: room.name }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "defer", kind: "relay", room: room.name }] };
     },
     "by asking for what cannot be": async () => {
       const room = await hooked({ onPublish: (context) => context.publish("x".repeat(1_200_000)) });
-      const { client } = await join(room);
-      await client.publish(1, PAYLOAD);
-      return { kind: "relay", errors: 1, lines: [{ where: "room.publish", kind: "relay", room: room.name }] };
+      const { client, about } = await join(room);
+      client.send({ type: "publish", ref: 1, data: PAYLOAD });
+      await expectError(client, "hook_failed");
+      return { kind: "relay", errors: 1, lines: [{ source: "onPublish", ...about }] };
     },
   },
   storage_failed: {
@@ -93,7 +95,7 @@ export const accidents: Ways = {
         BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END`);
       client.send({ type: "publish", ref: 1, data: PAYLOAD });
       await expectError(client, "storage_failed");
-      return { kind: "relay", errors: 1, lines: [{ where: "tick", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "tick", ...about }] };
     },
     "before a tick, for who connects": async () => {
       const room = new TestedRoom();
@@ -102,9 +104,9 @@ export const accidents: Ways = {
       await room.evict();
       const { headers, ids } = marked();
       await expectBye(await upgrade(room.path, { headers, user: "bob" }), "storage_failed");
-      await room.sql("UPDATE edgerooms_meta SET value = '3' WHERE key = 'schema'");
+      await room.sql("UPDATE edgerooms_meta SET value = ? WHERE key = 'schema'", String(SCHEMA_VERSION));
       // What cannot be read cannot say of what kind the room is.
-      const line = { where: "tick", room: room.name, user: "bob", ...ids };
+      const line = { source: "tick", room: room.name, user: "bob", ...ids };
       return { kind: "relay", errors: 1, lines: [line] };
     },
     "before a tick, for who is connected": async () => {
@@ -118,12 +120,12 @@ export const accidents: Ways = {
       expect(client.closed).toEqual({ code: 4107, reason: "storage_failed" });
       // Nor can it note that this one is gone.
       await eventually(() => expect(scene.log.of("storage_failed")).toHaveLength(2));
-      await room.sql("UPDATE edgerooms_meta SET value = '3' WHERE key = 'schema'");
+      await room.sql("UPDATE edgerooms_meta SET value = ? WHERE key = 'schema'", String(SCHEMA_VERSION));
       other.send({ type: "signal", data: PAYLOAD });
       const line = { room: room.name };
       const lines = [
-        { where: "load", ...line },
-        { where: "tick", session: welcome.session, ...line },
+        { source: "load", ...line },
+        { source: "tick", session: welcome.session, ...line },
       ];
       return { kind: "relay", errors: 2, closes: 1, lines };
     },
@@ -141,7 +143,7 @@ export const accidents: Ways = {
         headers: { authorization: `Bearer ${token}` },
       });
       expect(await (await watched(request)).json()).toMatchObject({ dead: [{ tries: 1, events: 1 }] });
-      return { kind: "relay", errors: 1, lines: [{ where: "events", kind: "relay", room: room.name }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "events", kind: "relay", room: room.name }] };
     },
   },
   internal: {
@@ -165,7 +167,7 @@ export const accidents: Ways = {
       await room.evict();
       const { headers, ids } = marked();
       await expectBye(await upgrade(room.path, { user: "bob", headers }), "internal");
-      return { kind: "relay", errors: 1, lines: [{ where: "tick", ...here(room, "bob"), ...ids }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "tick", ...here(room, "bob"), ...ids }] };
     },
   },
   upstream_failed: {
@@ -178,7 +180,7 @@ export const accidents: Ways = {
       const { headers, ids } = marked();
       const token = await (await makeKey()).sign();
       await expectProblem(await plain(at, `/rooms/${room.path}`, { headers, token }), "upstream_failed");
-      return { errors: 1, lines: [{ where: "GET /rooms/:kind/:room", ...about, ...ids }] };
+      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", ...about, ...ids }] };
     },
     "by an outlet that throws": async () => {
       const room = await hooked({
@@ -187,7 +189,7 @@ export const accidents: Ways = {
       const { client } = await join(room);
       await client.publish(1, PAYLOAD);
       await eventually(() => expect(scene.log.of("upstream_failed")).toHaveLength(1));
-      return { kind: "relay", errors: 1, lines: [{ where: "events", kind: "relay", room: room.name }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "events", kind: "relay", room: room.name }] };
     },
   },
   upstream_timeout: {
@@ -203,7 +205,7 @@ export const accidents: Ways = {
         "upstream_timeout",
       );
       expect(client.of("bye")).toHaveLength(1);
-      return { errors: 1, lines: [{ where: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
+      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
     },
   },
 };

@@ -97,10 +97,12 @@ export class Client {
   /** The next unread frame of a type; what comes before it counts as read. */
   async next<T extends ServerFrame["type"]>(type: T): Promise<Frame<T>> {
     let at = -1;
-    await this.until(
-      () => (at = this.frames.findIndex((frame, i) => i >= this.#read && frame.type === type)) >= 0,
-      type,
-    );
+    await this.until(() => {
+      at = this.frames.findIndex((frame, i) => i >= this.#read && frame.type === type);
+      // Nothing comes any more: there is no sense in waiting.
+      return at >= 0 || this.closed !== undefined;
+    }, type);
+    if (at < 0) throw new Error(`closed without ${type}: ${this.#told()}`);
     this.#read = at + 1;
     return this.frames[at] as Frame<T>;
   }
@@ -117,9 +119,13 @@ export class Client {
   /** Waits until something holds; looks again at every message and at the close. */
   async until(condition: () => boolean, what = "the condition"): Promise<void> {
     await this.#changes.until(condition, () => {
-      const seen = this.frames.map((frame) => frame.type).join(" ");
-      return `${what}; closed: ${JSON.stringify(this.closed)}; frames: ${seen}`;
+      return `${what}: ${this.#told()}`;
     });
+  }
+
+  #told(): string {
+    const frames = this.frames.map((frame) => frame.type).join(" ");
+    return `closed ${JSON.stringify(this.closed)}, frames ${frames}`;
   }
 
   /** Everything published that this connection has seen, in the order it came. */

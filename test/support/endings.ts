@@ -15,7 +15,7 @@ export const endings: Ways = {
       const { client, about } = await join(room);
       client.send(...Array.from({ length: 101 }, () => ({ type: "signal", data: PAYLOAD }) as const));
       await expectError(client, "rate_limited");
-      return { kind: "relay", errors: 1, lines: [{ where: "signal", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "signal", ...about }] };
     },
     "by going on": async () => {
       const room = new TestedRoom();
@@ -23,7 +23,7 @@ export const endings: Ways = {
       const { client, about } = await join(room);
       client.send(...Array.from({ length: 201 }, () => ({ type: "signal", data: PAYLOAD }) as const));
       await expectGone(client, "rate_limited");
-      const lines = Array.from({ length: 100 }, () => ({ where: "signal", ...about }));
+      const lines = Array.from({ length: 100 }, () => ({ source: "signal", ...about }));
       return { kind: "relay", errors: 101, closes: 1, lines };
     },
   },
@@ -80,7 +80,7 @@ export const endings: Ways = {
       scene.open.push(client);
       const { session } = await client.next("welcome");
       await expectGone(client, "slow");
-      const line = { where: "connection", ...here(room, "bob"), session, ...ids };
+      const line = { source: "connection", ...here(room, "bob"), session, ...ids };
       return { kind: "fast", errors: 1, closes: 1, lines: [line] };
     },
   },
@@ -90,7 +90,7 @@ export const endings: Ways = {
       await client.publish(5, PAYLOAD);
       client.send({ type: "publish", ref: 4, data: PAYLOAD });
       await expectError(client, "stale_ref");
-      return { kind: "relay", errors: 1, lines: [{ where: "publish", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "publish", ...about }] };
     },
   },
   unknown_method: {

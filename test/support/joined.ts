@@ -1,15 +1,14 @@
 /** The published client in a tested room, inside the runtime: with sockets that a test listens to, cuts and mutes. */
 import { exports } from "cloudflare:workers";
-import { expect, onTestFinished, vi } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { connect, type ConnectOptions, type Json, type RoomClient } from "../../src/client/client.ts";
 import { sign } from "./client.ts";
+import { eventually } from "./patience.ts";
 import type { TestedRoom } from "./room.ts";
 import { WorkerSocket } from "./worker-socket.ts";
 
-/** Polls until a check passes. */
-export const until = (check: () => unknown) => vi.waitFor(check, { timeout: 10_000, interval: 2 });
 /** Waits until a client is in its room. */
-export const isOpen = (client: RoomClient) => until(() => expect(client.state.name).toBe("open"));
+export const isOpen = (client: RoomClient) => eventually(() => expect(client.state.name).toBe("open"));
 
 /** A class of sockets that belong to one client. */
 function tap() {

@@ -16,7 +16,7 @@ export const PAYLOAD = "what-ann-said";
 export const KEYS = [
   "level",
   "code",
-  "where",
+  "source",
   "kind",
   "room",
   "session",
@@ -29,7 +29,7 @@ export const KEYS = [
 
 /** What came of provoking a code. Whoever was told has been looked at already. */
 export interface Provoked {
-  /** Of whom the counters are; "" where no room counted. */
+  /** Of whom the counters are; "" source no room counted. */
   readonly kind?: string;
   readonly errors: number;
   readonly closes?: number;
@@ -72,7 +72,7 @@ export async function refused(
 ): Promise<Provoked> {
   const { headers, ids } = marked();
   await expectRefused(at, path, { ...knock, headers: { ...headers, ...knock.headers } }, code);
-  const line = { where: "GET /rooms/:kind/:room", ...ids, ...more };
+  const line = { source: "GET /rooms/:kind/:room", ...ids, ...more };
   return { errors: 2, lines: [line, line] };
 }
 
@@ -90,8 +90,8 @@ export async function post(room: TestedRoom, operation: string, body: unknown, h
 export async function posted(room: TestedRoom, operation: string, body: unknown, code: CodeName, headers = {}) {
   const mark = marked();
   await expectProblem(await post(room, operation, body, { ...mark.headers, ...headers }), code);
-  const where = `POST /rooms/:kind/:room/${operation}`;
-  const line = { where, kind: room.kind, room: room.name, user: "op", ...mark.ids };
+  const source = `POST /rooms/:kind/:room/${operation}`;
+  const line = { source, kind: room.kind, room: room.name, user: "op", ...mark.ids };
   return { errors: 1, lines: [line] };
 }
 
@@ -101,13 +101,13 @@ export const here = (room: TestedRoom, user = "ann") => ({ kind: room.kind, room
 export async function frame(
   code: CodeName,
   send: (client: Client) => void,
-  where: string,
+  source: string,
   { kind = "relay", reply = false }: { kind?: TestedRoom["kind"]; reply?: boolean } = {},
 ): Promise<Provoked> {
   const { client, about } = await join(new TestedRoom(kind));
   send(client);
   await expectError(client, code, reply ? "reply" : "error");
-  return { kind, errors: 1, lines: [{ where, ...about }] };
+  return { kind, errors: 1, lines: [{ source, ...about }] };
 }
 
 export async function hooked(definition: Parameters<typeof defineRoom>[0]): Promise<TestedRoom> {

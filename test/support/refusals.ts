@@ -30,7 +30,7 @@ export const refusals: Ways = {
       const { client, about } = await join(room, { claims: { rooms: { "*": ["join"] } } });
       client.send({ type: "publish", ref: 1, data: PAYLOAD });
       await expectError(client, "forbidden");
-      return { kind: "relay", errors: 1, lines: [{ where: "publish", ...about }] };
+      return { kind: "relay", errors: 1, lines: [{ source: "publish", ...about }] };
     },
   },
   not_found: { "at no kind of room": async () => refused(watched, "/rooms/none/r", {}, "not_found") },
@@ -39,7 +39,7 @@ export const refusals: Ways = {
       const room = new TestedRoom();
       const { headers, ids } = marked();
       await expectProblem(await plain(watched, `/rooms/${room.path}`, { headers }), "wrong_protocol");
-      return { errors: 1, lines: [{ where: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
+      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
     },
   },
   bad_room: { "with a blank in a name": async () => refused(watched, "/rooms/relay/bad%20name", {}, "bad_room") },
@@ -80,7 +80,7 @@ export const refusals: Ways = {
       const { client, about } = await join(room);
       await room.stub.revoke("ann");
       await expectGone(client, "revoked");
-      return { kind: "relay", errors: 1, closes: 1, lines: [{ where: "connection", ...about }] };
+      return { kind: "relay", errors: 1, closes: 1, lines: [{ source: "connection", ...about }] };
     },
     "before the upgrade": async () => {
       const room = new TestedRoom();
@@ -88,7 +88,7 @@ export const refusals: Ways = {
       const token = await sign("ann", { iat: Math.floor(Date.now() / 1_000) - 60 });
       const { headers, ids } = marked();
       await expectBye(await upgrade(room.path, { token, headers }), "revoked");
-      return { errors: 1, lines: [{ where: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
+      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
     },
   },
   room_full: {
@@ -97,7 +97,7 @@ export const refusals: Ways = {
       for (const user of ["a", "b", "c", "d"]) await join(room, { user });
       const { headers, ids } = marked();
       await expectBye(await upgrade(room.path, { headers }), "room_full");
-      return { errors: 1, lines: [{ where: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
+      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", ...here(room), ...ids }] };
     },
   },
   draining: {
@@ -119,7 +119,7 @@ export const refusals: Ways = {
       const { client, about } = await join(room);
       client.send({ type: "publish", ref: 1, data: PAYLOAD.repeat(300) });
       await expectGone(client, "too_large");
-      return { kind: "small", errors: 1, closes: 1, lines: [{ where: "connection", ...about }] };
+      return { kind: "small", errors: 1, closes: 1, lines: [{ source: "connection", ...about }] };
     },
   },
   restarting: {

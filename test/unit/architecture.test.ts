@@ -78,6 +78,12 @@ const WINGS: readonly { readonly wing: RegExp; readonly may: RegExp }[] = [
     may: /^(?:protocol\/|ops\/|cockatiel$|cloudflare:workers$|room\/(?:outlet|definition)\.ts$|room\/(?:telemetry|runtime)\/)/,
   },
   { wing: /^cli\//, may: /^(?:node:.*|jose|protocol\/.*|cli\/.*)$/ },
+  // The halves of the client: of the other the session knows the states of a connection, which it tells the program.
+  { wing: /^client\/connection\//, may: /^(?:protocol|client\/connection)\// },
+  {
+    wing: /^client\/session\//,
+    may: /^(?:protocol\/|client\/session\/|client\/connection\/state\.ts$|client\/(?:address|emitter|error|events|storage)\.ts$)/,
+  },
   { wing: /^client\//, may: /^(?:protocol|client)\// },
   { wing: /^react\//, may: /^(?:react$|(?:react|client)\/)/ },
 ];

@@ -11,12 +11,10 @@ import { Credit } from "../../bench/load/credit.ts";
 import { dialects } from "../../bench/load/dialects.ts";
 import { Member } from "../../bench/load/member.ts";
 import type { Results } from "../../bench/sample.ts";
+import { eventually } from "../support/patience.ts";
 import { Position } from "../../src/client/session/position.ts";
 
-/** Ms: a hundred times what it takes. */
-const PATIENCE = 10_000;
-
-describe("credit", { timeout: 3 * PATIENCE }, () => {
+describe("credit", () => {
   it("acknowledges when the SDK does, message by message", () => {
     const messages = fc.array(
       fc.record({
@@ -61,8 +59,8 @@ describe("credit", { timeout: 3 * PATIENCE }, () => {
       room.send(pub(8, 134));
       room.send(`[${pub(135, 135)},{"type":"heartbeat","offset":135,"next":30000}]`);
       room.send(`[{"type":"heartbeat","offset":137,"next":30000},${pub(136, 136)}]`);
-      await expect.poll(() => heard.filter((text) => text === "ping").length, { timeout: PATIENCE }).toBe(2);
-      await expect.poll(() => heard.toSorted(), { timeout: PATIENCE }).toEqual([...answers, "ping"].toSorted());
+      await eventually(() => expect(heard.filter((text) => text === "ping").length).toBe(2));
+      await eventually(() => expect(heard.toSorted()).toEqual([...answers, "ping"].toSorted()));
       expect(member.received).toBe(129);
       expect(member.failure).toBeUndefined();
     } finally {
@@ -74,7 +72,7 @@ describe("credit", { timeout: 3 * PATIENCE }, () => {
     const { member, room, stop } = await connected("edgerooms");
     try {
       room.send('{"type":"heartbeat","offset":8,"next":30000}');
-      await expect.poll(() => member.failure, { timeout: PATIENCE }).toBe("u1: the room is at 8, this client at 7");
+      await eventually(() => expect(member.failure).toBe("u1: the room is at 8, this client at 7"));
     } finally {
       await stop();
     }

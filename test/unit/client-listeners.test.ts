@@ -49,7 +49,7 @@ it.each([
   ["reset", "?credit=1&session=s&epoch=e&offset=0", []],
   ["publication", "?credit=1&session=s&epoch=e&offset=1", [1]],
 ] as const)(
-  "a listener that closes the client in %s is the last that is called, and connect() asks for the rest",
+  "a listener that closes the client in %s is called last, and connect() asks for the rest",
   async (event, search, handed) => {
     const { client, line, items } = dialled();
     const told: string[] = [];
@@ -107,14 +107,14 @@ async function read(client: RoomClient, stop: (data: Json) => boolean): Promise<
   return seen;
 }
 
-it("for await gives every publication in order and ends with the client", async () => {
+it("for await gives every publication in order and ends when the client is closed", async () => {
   const { client, line } = await joined();
   const reading = read(client, (data) => (data === 3 && client.close(), false));
   line().hears(pub(1, 3));
   expect(await reading).toEqual([1, 2, 3]);
 });
 
-it("for await that is left early leaves the client as it was", async () => {
+it("leaving a for await early leaves the client as it was", async () => {
   const { client, line, items } = await joined();
   const reading = read(client, () => true);
   line().hears(pub(1, 2));

@@ -29,7 +29,7 @@ function add(outbox: Outbox, log: string[], ...datas: (string | number)[]): void
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 describe("order", () => {
-  it("sends in the order of publishing, under refs from 1 on", () => {
+  it("the outbox sends in the order of publishing, under refs from 1", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     expect(frames(outbox)).toEqual([
@@ -40,7 +40,7 @@ describe("order", () => {
     expect(frames(outbox)).toEqual([]);
   });
 
-  it("after a loss sends what was in flight again, with the same refs, before anything new", () => {
+  it("after a loss, what was in flight goes again first, with the same refs", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     frames(outbox, 2);
@@ -55,7 +55,7 @@ describe("order", () => {
     ]);
   });
 
-  it("what was refused for the rate goes again in the old order, under new refs, before what came later", () => {
+  it("rate-limited publishes go again in order, under new refs, before later ones", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c", "d", "e");
     frames(outbox, 4);
@@ -70,7 +70,7 @@ describe("order", () => {
     ]);
   });
 
-  it("what was refused for the rate goes behind what was requeued, because refs must go up", () => {
+  it("rate-limited publishes go behind requeued ones, because refs must go up", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     frames(outbox);
@@ -110,7 +110,7 @@ describe("order", () => {
 });
 
 describe("bounds", () => {
-  it("takes publishes up to its count, and more once some are settled", async () => {
+  it("the outbox takes publishes up to its count, and more once some are settled", async () => {
     const outbox = new Outbox({ count: 2, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b", "c");
@@ -122,7 +122,7 @@ describe("bounds", () => {
     expect(outbox.size).toBe(2);
   });
 
-  it("counts bytes of UTF-8, and gives them back however a publish ends", async () => {
+  it("the outbox counts bytes of UTF-8, and frees them however a publish ends", async () => {
     const outbox = new Outbox({ count: 100, bytes: 80 }, random);
     const ends: ((ref: number) => void)[] = [
       (ref) => outbox.ack(ref, { offset: 1, at: 0 }),
@@ -143,12 +143,12 @@ describe("bounds", () => {
     }
   });
 
-  it("refuses for good a publish that does not even fit into an empty outbox", async () => {
+  it("a publish that would not fit into an empty outbox is refused for good", async () => {
     const outbox = new Outbox({ count: 10, bytes: 20 }, random);
     await expect(outbox.add("x".repeat(30))).rejects.toMatchObject({ code: "outbox_full", retryable: false });
   });
 
-  it("keeps no more in flight than its limit, and sends no more at a time than asked", () => {
+  it("the outbox keeps to its limit in flight and sends no more at a time than asked", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], 1, 2, 3, 4, 5, 6);
     expect(frames(outbox, 4, 3)).toHaveLength(3);
@@ -158,7 +158,7 @@ describe("bounds", () => {
     expect(frames(outbox, 4, 3)).toHaveLength(1);
   });
 
-  it("never sends what the room would refuse with the whole message, and sends what is just small enough", async () => {
+  it("a publish that is too large or too deep is rejected unsent; one just small enough is sent", async () => {
     const outbox = new Outbox({ count: 10, bytes: 100_000 }, random);
     const log: string[] = [];
     const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as never;
@@ -175,7 +175,7 @@ describe("bounds", () => {
 });
 
 describe("settling", () => {
-  it("settles each publish once, by the first answer, also while it is requeued", async () => {
+  it("each publish settles once, by the first answer, also while it is requeued", async () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b", "c");
@@ -206,7 +206,7 @@ describe("settling", () => {
     expect(frames(outbox)).toEqual([[1, "c"]]);
   });
 
-  it("continues above its own refs while the room has seen no others", () => {
+  it("refs continue above the client's own while the room has seen no others", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     outbox.begin();
     outbox.advance(0);
@@ -223,7 +223,7 @@ describe("settling", () => {
   it.each([
     ["a session from the store", 0],
     ["a session from the store, used before", 41],
-  ])("continues far above the refs that the room has seen, in %s", (_, known) => {
+  ])("refs continue far above those the room has seen, in %s", (_, known) => {
     const first = Array.from({ length: 20 }, () => {
       const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
       outbox.advance(known);
@@ -235,7 +235,7 @@ describe("settling", () => {
     expect(new Set(first).size).toBe(20);
   });
 
-  it("continues far above refs that another client has used in its session", () => {
+  it("refs continue far above those that another client used in the session", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     outbox.begin();
     outbox.advance(0);
@@ -247,7 +247,7 @@ describe("settling", () => {
     expect(Number(frames(outbox)[0]?.[0])).toBeGreaterThan(1_000);
   });
 
-  it("closed, it tells apart what may have taken effect and what cannot", async () => {
+  it("a closed outbox tells publishes that may have taken effect from those that cannot", async () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     const log: string[] = [];
     add(outbox, log, "a", "b");

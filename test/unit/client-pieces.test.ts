@@ -1,4 +1,4 @@
-/** The small parts of the client: addresses, pace, tokens, storage, listeners, what a page tells. */
+/** The small parts of the client: address, pace, token times, storage, emitter, page. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { addressOf } from "../../src/client/address.ts";
 import { connect, RoomClient } from "../../src/client/client.ts";
@@ -19,26 +19,26 @@ describe("address", () => {
     ["ws://a.test/deep?query#hash", "x", "ws://a.test/deep/rooms/x"],
     ["https://a.test", "chat/a:b@c~d.e_f-g", "wss://a.test/rooms/chat/a%3Ab%40c~d.e_f-g"],
     ["https://a.test", "chat/a?b#c", "wss://a.test/rooms/chat/a%3Fb%23c"],
-  ])("of %s, room %s, is %s", (base, room, socket) => {
+  ])("the address of %s, room %s, is %s", (base, room, socket) => {
     const session = `${socket.replace("ws", "http")}/session`;
     expect(addressOf(base, room)).toEqual({ socket, session });
   });
 
-  it("may be relative on a page, and must be whole elsewhere", () => {
+  it("an address may be relative on a page, and must be absolute elsewhere", () => {
     expect(() => addressOf("/", "x")).toThrow(TypeError);
     vi.stubGlobal("location", { href: "https://a.test/page" });
     expect(addressOf("/", "x").socket).toBe("wss://a.test/rooms/x");
   });
 });
 
-it("says at once when there is no address or no WebSocket", () => {
+it("connect throws at once without a valid address or a WebSocket", () => {
   expect(() => connect("nowhere", { room: "x", token: "t" })).toThrow(TypeError);
   vi.stubGlobal("WebSocket", undefined);
   expect(() => new RoomClient("http://a.test", { room: "x", token: "t" })).toThrow(/WebSocket/);
 });
 
 describe("pace", () => {
-  it("gives nine tenths of the burst, then nine tenths of the rate", () => {
+  it("the pace allows nine tenths of the burst, then nine tenths of the rate", () => {
     const pace = new Pace({ ...LIMITS, burst: 100, rate: 50 }, 0);
     expect(pace.allowance(0)).toBe(90);
     for (let i = 0; i < 90; i++) pace.spend(1);
@@ -47,21 +47,21 @@ describe("pace", () => {
     expect(pace.allowance(1_000_000)).toBe(90);
   });
 
-  it("gives one frame at a time where the room takes no more", () => {
+  it("the pace allows one frame at a time where the room takes no more", () => {
     const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 0);
     expect(pace.allowance(0)).toBe(1);
     pace.spend(1);
     expect([pace.allowance(11), pace.allowance(12), pace.allowance(99)]).toEqual([0, 1, 1]);
   });
 
-  it("counts what a frame costs, and waits as long as the room says", () => {
+  it("the pace counts what a frame costs, and waits as long as the room says", () => {
     const pace = new Pace({ ...LIMITS, burst: 10, rate: 100 }, 0);
     pace.spend(10);
     pace.refused(1_000);
     expect([pace.allowance(900), pace.allowance(1_000), pace.allowance(1_012)]).toEqual([0, 0, 1]);
   });
 
-  it("gives nothing for a clock that goes backwards, and goes on from there", () => {
+  it("a clock that goes backwards earns no frames, and the pace goes on from there", () => {
     const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 10_000);
     pace.spend(1);
     expect([pace.allowance(5_000), pace.allowance(5_012)]).toEqual([0, 1]);
@@ -77,13 +77,13 @@ describe("token", () => {
     ["a year", 31_536_000_000, 2 ** 31 - 1],
     ["nothing: this clock is wrong", 0, undefined],
     ["less than nothing", -7_200_000, undefined],
-  ])("is replaced in time when it has %s left", (_, left, due) => {
+  ])("a token that has %s left is replaced in time", (_, left, due) => {
     expect(dueIn(1_000_000 + left, 1_000_000)).toBe(due);
   });
 });
 
 describe("storage", () => {
-  it("is the tab's own on a page", () => {
+  it("the default store of a page is the tab's own", () => {
     const kept = new Map<string, string>();
     vi.stubGlobal("document", {});
     vi.stubGlobal("sessionStorage", {
@@ -98,7 +98,7 @@ describe("storage", () => {
     expect(kept.size).toBe(0);
   });
 
-  it("is memory where a page may not store, and where there is no page", () => {
+  it("the default store is memory where a page may not store, and where there is no page", () => {
     const store = defaultStore();
     store.set("a", "1");
     expect([store.get("a"), defaultStore().get("a")]).toEqual(["1", undefined]);
@@ -129,7 +129,7 @@ describe("storage", () => {
 });
 
 describe("listeners", () => {
-  it("are told in order, each as often as it was added, until each is stopped", () => {
+  it("listeners are called in order, as often as each was added, until each is stopped", () => {
     const emitter = new Emitter<{ a: number }>();
     const seen: string[] = [];
     const twice = (value: number) => seen.push(`twice ${value}`);
@@ -143,7 +143,7 @@ describe("listeners", () => {
     expect(seen).toEqual(["twice 1", "twice 1", "other 1", "twice 2", "other 2"]);
   });
 
-  it("that stop themselves or others while they are told do not confuse it", () => {
+  it("listeners may stop themselves and others while they are called", () => {
     const emitter = new Emitter<{ a: number }>();
     const seen: number[] = [];
     const stop = emitter.on("a", () => {
@@ -159,7 +159,7 @@ describe("listeners", () => {
 });
 
 describe("a page", () => {
-  it("wakes when the network is back and when it becomes visible, not when it is hidden", () => {
+  it("a page wakes the client when it is online or visible again, not when it is hidden", () => {
     const window = new EventTarget();
     const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
     vi.stubGlobal("window", window);
@@ -180,7 +180,7 @@ describe("a page", () => {
     expect(woken).toBe(2);
   });
 
-  it("is not there elsewhere", () => {
+  it("outside of a page there is nothing to watch", () => {
     expect(() => watchPage(() => undefined)()).not.toThrow();
   });
 });

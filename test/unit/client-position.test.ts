@@ -23,7 +23,7 @@ const ack = (offset: number, cost: number) => [`{"type":"ack","offset":${offset}
 const sync = (offset: number) => [`{"type":"sync","offset":${offset}}`, 10];
 
 describe("acks", () => {
-  it("acknowledges every 128 offsets, which costs nothing", () => {
+  it("the client acknowledges every 128 offsets, which costs nothing", () => {
     const { position, read } = begun();
     const acked: number[] = [];
     for (let offset = 1; offset <= 400; offset++) {
@@ -36,7 +36,7 @@ describe("acks", () => {
     expect(acked).toEqual([128, 256, 384]);
   });
 
-  it("acknowledges every 64 KiB, and counts the one frame that a small ack costs", () => {
+  it("the client acknowledges every 64 KiB, and a small ack costs one frame", () => {
     const { position, read } = begun();
     position.moveTo(1);
     expect(read({ bytes: 65_535 })).toEqual([]);
@@ -46,14 +46,14 @@ describe("acks", () => {
     expect(read({ bytes: 1 })).toEqual([]);
   });
 
-  it("has nothing to acknowledge where nothing was published, however much is read", () => {
+  it("bytes without publications need no ack", () => {
     const { position, read } = begun();
     expect(read({ bytes: 10_000_000 })).toEqual([]);
     position.moveTo(1);
     expect(read({ bytes: 1 })).toEqual([]);
   });
 
-  it("owes nothing for what a snapshot replaced", () => {
+  it("offsets that a snapshot replaced need no ack", () => {
     const { position, read } = begun();
     position.moveTo(100);
     position.moveTo(5_000, true);
@@ -62,7 +62,7 @@ describe("acks", () => {
     expect(read()).toEqual([ack(5_128, 0)]);
   });
 
-  it("owes nothing for what it had before it came back", () => {
+  it("offsets from before a resume need no ack", () => {
     const { position, read } = begun();
     position.moveTo(100);
     read();
@@ -75,7 +75,7 @@ describe("acks", () => {
 });
 
 describe("syncs", () => {
-  it("asks once for a gap, and again for the next", () => {
+  it("the client sends one sync for a gap, and another for the next gap", () => {
     const { position, read } = begun();
     expect(read({ isGap: true })).toEqual([sync(0)]);
     expect(read({ isGap: true })).toEqual([]);
@@ -84,7 +84,7 @@ describe("syncs", () => {
     expect(read({ isGap: true })).toEqual([sync(5)]);
   });
 
-  it("asks when a heartbeat is ahead, and again at the next one: a sync may have been refused", () => {
+  it("a heartbeat that is ahead brings a sync, and the next one brings another", () => {
     const { position, read } = begun();
     expect(read({ heartbeat: 3 })).toEqual([sync(0)]);
     expect(read({ isGap: true })).toEqual([]);
@@ -93,20 +93,20 @@ describe("syncs", () => {
     expect(read({ heartbeat: 3 })).toEqual([]);
   });
 
-  it("acknowledges first when a heartbeat is ahead: the room may only be waiting for that", () => {
+  it("a heartbeat that is ahead brings an ack first if one is due, then a sync", () => {
     const { position, read } = begun();
     position.moveTo(70);
     expect(read({ heartbeat: 90 })).toEqual([ack(70, 0)]);
     expect(read({ heartbeat: 90 })).toEqual([sync(70)]);
   });
 
-  it("asks again when there was no connection to ask in", () => {
+  it("a sync that could not be sent is sent for the next gap message", () => {
     const { read } = begun();
     expect(read({ isGap: true, isOpen: false })).toEqual([sync(0)]);
     expect(read({ isGap: true })).toEqual([sync(0)]);
   });
 
-  it("needs no ack for what a sync told", () => {
+  it("offsets that a sync has named need no ack", () => {
     const { position, read } = begun();
     position.moveTo(127);
     expect(read({ isGap: true })).toEqual([sync(127)]);
@@ -116,7 +116,7 @@ describe("syncs", () => {
 });
 
 describe("storage", () => {
-  it("is found again, per address", () => {
+  it("a stored position is found again, per address", () => {
     const store = memoryStore();
     const { position, read } = begun(store);
     position.moveTo(9);
@@ -125,7 +125,7 @@ describe("storage", () => {
     expect(new Position(store, "ws://edge.test/rooms/relay/two").resume).toEqual({});
   });
 
-  it("a session whose snapshot never came is asked for without a position", () => {
+  it("a session whose snapshot never came is resumed without a position", () => {
     const position = new Position(memoryStore(), KEY);
     expect(position.begin("s", "e", false)).toBe(true);
     expect(position.resume).toEqual({ session: "s" });
@@ -134,7 +134,7 @@ describe("storage", () => {
     expect(position.resume).toEqual({ session: "s", epoch: "e", offset: 4 });
   });
 
-  it("forgets, and sends nothing any more", () => {
+  it("a forgotten position sends nothing and stores nothing", () => {
     const store = memoryStore();
     const { position, read } = begun(store);
     read();
@@ -161,13 +161,13 @@ describe("storage", () => {
     JSON.stringify({ ...good, offset: 1.5 }),
     JSON.stringify({ ...good, offset: 2 ** 53 }),
     JSON.stringify({ ...good, offset: "1" }),
-  ])("what a room would refuse is not asked for: %s", (garbage) => {
+  ])("a stored position that is not valid is ignored: %s", (garbage) => {
     const store = memoryStore();
     store.set(KEY, garbage);
     expect(new Position(store, KEY).resume).toEqual({});
   });
 
-  it("that throws at everything forgets, and disturbs nothing", () => {
+  it("a store that always throws keeps nothing and disturbs nothing", () => {
     const fail = () => {
       throw new Error("forbidden");
     };

@@ -51,7 +51,7 @@ function serve(line: Line, bucket = { tokens: LIMITS.burst }) {
 }
 
 describe("a publish", () => {
-  it("before there is a connection waits for it; several of one turn are one message, in order", async () => {
+  it("publishes wait for a connection, and those of one turn are one message, in order", async () => {
     const { client, line } = dialled();
     const acks = [1, 2, 3].map((n) => client.publish(n));
     await turn();
@@ -64,7 +64,7 @@ describe("a publish", () => {
     expect(await Promise.all(acks)).toMatchObject([{ offset: 5 }, { offset: 6 }, { offset: 7 }]);
   });
 
-  it("of 300 at once goes at the room's pace: in order, with nothing refused", async () => {
+  it("300 publishes at once go at the room's pace, in order, and none is refused", async () => {
     const { client, line, items, all } = await joined();
     const counts = serve(line());
     const start = performance.now();
@@ -80,7 +80,7 @@ describe("a publish", () => {
     expect(end - start).toBeLessThan(210 / 0.045 + 200);
   });
 
-  it("that is refused for the rate all the same is sent again when the room says so, in order", async () => {
+  it("rate-limited publishes are sent again when the room says so, in order", async () => {
     const { client, line, items } = await joined();
     // Something else has used the bucket up.
     const counts = serve(line(), { tokens: 3 });
@@ -91,7 +91,7 @@ describe("a publish", () => {
     expect(counts.refused).toBe(27);
   });
 
-  it("above the outbox is refused at once, and one after an ack is taken", async () => {
+  it("a publish above the outbox is refused at once, and one after an ack is taken", async () => {
     const { client, line } = await joined({ outbox: { count: 2, bytes: 100 } });
     void client.publish(1);
     void client.publish(2);
@@ -105,7 +105,7 @@ describe("a publish", () => {
     await expect(client.publish("x".repeat(100))).rejects.toMatchObject({ code: "outbox_full", retryable: false });
   });
 
-  it("that the room refuses rejects with what the room says", async () => {
+  it("a publish that the room refuses rejects with the room's error", async () => {
     const { client, line } = await joined();
     const refused = client.publish("rude");
     await turn();
@@ -114,7 +114,7 @@ describe("a publish", () => {
     await expect(refused).rejects.toMatchObject({ name: "RoomError", ...words });
   });
 
-  it("that is lost with its connection is sent again under its ref; in a new session its outcome is unknown", async () => {
+  it("a publish lost with its connection is sent again under its ref, unless the session is new", async () => {
     const { client, line } = await joined();
     const sent = codeOf(client.publish("sent"));
     await turn();
@@ -140,7 +140,7 @@ describe("a publish", () => {
 });
 
 describe("a call", () => {
-  it("gets its reply, or its refusal, whichever call is answered first", async () => {
+  it("calls get their replies and refusals in whatever order they come", async () => {
     const { client, line } = await joined();
     const calls = [client.call("add", [1]), client.call("add", [2]), client.call("none")];
     await turn();
@@ -153,7 +153,7 @@ describe("a call", () => {
     expect(await Promise.all(calls.slice(0, 2))).toEqual([null, 2]);
   });
 
-  it("without a connection is refused, and one that is lost with its connection is never sent twice", async () => {
+  it("a call needs a connection, and one lost with its connection is never sent twice", async () => {
     const { client, line, all } = dialled();
     await expect(client.call("add")).rejects.toMatchObject({ code: "not_connected", retryable: true });
     await turn();
@@ -168,7 +168,7 @@ describe("a call", () => {
     expect(all.map((one) => one.of("call").length)).toEqual([1, 0]);
   });
 
-  it("that an error answers rejects, and no publish takes the error for its own", async () => {
+  it("an error for a call rejects the call and no publish", async () => {
     const { client, line } = await joined();
     const publishes = [client.publish("one"), client.publish("two")];
     const call = client.call("fail");
@@ -180,7 +180,7 @@ describe("a call", () => {
   });
 });
 
-it("what is too large or too deep is refused without being sent, and takes nothing else with it", async () => {
+it("frames that are too large or too deep are refused unsent, and nothing else with them", async () => {
   const { client, line, log } = await joined();
   const refused = [client.publish("x".repeat(2_048)), client.publish(nested(31))];
   refused.push(client.call("x", "x".repeat(3_000)) as never, client.call("x", nested(40)) as never);
@@ -223,7 +223,7 @@ describe("people", () => {
     expect(client.members).toEqual([{ id: "dan" }]);
   });
 
-  it("presence is set again in a new session and when the room may not have it, not otherwise", async () => {
+  it("presence is sent again in a new session or while the room has not shown it", async () => {
     const { client, line } = dialled();
     const shown = () =>
       line()
@@ -280,7 +280,7 @@ describe("people", () => {
     expect(log).toEqual(["error rejected presence is too large"]);
   });
 
-  it("signals are told with their sender", async () => {
+  it("a signal event names its sender", async () => {
     const { client, line } = await joined();
     const told: unknown[] = [];
     client.on("signal", (signal) => told.push(signal));
@@ -289,7 +289,7 @@ describe("people", () => {
   });
 });
 
-it("frames of a newer room are ignored, and the other frames of their message are not", async () => {
+it("frames of unknown types are ignored, and the other frames of their message are not", async () => {
   const { line, items } = await joined();
   line().hears(
     { type: "hologram" },

@@ -28,7 +28,7 @@ function open(next = 30_000) {
   return dialled;
 }
 
-it("gives up an upgrade that is not answered within 15 s", () => {
+it("an upgrade that is not answered within 15 s is given up", () => {
   const { log } = dial();
   vi.advanceTimersByTime(14_999);
   expect(log).toEqual([]);
@@ -36,7 +36,7 @@ it("gives up an upgrade that is not answered within 15 s", () => {
   expect(log).toEqual(["lost reconnect the line is dead"]);
 });
 
-it("sends a ping when a heartbeat is 10 s late, and is lost when no pong comes within 10 s", () => {
+it("a heartbeat 10 s late brings a ping, and the line is dead after 10 s without a pong", () => {
   const { line, log } = open(30_000);
   vi.advanceTimersByTime(39_999);
   expect(line.sent).toEqual([]);
@@ -50,7 +50,7 @@ it("sends a ping when a heartbeat is 10 s late, and is lost when no pong comes w
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it("stays through an alarm that is a minute late, because pongs come", () => {
+it("a line survives an alarm that is a minute late, because pongs come", () => {
   const { line, log } = open(30_000);
   const answer = line.send.bind(line);
   line.send = (data) => {
@@ -64,7 +64,7 @@ it("stays through an alarm that is a minute late, because pongs come", () => {
   expect(line.sent).toHaveLength(6);
 });
 
-it("counts any message as a sign of life, also one that is not ours", () => {
+it("any message is a sign of life, even one that is not of the protocol", () => {
   const { line, log } = open(30_000);
   vi.advanceTimersByTime(45_000);
   line.says("message", { data: "nonsense" });
@@ -74,7 +74,7 @@ it("counts any message as a sign of life, also one that is not ours", () => {
   expect(log).toEqual(["lost reconnect the line is dead"]);
 });
 
-it("asks after 5 s of silence while the room owes an answer", () => {
+it("while the room owes an answer, 5 s of silence bring a ping", () => {
   const { socket, line, log } = open(240_000);
   socket.send('{"type":"call"}');
   socket.expectAnswer(true);
@@ -84,7 +84,7 @@ it("asks after 5 s of silence while the room owes an answer", () => {
   expect(log).toEqual(["lost reconnect the line is dead"]);
 });
 
-it("answers heartbeats at once and reports how long the answer to a ping took", () => {
+it("a heartbeat is answered at once, and the round trip of the ping is reported", () => {
   const { line, log } = open();
   line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
   expect(line.sent).toEqual(["ping"]);
@@ -94,7 +94,7 @@ it("answers heartbeats at once and reports how long the answer to a ping took", 
   expect(log).toEqual(["heartbeat", "latency 42"]);
 });
 
-it("gives a probe 3 s, and any answer counts", () => {
+it("a probe gives the other side 3 s, and any answer counts", () => {
   const { socket, line, log } = open(240_000);
   socket.probe();
   vi.advanceTimersByTime(2_999);
@@ -106,7 +106,7 @@ it("gives a probe 3 s, and any answer counts", () => {
   expect(log).toEqual(["signal", "lost reconnect the line is dead"]);
 });
 
-it("sends the frames of one turn as one message, cut at the limits", async () => {
+it("frames of one turn are one message, cut at the limits", async () => {
   const { socket, line } = open();
   for (const n of [1, 2, 3]) socket.send(String(n));
   expect(line.sent).toEqual([]);
@@ -120,7 +120,7 @@ it("sends the frames of one turn as one message, cut at the limits", async () =>
   expect(line.sent.slice(1)).toEqual(["[1,2,3,4]", `[5,${long}]`, long]);
 });
 
-it("sends what came before it is closed, and nothing after, and leaves no timer", async () => {
+it("a closed socket sends what came before, nothing after, and leaves no timer", async () => {
   const { socket, line, log } = open();
   socket.send('"last words"');
   socket.close();
@@ -138,7 +138,7 @@ it("sends what came before it is closed, and nothing after, and leaves no timer"
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it("is lost once: a bye counts, not the close or the error that follow it", () => {
+it("a socket is lost once: a bye counts, not the close or error after it", () => {
   const { line, log } = open();
   line.hears({ type: "ack" }, { type: "bye", code: 4100, reason: "rate_limited", retryAfter: 20 });
   line.says("error");
@@ -152,13 +152,13 @@ it.each([
   [{ code: 4401, reason: "unauthorized" }, "lost stop unauthorized"],
   [{ code: 4299, reason: "" }, "lost renew closed with 4299"],
   [{}, "lost later closed with 1006"],
-])("without a bye the close code counts: %o", (event, told) => {
+])("without a bye the close code decides: %o", (event, told) => {
   const { line, log } = open();
   line.says("close", event);
   expect(log).toEqual([told]);
 });
 
-it("ignores messages that are not of the protocol", () => {
+it("messages that are not of the protocol are ignored", () => {
   const { line, log } = open();
   for (const data of ["nonsense", "{}", "[1]", '[{"type":1}]', new ArrayBuffer(3), undefined])
     line.says("message", { data });

@@ -1,4 +1,6 @@
 /** Every transition of the client's state machine, as a table: state, input, what follows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { transition, type Action, type Input, type State } from "../../src/client/connection/state.ts";
 
@@ -131,7 +133,7 @@ it.each(rows)("$state, $input", ({ state, input, follows }) => {
   } else expect([step.state, ...step.actions]).toEqual(follows);
 });
 
-it("a token that expires on a good connection is replaced at once, one that expires again must wait", () => {
+it("a token that expires on a good connection is replaced at once, the next one only later", () => {
   const good: State = { name: "open", failures: 0, suspensions: 0 };
   const first = transition(good, lost("renew"), () => 0.5);
   expect([first.state, ...first.actions]).toEqual([dialling(1, 0), hangUp, dial]);
@@ -139,7 +141,7 @@ it("a token that expires on a good connection is replaced at once, one that expi
   expect(second.actions).toEqual([hangUp, wait(1_000)]);
 });
 
-it("five failed tries, then a suspension that doubles each time; the next five waits begin from the start", () => {
+it("after five failed tries comes a suspension, twice as long each time", () => {
   let state: State = dialling(0, 0);
   const seen: string[] = [];
   for (let i = 0; i < 40; i++) {
@@ -152,7 +154,7 @@ it("five failed tries, then a suspension that doubles each time; the next five w
   expect(seen).toEqual([...all, ...tries].slice(0, 40));
 });
 
-it("a suspension is no shorter than what the server asked for, and has its jitter on top", () => {
+it("a suspension is no shorter than the server asked, with jitter on top", () => {
   const failed: State = { name: "connecting", failures: 5, suspensions: 0 };
   const delays = [0, 0.5, 1].map((random) => {
     const { state } = transition(failed, lost("later", 300_000), () => random);
@@ -172,4 +174,15 @@ it("a transition draws at most one random number", () => {
       expect(asked).toBeLessThanOrEqual(1);
     }
   }
+});
+
+it("docs/client.md lists every state with its fields", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../docs/client.md"), "utf8");
+  const [, section = ""] = text.split("\n## States\n");
+  const documented = [...section.matchAll(/^\| `(\w+)` +\| (.*?) +\|/gm)].map(([, name = "", fields = ""]) => [
+    name,
+    [...fields.matchAll(/`(\w+)`/g)].map(([, field = ""]) => field),
+  ]);
+  const real = Object.values(states).map(({ name, ...fields }) => [name, Object.keys(fields)]);
+  expect(documented).toEqual(real);
 });

@@ -22,7 +22,7 @@ function watch(heartbeat = 30_000) {
   return { watchdog, log, at: (ms: number) => vi.advanceTimersByTime(start + ms - performance.now()) };
 }
 
-it("gives up a line on which nothing comes at first, without asking", () => {
+it("a line on which nothing ever came is given up without asking", () => {
   const log: string[] = [];
   void new Watchdog(15_000, { ask: () => log.push("ask"), giveUp: () => log.push("give up") });
   vi.advanceTimersByTime(14_999);
@@ -32,14 +32,14 @@ it("gives up a line on which nothing comes at first, without asking", () => {
 });
 
 describe("a heartbeat that is late", () => {
-  it("is asked for 10 s after it was due, and the line is dead when nothing comes for 10 s more", () => {
+  it("a late heartbeat is asked for after 10 s, and the line is dead after 10 s more", () => {
     const { log, at } = watch(30_000);
     at(1_000_000);
     expect(log).toEqual(["ask 40000", "give up 50000"]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("by a minute costs no connection: each answer is good for 10 s more", () => {
+  it("a heartbeat that is a minute late costs no connection while answers come", () => {
     const { watchdog, log, at } = watch(30_000);
     for (const asked of [40_000, 50_050, 60_100, 70_150, 80_200]) {
       at(asked + 50);
@@ -52,7 +52,7 @@ describe("a heartbeat that is late", () => {
     expect(log).toEqual(["ask 40000", "ask 50050", "ask 60100", "ask 70150", "ask 80200"]);
   });
 
-  it("is not asked for within 10 s of anything else that comes", () => {
+  it("anything that comes while the heartbeat is late is good for 10 s", () => {
     const { watchdog, log, at } = watch(30_000);
     at(39_000);
     watchdog.heard();
@@ -62,7 +62,7 @@ describe("a heartbeat that is late", () => {
     expect(log).toEqual(["ask 49000"]);
   });
 
-  it("is not due later because something came early", () => {
+  it("a heartbeat is not due later because something came before it", () => {
     const { watchdog, log, at } = watch(30_000);
     at(29_000);
     watchdog.heard();
@@ -70,7 +70,7 @@ describe("a heartbeat that is late", () => {
     expect(log).toEqual(["ask 40000"]);
   });
 
-  it("is due when the last heartbeat said, although the one before said later", () => {
+  it("the last heartbeat says when the next is due, even sooner than the one before said", () => {
     const { watchdog, log, at } = watch(240_000);
     at(30_000);
     watchdog.heard();
@@ -81,7 +81,7 @@ describe("a heartbeat that is late", () => {
 });
 
 describe("an answer that is due", () => {
-  it("is asked for after 5 s of silence, long before the heartbeat, and the line is dead 10 s later", () => {
+  it("an answer that is due is asked for after 5 s, and the line is dead 10 s later", () => {
     const { watchdog, log, at } = watch(240_000);
     at(7_000);
     watchdog.expectAnswer(true);
@@ -91,7 +91,7 @@ describe("an answer that is due", () => {
     expect(log).toEqual(["ask 12000", "give up 22000"]);
   });
 
-  it("is not asked for while other things come", () => {
+  it("an answer that is due is not asked for while other things come", () => {
     const { watchdog, log, at } = watch(240_000);
     watchdog.expectAnswer(true);
     for (const ms of [4_000, 8_000, 12_000]) {
@@ -103,7 +103,7 @@ describe("an answer that is due", () => {
     expect(log).toEqual(["ask 17000"]);
   });
 
-  it("is asked for every 5 s while a slow room only answers that it lives", () => {
+  it("a slow room is asked every 5 s while it owes an answer", () => {
     const { watchdog, log, at } = watch(240_000);
     watchdog.expectAnswer(true);
     for (const ms of [5_001, 10_002, 15_003]) {
@@ -113,7 +113,7 @@ describe("an answer that is due", () => {
     expect(log).toEqual(["ask 5000", "ask 10001", "ask 15002"]);
   });
 
-  it("and has come is forgotten: the line may be silent until the heartbeat", () => {
+  it("once the answer has come the line may be silent until the heartbeat", () => {
     const { watchdog, log, at } = watch(240_000);
     watchdog.expectAnswer(true);
     at(3_000);
@@ -127,7 +127,7 @@ describe("an answer that is due", () => {
 });
 
 describe("a question of its owner", () => {
-  it("has the time that it is given, and any sound is an answer", () => {
+  it("a question of the owner has its own time, and anything that comes answers it", () => {
     const { watchdog, log, at } = watch(240_000);
     watchdog.ask(3_000);
     at(2_999);
@@ -138,7 +138,7 @@ describe("a question of its owner", () => {
     expect(log).toEqual(["ask 0", "ask 100000", "give up 103000"]);
   });
 
-  it("asked again does not have more time than the first", () => {
+  it("a second question does not extend the time of the first", () => {
     const { watchdog, log, at } = watch(240_000);
     watchdog.ask(3_000);
     at(2_000);
@@ -148,7 +148,7 @@ describe("a question of its owner", () => {
   });
 });
 
-it("stopped, does nothing more", () => {
+it("a stopped watchdog does nothing", () => {
   const { watchdog, log, at } = watch();
   watchdog.stop();
   at(1_000_000);

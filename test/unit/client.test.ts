@@ -15,7 +15,7 @@ const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const pings = (line: Line) => line.sent.filter((text) => text === "ping").length;
 
 describe("a token", () => {
-  it("is asked for before each attempt, and travels as a subprotocol", async () => {
+  it("a token is got before each attempt, and travels as a subprotocol", async () => {
     let asked = 0;
     const { all, line } = await joined({ token: () => `token ${++asked}` });
     line().cut();
@@ -26,7 +26,7 @@ describe("a token", () => {
     ]);
   });
 
-  it("is replaced a minute ahead of its end, again and again, and the connection stays", async () => {
+  it("a token is replaced a minute ahead of its end, again and again, on the same connection", async () => {
     const posts: string[] = [];
     const fetch: Fetch = (url, { headers, body }) => {
       posts.push(`${url} ${headers["authorization"]} ${body}`);
@@ -47,7 +47,7 @@ describe("a token", () => {
     clearInterval(beat);
   });
 
-  it("that cannot be replaced is an error, tried again at half of what is left, and the connection stays", async () => {
+  it("a token that cannot be replaced is an error, and is tried again at half of what is left", async () => {
     const start = Date.now();
     let asked = 0;
     const tries: number[] = [];
@@ -66,7 +66,7 @@ describe("a token", () => {
     expect([client.state.name, all.length]).toEqual(["open", 1]);
   });
 
-  it("that the room refuses is an error, too", async () => {
+  it("a new token that the room refuses is an error event", async () => {
     const fetch: Fetch = () => Promise.resolve({ ok: false, status: 403, json: async () => ({}) });
     const { log, line } = dialled({ fetch });
     await pass(0);
@@ -75,7 +75,7 @@ describe("a token", () => {
     expect(log.at(-1)).toBe("error token_expired Error: the room refused the new token: 403");
   });
 
-  it("that runs out brings a new one at once, and the session goes on", async () => {
+  it("a token that runs out brings a new one at once, and the session goes on", async () => {
     const { line, log, all } = await joined();
     line().hears(pub(1, 1), { type: "bye", code: 4200, reason: "token_expired" });
     await pass(0);
@@ -83,14 +83,14 @@ describe("a token", () => {
     expect(Object.fromEntries(line().url.searchParams)).toEqual({ credit: "1", session: "s", epoch: "e", offset: "1" });
   });
 
-  it("that is fixed and runs out is the end: there is no other", async () => {
+  it("a fixed token that runs out closes the client", async () => {
     const { line, log, all } = await joined({ token: "fixed" });
     line().hears({ type: "bye", code: 4200, reason: "token_expired" });
     await pass(1_000_000);
     expect([log, all.length]).toEqual([["closed token_expired"], 1]);
   });
 
-  it("function that fails is tried again later", async () => {
+  it("a token function that fails is called again later", async () => {
     let asked = 0;
     const token = () => (++asked < 3 ? Promise.reject(new Error("try later")) : Promise.resolve("t"));
     const { log, all } = dialled({ token });
@@ -100,7 +100,7 @@ describe("a token", () => {
     expect(all).toHaveLength(1);
   });
 
-  it("function that never answers is given up after 30 s, and its late answer counts for nothing", async () => {
+  it("a token function may take 30 s, and its late answer counts for nothing", async () => {
     const answers: ((token: string) => void)[] = [];
     const { log, all } = dialled({ token: () => new Promise((resolve) => answers.push(resolve)) });
     await pass(29_999);
@@ -113,7 +113,7 @@ describe("a token", () => {
     expect([answers.length, all.length]).toEqual([2, 1]);
   });
 
-  it("that comes after close() opens nothing; after close() and connect(), one of three opens a socket", async () => {
+  it("a token that comes after close() opens no socket", async () => {
     const answers: ((token: string) => void)[] = [];
     const { client, log, all } = dialled({ token: () => new Promise((resolve) => answers.push(resolve)) });
     client.close();
@@ -129,7 +129,7 @@ describe("a token", () => {
     expect(log).toEqual(["connecting", "closed closed", "connecting", "closed closed", "connecting"]);
   });
 
-  it("that the room has taken after close() starts no timer again", async () => {
+  it("a renewal that ends after close() starts no timer", async () => {
     let answer: (response: Awaited<ReturnType<Fetch>>) => void = () => undefined;
     const fetch: Fetch = () => new Promise((resolve) => (answer = resolve));
     const { client, line } = dialled({ fetch });
@@ -144,7 +144,7 @@ describe("a token", () => {
 });
 
 describe("a line", () => {
-  it("that goes silent is asked, given up, and the session resumes on the next", async () => {
+  it("a silent line is asked and given up, and the session resumes on the next", async () => {
     const { client, line, log, all } = await joined();
     line().hears(pub(1, 2));
     await pass(39_999);
@@ -160,7 +160,7 @@ describe("a line", () => {
     expect(log.at(-1)).toBe("resumed at 2");
   });
 
-  it("that dies under a publish is found within 15 s, and the next one takes it under the same ref", async () => {
+  it("a line that dies under a publish is found in 15 s; the next takes it under the same ref", async () => {
     const { client, line } = await joined();
     await pass(3_000);
     const settled = client.publish("urgent");
@@ -177,14 +177,14 @@ describe("a line", () => {
     expect(await settled).toEqual({ offset: 1, at: 7 });
   });
 
-  it("that dies under a call is found within 15 s, too", async () => {
+  it("a line that dies under a call is found in 15 s", async () => {
     const { client } = await joined();
     const reply = client.call("add").catch((error: { code: string }) => error.code);
     await pass(15_000);
     expect(await reply).toBe("outcome_unknown");
   });
 
-  it("on which a slow room keeps answering pings is kept, however late the ack", async () => {
+  it("a line is kept while a slow room answers pings, however late the ack", async () => {
     const { client, line, all } = await joined({ token: "t" });
     const settled = client.publish("slow");
     for (let i = 0; i < 12; i++) {
@@ -196,7 +196,7 @@ describe("a line", () => {
     expect(all).toHaveLength(1);
   });
 
-  it("that has all its answers is left alone until the heartbeat is late", async () => {
+  it("a line that has all its answers is left alone until the heartbeat is late", async () => {
     const { client, line } = await joined();
     void client.publish(1);
     void client.call("add");
@@ -207,7 +207,7 @@ describe("a line", () => {
     expect(pings(line())).toBe(before);
   });
 
-  it("that lasted 10 s is good: the next loss is the first again", async () => {
+  it("after 10 s in the room the next loss is the first again", async () => {
     const { line, log } = await joined();
     line().cut();
     await pass(10);
@@ -222,7 +222,7 @@ describe("a line", () => {
     expect(waits).toEqual(["10", "20", "10"]);
   });
 
-  it("that fails on the way in is tried five times, then the client is suspended, until connect()", async () => {
+  it("after five failed tries the client is suspended, until connect()", async () => {
     let isUp = false;
     const { client, log, line } = dialled({ random: () => 0 }, (opened) => {
       if (!isUp) queueMicrotask(() => opened.says("error"));
@@ -245,7 +245,7 @@ describe("a page that becomes visible", () => {
     return () => page.dispatchEvent(new Event("visibilitychange"));
   };
 
-  it("asks an open line and gives the answer 3 s", async () => {
+  it("a page that becomes visible asks an open line and gives the answer 3 s", async () => {
     const look = visible();
     const { client } = await joined();
     look();
@@ -255,7 +255,7 @@ describe("a page that becomes visible", () => {
     expect(client.state.name).toBe("reconnecting");
   });
 
-  it("ends a wait, but not one that the room has asked for", async () => {
+  it("a page that becomes visible ends a wait, unless the room asked for it", async () => {
     const look = visible();
     const { line, client } = await joined({ random: () => 1 });
     line().hears({ type: "bye", code: 4100, reason: "draining", retryAfter: 60_000 });
@@ -290,7 +290,7 @@ describe("the room's last word", () => {
   it.each([
     [4400, "kicked"],
     [1000, "done"],
-  ])("with the final code %i closes the client, and rejects what waits", async (code, reason) => {
+  ])("the final code %i closes the client and rejects what waits", async (code, reason) => {
     const { client, line, log, all } = await joined();
     const [sent, message] = [client.publish(1), "no more"];
     await pass(0);
@@ -306,7 +306,7 @@ describe("the room's last word", () => {
     expect(all).toHaveLength(2);
   });
 
-  it("that another client has the session makes this one take a new session, and keeps the stored one", async () => {
+  it("a replaced client takes a new session and leaves the stored one alone", async () => {
     const storage = memoryStore();
     const { line, log } = await joined({ storage });
     line().hears({ type: "bye", code: 4402, reason: "replaced" });
@@ -316,7 +316,7 @@ describe("the room's last word", () => {
     expect(storage.get("ws://edge.test/rooms/relay/one")).toContain('"session":"s"');
   });
 
-  it("that it is draining is waited for, and the jitter comes on top", async () => {
+  it("a draining room is left alone as long as it asks, with jitter on top", async () => {
     const { line, log } = await joined();
     line().hears({ type: "goaway", within: 20_000 });
     line().hears({ type: "bye", code: 4102, reason: "draining", retryAfter: 20_000 });
@@ -342,7 +342,7 @@ describe("close()", () => {
     ["while reconnecting", async (_, line) => (await pass(0), line().cut())],
     ["while asked for a sign of life", async (_, line) => (await pass(0), line().welcome(), pass(45_000))],
   ];
-  it.each(moments)("%s leaves no timer and no socket behind", async (_, moment) => {
+  it.each(moments)("close() %s leaves no timer and no socket", async (_, moment) => {
     const { client, line, all } = dialled();
     await moment(client, line);
     client.close();
@@ -353,7 +353,7 @@ describe("close()", () => {
     expect([all.length, all.every(({ readyState }) => readyState > 1)]).toEqual([dials, true]);
   });
 
-  it("keeps the session, and connect() asks for it; leave() says so, forgets it, and connect() begins anew", async () => {
+  it("close() keeps the session for connect(), leave() ends and forgets it", async () => {
     const storage = memoryStore();
     const { client, line } = await joined({ storage });
     client.close();

@@ -121,7 +121,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.maxMessage": definition.maxMessage,
   ...shared,
   readFrame: longestMethod(),
-  MAX_ROOM_PRESENCE: inSource("src/room/core/step.ts", "MAX_ROOM_PRESENCE"),
+  MAX_ROOM_PRESENCE: inSource("src/room/store/sessions.ts", "MAX_ROOM_PRESENCE"),
   "definition.rate.perSecond": definition.rate.perSecond,
   "definition.rate.burst": definition.rate.burst,
   "COST.usual": inSource("src/room/core/step.ts", "usual"),

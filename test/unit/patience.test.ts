@@ -29,7 +29,7 @@ function sourcesIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && /\.m?ts$|\.mjs$/.test(entry.name))
     .map((entry) => relative(join(root, ".."), join(entry.parentPath, entry.name)))
-    .filter((path) => path !== "test/unit/patience.test.ts" && !path.startsWith("test/workerd/client"));
+    .filter((path) => path !== "test/unit/patience.test.ts");
 }
 
 it("no test waits by a patience, a sleep or a bound of its own", () => {

@@ -216,7 +216,7 @@ describe("looking at a room", () => {
       members: 1,
       sessions: 1,
       connections: 1,
-      beat: { due: expect.any(Number), interval: expect.any(Number) },
+      heartbeat: { due: expect.any(Number), interval: expect.any(Number) },
     });
     expect(await stats()).not.toHaveProperty("draining");
     const { body } = await ask("POST", `/rooms/${room.path}/drain`, { body: { within: 60_000 } });

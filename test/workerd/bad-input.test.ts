@@ -129,12 +129,12 @@ it("stores what the largest allowed message can grow into, and rejects what it c
   expect(client.items[0]?.data).toHaveLength(13_000);
 });
 
-it("survives 10,000 random frames", async () => {
+it("survives 1,000 random messages", async () => {
   const seed = 20_261_123;
   const random = randomFrom(seed);
   const { client, witness, room } = await withWitness();
   let answers = 0;
-  for (let i = 0; i < 10_000; i++) {
+  for (let i = 0; i < 1_000; i++) {
     const text = randomMessage(random);
     // What happens to be a frame is not nonsense; leave it out.
     const frames = decode(text, 65_536);
@@ -142,14 +142,14 @@ it("survives 10,000 random frames", async () => {
     client.socket.send(text);
     answers += frames.length;
     const expected = 2 + answers;
-    if (i % 500 === 0) await client.until(() => client.frames.length >= expected, `${answers} errors (seed ${seed})`);
+    if (i % 100 === 0) await client.until(() => client.frames.length >= expected, `${answers} errors (seed ${seed})`);
   }
   await client.until(() => client.frames.length >= 2 + answers, `${answers} errors (seed ${seed})`);
   const refused = client.frames.flatMap((frame) =>
     frame.type === "error" ? [frame] : frame.type === "reply" && frame.error ? [frame.error] : [],
   );
   expect(refused).toHaveLength(answers);
-  expect(answers).toBeGreaterThan(5_000);
+  expect(answers).toBeGreaterThan(500);
   expect(new Set(refused.map((error) => error.code))).toEqual(new Set(["bad_frame"]));
   expect(witness.frames.map((frame) => frame.type)).toEqual(["welcome", "snapshot", "presence"]);
   expect(room.reports).toEqual([]);

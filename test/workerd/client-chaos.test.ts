@@ -1,7 +1,8 @@
 /** Five clients and a network that keeps breaking: nothing is lost, doubled or out of order, and all promises settle. */
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { connect, type Publication, type RoomClient } from "../../src/client/client.ts";
 import { sign } from "../support/client.ts";
+import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { TestedRoom } from "../support/room.ts";
 import { WorkerSocket } from "../support/worker-socket.ts";
@@ -110,14 +111,14 @@ it("2,500 publishes, 60 cuts, evictions and kills: nothing lost, doubled, out of
     }
   };
   for (let i = 0; i < CLIENTS; i++) peers.push(new Peer(tested.path, i, random, onItem));
-  await vi.waitFor(() => expect(peers.map(({ room }) => room.state.name)).toEqual(Array(CLIENTS).fill("open")), 4_000);
+  await eventually(() => expect(peers.map(({ room }) => room.state.name)).toEqual(Array(CLIENTS).fill("open")));
   while (!peers.some(({ said }) => said > 0)) feed();
-  await vi.waitFor(
+  await eventually(
     () => {
       expect(peers.map(({ items }) => items.length)).toEqual(Array(CLIENTS).fill(total));
       expect(peers.map(({ settled }) => settled.size)).toEqual(Array(CLIENTS).fill(EACH));
     },
-    { timeout: 18_000, interval: 20 },
+    { aloneMs: 6_000, everyMs: 20 },
   );
 
   const [first] = peers;

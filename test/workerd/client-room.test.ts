@@ -2,13 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { memoryStore, RoomError, type Json, type RoomClient } from "../../src/client/client.ts";
 import { Client, sign } from "../support/client.ts";
-import { isOpen, join, until } from "../support/joined.ts";
+import { isOpen, join } from "../support/joined.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 const nested = (levels: number) => JSON.parse("[".repeat(levels) + "]".repeat(levels)) as Json;
 
 describe("a publish", () => {
-  it("that the room refuses rejects with its code, and whether and when to try again", async () => {
+  it("a publish that the room refuses rejects with its code, and whether to try again", async () => {
     const { client } = join(new TestedRoom("chat"), "ann");
     const refused = client.publish("reject");
     await expect(refused).rejects.toBeInstanceOf(RoomError);
@@ -20,7 +21,7 @@ describe("a publish", () => {
     await expect(reader.client.publish("x")).rejects.toMatchObject({ code: "forbidden" });
   });
 
-  it("of more than the room takes at once goes at its pace: in order, with nothing refused", async () => {
+  it("more publishes than the room's burst go at its pace, in order, and none is refused", async () => {
     const { client, Tap, log, items } = join(new TestedRoom(), "ann");
     await isOpen(client);
     const refusals: unknown[] = [];
@@ -30,11 +31,11 @@ describe("a publish", () => {
     const order = Array.from({ length: 120 }, (_, n) => n);
     const acks = await Promise.all(order.map((n) => client.publish(n)));
     expect(acks.map(({ offset }) => offset)).toEqual(order.map((n) => n + 1));
-    await until(() => expect(items).toEqual(order));
+    await eventually(() => expect(items).toEqual(order));
     expect([Tap.urls.length, refusals, log]).toEqual([1, [], ["reset new at 0"]]);
   });
 
-  it("that is refused for the rate all the same is sent again, in order", async () => {
+  it("publishes that the room rate-limits are sent again, in order", async () => {
     const { client, Tap, items } = join(new TestedRoom(), "ann");
     await isOpen(client);
     const { last } = Tap;
@@ -45,12 +46,12 @@ describe("a publish", () => {
       refusals += /"error","ref":.*rate_limited|rate_limited.*"ref":/.test(String(data)) ? 1 : 0;
     });
     await Promise.all(Array.from({ length: 10 }, (_, n) => client.publish(n)));
-    await until(() => expect(items).toEqual(Array.from({ length: 10 }, (_, i) => i)));
+    await eventually(() => expect(items).toEqual(Array.from({ length: 10 }, (_, i) => i)));
     expect(refusals).toBeGreaterThan(0);
     expect(Tap.urls).toHaveLength(1);
   });
 
-  it("that is too large or too deep is refused here, and what is just small enough the room takes", async () => {
+  it("client and room agree on what is too large or too deep", async () => {
     const { client, Tap, log } = join(new TestedRoom("small"), "ann");
     await isOpen(client);
     const [before, large, umlauts, deep, after] = [
@@ -70,7 +71,7 @@ describe("a publish", () => {
 });
 
 describe("a call", () => {
-  it("gets its reply, or the room's refusal, or says that there is no such method", async () => {
+  it("a call gets its reply, the room's refusal, or unknown_method", async () => {
     const { client } = join(new TestedRoom("chat"), "ann");
     await isOpen(client);
     const calls = [
@@ -86,7 +87,7 @@ describe("a call", () => {
 });
 
 describe("people", () => {
-  it("signals reach the others, or those they are for", async () => {
+  it("signals reach the others, or only those in `to`", async () => {
     const room = new TestedRoom();
     const [ann, bob, cem] = ["ann", "bob", "cem"].map((user) => join(room, user).client) as [
       RoomClient,
@@ -99,7 +100,7 @@ describe("people", () => {
     cem.on("signal", ({ by, data }) => got.push(["cem", by, data]));
     ann.signal({ x: 1 });
     ann.signal("only cem", { to: ["cem"] });
-    await until(() => expect(got).toHaveLength(3));
+    await eventually(() => expect(got).toHaveLength(3));
     expect(got).toEqual(
       expect.arrayContaining([
         ["bob", "ann", { x: 1 }],
@@ -128,9 +129,9 @@ describe("people", () => {
     await isOpen(bob);
     const { client: ann } = join(room, "ann");
     ann.setPresence("writing");
-    await until(() => expect(bob.members).toEqual([{ id: "ann", data: "writing" }, { id: "bob" }]));
+    await eventually(() => expect(bob.members).toEqual([{ id: "ann", data: "writing" }, { id: "bob" }]));
     ann.leave();
-    await until(() => expect(bob.members).toEqual([{ id: "bob" }]));
+    await eventually(() => expect(bob.members).toEqual([{ id: "bob" }]));
   });
 
   it("the last presence is shown in the end, also when the line broke before it was sent", async () => {
@@ -139,12 +140,12 @@ describe("people", () => {
     const shown = () => client.members.find(({ id }) => id === "ann")?.data;
     await isOpen(client);
     client.setPresence({ typing: true });
-    await until(() => expect(shown()).toEqual({ typing: true }));
+    await eventually(() => expect(shown()).toEqual({ typing: true }));
     Tap.last.isDead = true;
     client.setPresence({ typing: false });
-    await until(() => expect(Tap.sent.at(-1)).toContain('"typing":false'));
+    await eventually(() => expect(Tap.sent.at(-1)).toContain('"typing":false'));
     Tap.last.cut();
-    await until(() => expect(shown()).toEqual({ typing: false }));
+    await eventually(() => expect(shown()).toEqual({ typing: false }));
     expect(await room.stub.members()).toEqual([{ id: "ann", data: { typing: false } }]);
   });
 
@@ -152,23 +153,23 @@ describe("people", () => {
     const { client, log, Tap } = join(new TestedRoom(), "ann");
     await isOpen(client);
     client.setPresence("x".repeat(3_000));
-    await until(() => expect(log).toContain("error rejected"));
+    await eventually(() => expect(log).toContain("error rejected"));
     expect(Tap.urls).toHaveLength(1);
   });
 });
 
 describe("a token", () => {
-  it("is replaced over HTTP ahead of its end, and the connection stays", async () => {
+  it("a token is replaced over HTTP ahead of its end, and the connection stays", async () => {
     let asked = 0;
     const token = () => sign("ann", ++asked > 1 ? { name: "Ann the second" } : {});
     // By this clock the token ends in a second and a half.
     const now = () => Date.now() + 3_600_000 + 10_000 - 1_500;
     const { client, Tap, log, states } = join(new TestedRoom(), "ann", { token, now });
-    await until(() => expect(client.members).toEqual([{ id: "ann", name: "Ann the second" }]));
+    await eventually(() => expect(client.members).toEqual([{ id: "ann", name: "Ann the second" }]));
     expect([Tap.urls.length, asked, log, states]).toEqual([1, 2, ["reset new at 0"], ["open"]]);
   });
 
-  it("that runs out while nobody replaces it brings a new one at once, and the session goes on", async () => {
+  it("a token that runs out brings a new one at once, and the session goes on", async () => {
     const room = new TestedRoom();
     room.stopClock();
     let asked = 0;
@@ -176,18 +177,18 @@ describe("a token", () => {
     await client.publish(1);
     const { session } = client.position ?? {};
     await room.pass(3_620_000);
-    await until(() => expect(log).toContain("resumed at 1"));
+    await eventually(() => expect(log).toContain("resumed at 1"));
     expect([states, asked, client.position?.session]).toEqual([["open", "connecting", "open"], 2, session]);
   });
 
-  it("that is fixed and runs out is the end", async () => {
+  it("a fixed token that runs out closes the client", async () => {
     const room = new TestedRoom();
     room.stopClock();
     const { client, Tap } = join(room, "ann", { token: await sign("ann") });
     await client.publish(1);
     room.stopClock(Date.now() + 3_620_000);
     await room.ring();
-    await until(() => expect(client.state).toEqual({ name: "closed", reason: "token_expired" }));
+    await eventually(() => expect(client.state).toEqual({ name: "closed", reason: "token_expired" }));
     expect(Tap.urls).toHaveLength(1);
   });
 });
@@ -199,7 +200,7 @@ describe("a final code", () => {
     ["forbidden", { token: () => sign("unwanted") }, "chat"],
     ["not_found", { room: "nothing/here" }, "relay"],
     ["bad_room", { room: "relay/a b" }, "relay"],
-  ] as const)("%s stops for good, and rejects what waits", async (code, options, kind) => {
+  ] as const)("%s closes the client for good and rejects what waits", async (code, options, kind) => {
     const { client, Tap, states } = join(new TestedRoom(kind), "ann", options);
     await expect(client.publish(1)).rejects.toMatchObject({ code: "closed", retryable: false });
     expect(states).toHaveLength(1);
@@ -207,17 +208,17 @@ describe("a final code", () => {
     expect([client.pending, Tap.urls.length]).toEqual([0, 1]);
   });
 
-  it.each(["kicked", "revoked"] as const)("%s stops a running connection, until connect()", async (code) => {
+  it.each(["kicked", "revoked"] as const)("%s closes a running client, until connect()", async (code) => {
     const room = new TestedRoom();
     // Issued before, also when a second passes in this test: a revocation does not hold for tokens to come.
     const iat = Math.floor(Date.now() / 1_000);
     const { client, Tap, log, states } = join(room, "ann", { token: () => sign("ann", { iat }) });
     await client.publish(1);
     await (code === "kicked" ? room.stub.kick("ann") : room.stub.revoke("ann"));
-    await until(() => expect(client.state).toEqual({ name: "closed", reason: code }));
+    await eventually(() => expect(client.state).toEqual({ name: "closed", reason: code }));
     expect(Tap.urls).toHaveLength(1);
     client.connect();
-    if (code === "revoked") await until(() => expect(states.at(-1)).toMatch(/^closed revoked/));
+    if (code === "revoked") await eventually(() => expect(states.at(-1)).toMatch(/^closed revoked/));
     else {
       expect((await client.publish(2)).offset).toBe(2);
       expect(log).toContain("reset session_unknown at 1");
@@ -226,32 +227,32 @@ describe("a final code", () => {
 });
 
 describe("the room", () => {
-  it("keeps a client over many heartbeats", async () => {
+  it("a client stays connected over many heartbeats", async () => {
     const { client, Tap, states } = join(new TestedRoom("beat"), "ann");
     let answers = 0;
     client.on("latency", () => answers++);
-    await until(() => expect(answers).toBeGreaterThan(3));
+    await eventually(() => expect(answers).toBeGreaterThan(3));
     expect([Tap.urls.length, states]).toEqual([1, ["open"]]);
   });
 
-  it("says goaway before it restarts: the client stays to the end, waits, and resumes", async () => {
+  it("on goaway the client stays to the end, waits, and resumes", async () => {
     const room = new TestedRoom();
     room.stopClock();
     const { client, log, states } = join(room, "ann");
     await client.publish(1);
     await room.stub.drain(20_000);
-    await until(() => expect(log).toContain("goaway 20000"));
+    await eventually(() => expect(log).toContain("goaway 20000"));
     expect((await client.publish(2)).offset).toBe(2);
     await room.pass(21_000);
-    await until(() => expect(log.at(-1)).toBe("resumed at 2"));
+    await eventually(() => expect(log.at(-1)).toBe("resumed at 2"));
     expect(states).toEqual(["open", "reconnecting 10 restarting", "connecting", "open"]);
   });
 
-  it("that is draining says when to come back, and the client does not ask before", async () => {
+  it("a draining room says when to come back, and the client waits as long", async () => {
     const room = new TestedRoom();
     room.stopClock();
     await room.stub.drain(20_000);
     const { states } = join(room, "ann", { storage: memoryStore() });
-    await until(() => expect(states).toEqual(["reconnecting 20010 draining"]));
+    await eventually(() => expect(states).toEqual(["reconnecting 20010 draining"]));
   });
 });

@@ -2,25 +2,26 @@
 import { describe, expect, it } from "vitest";
 import { memoryStore, type Json, type RoomClient, type RoomError } from "../../src/client/client.ts";
 import { Client, sign } from "../support/client.ts";
-import { isOpen, join, until } from "../support/joined.ts";
+import { isOpen, join } from "../support/joined.ts";
+import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { TestedRoom } from "../support/room.ts";
 
 describe("a cut", () => {
-  it("a publish settles with its ack also when the ack was lost with the connection", async () => {
+  it("a publish whose ack is lost with the connection still settles with its offset", async () => {
     const room = new TestedRoom();
     const { client, Tap, items, log } = join(room, "ann");
     await client.publish("before");
     Tap.drops = (data) => data.includes('"ack"');
     const crossing = client.publish("crossing");
-    await until(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
+    await eventually(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
     expect(items).toEqual(["before"]);
     Tap.last.cut();
     Tap.drops = () => false;
     const after = client.publish("after");
     expect((await crossing).offset).toBe(2);
     expect((await after).offset).toBe(3);
-    await until(() => expect(items).toEqual(["before", "crossing", "after"]));
+    await eventually(() => expect(items).toEqual(["before", "crossing", "after"]));
     expect(log).toEqual(["reset new at 0", expect.stringMatching(/^resumed at [23]$/)]);
   });
 
@@ -40,10 +41,10 @@ describe("a cut", () => {
     expect(await seen).toEqual([1, 2, 3, 4]);
     expect(log).toEqual(["reset new at 0", "resumed at 4"]);
     await bob.publish(4, 5);
-    await until(() => expect(items).toEqual([1, 2, 3, 4, 5]));
+    await eventually(() => expect(items).toEqual([1, 2, 3, 4, 5]));
   });
 
-  it("a log that forgot what was missed gives a snapshot, and unanswered publishes still settle", async () => {
+  it("a trimmed log gives a snapshot, and unanswered publishes still settle", async () => {
     const room = new TestedRoom("small");
     const { client, Tap, items, log } = join(room, "ann");
     await client.publish("first");
@@ -61,14 +62,14 @@ describe("a cut", () => {
     Tap.drops = () => false;
     client.connect();
     await late;
-    await until(() => expect(items.at(-1)).toBe("late"));
+    await eventually(() => expect(items.at(-1)).toBe("late"));
     expect(resets).toHaveLength(1);
     expect(resets[0]).toEqual(["log_trimmed", expect.arrayContaining([30])]);
     expect(log.filter((line) => line.startsWith("reset"))).toHaveLength(2);
     expect(items.filter((item) => item === "late")).toHaveLength(1);
   });
 
-  it("that outlives the session: what was sent is unknown, what was not goes on in the new one", async () => {
+  it("in a new session, sent publishes are outcome_unknown and unsent ones go on", async () => {
     const room = new TestedRoom();
     let away: Promise<void> | undefined;
     let comeBack = () => {};
@@ -77,7 +78,7 @@ describe("a cut", () => {
     await client.publish("before");
     Tap.drops = (data) => data.includes('"ack"');
     const sent = client.publish("sent");
-    await until(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
+    await eventually(async () => expect(await room.sql("SELECT 1 FROM edgerooms_log")).toHaveLength(2));
     away = new Promise((resolve) => (comeBack = resolve));
     Tap.last.cut();
     Tap.drops = () => false;
@@ -87,17 +88,17 @@ describe("a cut", () => {
     await expect(sent).rejects.toMatchObject({ code: "outcome_unknown", retryable: false });
     expect((await unsent).offset).toBe(3);
     expect(log).toEqual(["reset new at 0", "reset session_unknown at 2"]);
-    await until(() => expect(items).toEqual(["before", "unsent"]));
+    await eventually(() => expect(items).toEqual(["before", "unsent"]));
   });
 });
 
 describe("storage", () => {
-  it("a reload resumes: another client with the same storage goes on where the first one was", async () => {
+  it("another client with the same storage resumes where the first one was", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     const one = join(room, "ann", { storage });
     await one.client.publish(1);
-    await until(() => expect(one.items).toEqual([1]));
+    await eventually(() => expect(one.items).toEqual([1]));
     const { session } = one.client.position ?? {};
     one.client.close();
     await room.dropped(session ?? "");
@@ -105,7 +106,7 @@ describe("storage", () => {
     expect((await two.client.publish(2)).offset).toBe(2);
     expect(two.log).toEqual(["resumed at 1"]);
     expect(two.client.position).toMatchObject({ session });
-    await until(() => expect(two.items).toEqual([2]));
+    await eventually(() => expect(two.items).toEqual([2]));
   });
 
   it("a reload in mid-flight continues the refs above those of the page before", async () => {
@@ -129,12 +130,12 @@ describe("storage", () => {
     const one = join(a, "ann", { storage });
     const two = join(b, "ann", { storage });
     await Promise.all([one.client.publish(1), two.client.publish(2)]);
-    await until(() => expect([one.items, two.items]).toEqual([[1], [2]]));
+    await eventually(() => expect([one.items, two.items]).toEqual([[1], [2]]));
     expect(one.client.position?.session).not.toBe(two.client.position?.session);
     expect([one.log, two.log]).toEqual([["reset new at 0"], ["reset new at 0"]]);
   });
 
-  it("nonsense in storage is a new session, not a refusal for good", async () => {
+  it("a stored position that is not valid is a new session, not a refusal for good", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     storage.set(`ws://edge.test/rooms/${room.path}`, '{"session":"a b","epoch":"é","offset":-1}');
@@ -143,31 +144,31 @@ describe("storage", () => {
     expect(log).toEqual(["reset new at 0"]);
   });
 
-  it("the session of somebody else is a new session", async () => {
+  it("the stored session of another user is a new session", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     const ann = join(room, "ann", { storage });
     await ann.client.publish(1);
-    await until(() => expect(ann.items).toEqual([1]));
+    await eventually(() => expect(ann.items).toEqual([1]));
     const bob = join(room, "bob", { storage });
     await isOpen(bob.client);
     expect(bob.log).toEqual(["reset session_unknown at 1"]);
     expect(bob.client.position?.session).not.toBe(ann.client.position?.session);
   });
 
-  it("a copied tab takes over, the first one takes a new session, and both stay", async () => {
+  it("a copied tab takes the session over, the first tab gets a new one, and both stay", async () => {
     const room = new TestedRoom();
     const [mine, copy] = [memoryStore(), memoryStore()];
     const one = join(room, "ann", { storage: mine });
     await one.client.publish(1);
-    await until(() => expect(one.items).toEqual([1]));
+    await eventually(() => expect(one.items).toEqual([1]));
     const key = `ws://edge.test/rooms/${room.path}`;
     copy.set(key, mine.get(key) ?? "");
     const { session } = one.client.position ?? {};
     const two = join(room, "ann", { storage: copy });
-    await until(() => expect(one.log).toEqual(["reset new at 0", "reset new at 1"]));
+    await eventually(() => expect(one.log).toEqual(["reset new at 0", "reset new at 1"]));
     await Promise.all([one.client.publish(2), two.client.publish(3)]);
-    await until(() =>
+    await eventually(() =>
       expect([one.items, two.items]).toEqual([
         [1, 2, 3],
         [2, 3],
@@ -183,7 +184,7 @@ describe("storage", () => {
 });
 
 describe("a gap", () => {
-  it("is filled by one sync: a message that never came is asked for again", async () => {
+  it("a message that never came is asked for by one sync", async () => {
     const room = new TestedRoom();
     const { client, Tap, items } = join(room, "ann");
     await isOpen(client);
@@ -191,11 +192,11 @@ describe("a gap", () => {
     let dropped = 0;
     Tap.drops = (data) => data.includes('"pub"') && dropped++ === 0;
     for (let ref = 1; ref <= 5; ref++) await bob.publish(ref, ref);
-    await until(() => expect(items).toEqual([1, 2, 3, 4, 5]));
+    await eventually(() => expect(items).toEqual([1, 2, 3, 4, 5]));
     expect(Tap.sent.filter((text) => text.includes("sync"))).toEqual(['{"type":"sync","offset":0}']);
   });
 
-  it("whose sync was lost is asked for again at the next heartbeat", async () => {
+  it("a gap whose sync was lost is asked for again at the next heartbeat", async () => {
     const room = new TestedRoom("beat");
     const { client, Tap, items } = join(room, "ann");
     await isOpen(client);
@@ -203,14 +204,14 @@ describe("a gap", () => {
     let dropped = 0;
     Tap.drops = (data) => data.includes('"pub"') && dropped++ < 3;
     for (let ref = 1; ref <= 2; ref++) await bob.publish(ref, ref);
-    await until(() => expect(items).toEqual([1, 2]));
+    await eventually(() => expect(items).toEqual([1, 2]));
     expect(Tap.sent.filter((text) => text.includes("sync")).length).toBeGreaterThanOrEqual(2);
     expect(Tap.urls).toHaveLength(1);
   });
 });
 
 describe("going", () => {
-  it("leave() tells the others at once and forgets; what was said in the same turn arrives", async () => {
+  it("leave() is announced at once and forgets, and what the same turn published arrives", async () => {
     const room = new TestedRoom();
     const storage = memoryStore();
     const { client: bob } = await Client.join(room.path, { user: "bob" });
@@ -239,17 +240,17 @@ describe("going", () => {
     expect(log).toEqual(["reset new at 0", "reset new at 1"]);
   });
 
-  it("close() keeps the session: the others are not told, and connect() resumes", async () => {
+  it("close() is not announced, and connect() resumes", async () => {
     const room = new TestedRoom();
     const { client: bob } = await Client.join(room.path, { user: "bob" });
     const { client, log, items } = join(room, "ann");
     await client.publish(1);
-    await until(() => expect(items).toEqual([1]));
+    await eventually(() => expect(items).toEqual([1]));
     client.close();
     client.close();
     await bob.publish(1, "while away");
     client.connect();
-    await until(() => expect(items).toEqual([1, "while away"]));
+    await eventually(() => expect(items).toEqual([1, "while away"]));
     expect(log).toEqual(["reset new at 0", "resumed at 2"]);
     expect(bob.of("presence").filter(({ leave }) => leave)).toEqual([]);
   });
@@ -288,7 +289,7 @@ describe("a copied tab", () => {
     );
   }
 
-  it("and its original, whose line is dead, never get each other's acks", async () => {
+  it("an original tab with a dead line never gets the acks of its copy", async () => {
     const { original, copy, line, unsure } = await copied();
     line.cut();
     // The original takes its session back. The room cannot know what it repeats, and the acks of the copy are not its own.
@@ -297,7 +298,7 @@ describe("a copied tab", () => {
     expect(await copy.publish("so does the copy")).toMatchObject({ offset: 8 });
   });
 
-  it("whose own line is dead when the original is back does not get the acks of the original", async () => {
+  it("a copied tab with a dead line never gets the acks of its original", async () => {
     const { original, copy, line, copyLine, unsure } = await copied();
     copyLine.isDead = true;
     const lost = publishes(copy, "of the copy, on a dead line", 5);

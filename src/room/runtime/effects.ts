@@ -49,7 +49,8 @@ export class EffectRunner {
     const written = this.#send(state, outgoing);
     recorder.rows(state.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
     // Where nobody is, nobody carries the recorder, and no heartbeat reports what is in it.
-    const isAlone = state.connections.size === 0 && state.isActive && recorder.isDue;
+    const hasNews = state.isActive || outgoing.range.items.length > 0;
+    const isAlone = state.connections.size === 0 && hasNews && recorder.isDue;
     if (isAlone || effects.isListingDue) recorder.report(state.listing);
     for (const { connection, code } of effects.closed) sockets.dismiss(connection, code);
     this.save(state);

@@ -46,10 +46,12 @@ export type Attributes = Readonly<Record<string, string | number | undefined>>;
 /** A tick that wrote nothing into a storage that no room ever wrote to: it leaves no trace, not even tables. */
 class NothingWritten extends Error {
   readonly outcome: TickOutcome;
+  readonly state: RoomState;
 
-  constructor(outcome: TickOutcome) {
-    super();
+  constructor(outcome: TickOutcome, state: RoomState) {
+    super("this tick wrote nothing");
     this.outcome = outcome;
+    this.state = state;
   }
 }
 
@@ -136,30 +138,39 @@ export class Ticker {
   }
 
   #tick(batch: readonly Waiting[]): Ran {
-    const { platform, recorder, span, fail } = this.#parts;
+    const { platform, recorder } = this.#parts;
     const input: TickInput = { events: batch.map(({ event }) => event), now: platform.now(), id: platform.mintId() };
     let outcome: TickOutcome;
     let state: RoomState;
     try {
       ({ outcome, state } = platform.storage.transactionSync(() => this.#apply(input)));
     } catch (error) {
+      if (error instanceof NothingWritten) {
+        this.#perform(error.state, error.outcome);
+        this.#state = undefined;
+        return answer(batch, error.outcome);
+      }
       // Memory may be ahead of storage.
       this.#state = undefined;
-      if (!(error instanceof NothingWritten)) return this.#isolate(batch, input, error);
-      return answer(batch, error.outcome);
+      return this.#isolate(batch, input, error);
     }
     this.arm(outcome.alarm);
     recorder.ticked(outcome.results.length, (platform.now() - input.now) / 1_000);
-    let sockets = 0;
+    const sockets = this.#perform(state, outcome);
+    return { ...answer(batch, outcome), sockets };
+  }
+
+  /** Does what a tick asks for. Returns how many sockets were written to. */
+  #perform(state: RoomState, outcome: TickOutcome): number {
+    const { effects, fail, span } = this.#parts;
     try {
-      const attributes = { sockets: state.connections.size };
-      sockets = span("fan-out", attributes, () => this.#parts.effects().run(state, outcome));
+      return span("fan-out", { sockets: state.connections.size }, () => effects().run(state, outcome));
     } catch (error) {
       // The tick is committed; whoever did not get its frames sees a gap and asks for them.
       this.#state = undefined;
       fail({ code: codeOfThrown(error), source: "fan-out", error });
+      return 0;
     }
-    return { ...answer(batch, outcome), sockets };
   }
 
   /** Applies a tick inside the transaction. */
@@ -169,7 +180,7 @@ export class Ticker {
     const state = this.load();
     const before = isFresh ? changesOf(sql) : 0;
     const outcome = applyTick(state, input);
-    if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome);
+    if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome, state);
     return { outcome, state };
   }
 
