@@ -40,7 +40,7 @@ function isSettled({ isWanted, state, pending }: Cast["sdk"][number]): boolean {
 
 /** Whether everyone has what they want, and everything has gone out. */
 function isDone({ sdk, world }: Cast): boolean {
-  return sdk.every(isSettled) && (world.object.disk.rows.get("edgerooms_outbox") ?? 0) === 0;
+  return sdk.every(isSettled) && world.object.disk.count("edgerooms_outbox") === 0;
 }
 
 /** Whether nothing is left to happen that would change what is judged. */
@@ -91,7 +91,7 @@ async function judgeEnd(cast: Cast): Promise<void> {
   const { head: last } = world.object.disk;
   check(here === undefined || here === present(cast), () => `here are ${present(cast)}, the receiver was told ${here}`);
   check(offset === undefined || offset === last, () => `the log ends at ${last}, the receiver was told up to ${offset}`);
-  check(world.object.disk.rows.get("edgerooms_outbox") === 0, () => "events wait in the outbox and nobody delivers them");
+  check(world.object.disk.count("edgerooms_outbox") === 0, () => "events wait in the outbox and nobody delivers them");
 }
 
 /** Who is here, by what their own ends of the lines say. */
