@@ -111,7 +111,9 @@ export class Ear {
     else if (frame.type === "ack") this.#acked = Math.max(this.#acked, frame.offset);
     else if (frame.type === "leave") {
       this.hasLeft = true;
-      if (this.session !== undefined) this.#oracle.left(this.session);
+      // It may be the session that it asked for, though no welcome has said so yet.
+      const session = this.session ?? this.asked?.session;
+      if (session !== undefined) this.#oracle.left(session);
     }
   }
 

@@ -79,7 +79,6 @@ export class SdkPerson {
   }
 
   leave(): void {
-    if (this.ear?.session) this.#world.oracle.left(this.ear.session);
     this.client?.leave();
   }
 
