@@ -85,6 +85,29 @@ export class NodeStorage implements Pick<
     }
   }
 
+  /**
+   * Begins a transaction that stays open from call to call, as the real storage's does until what one event wrote is on
+   * the disk. {@link commit} or {@link rollback} ends it.
+   */
+  begin(): void {
+    this.#refuseTransaction();
+    this.#db.exec("BEGIN");
+    this.#depth = 1;
+  }
+
+  /** Makes what was written since {@link begin} durable. */
+  commit(): void {
+    this.#db.exec("COMMIT");
+    this.#depth = 0;
+  }
+
+  /** Undoes what was written since {@link begin}. */
+  rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    this.#prepared.clear();
+    this.#depth = 0;
+  }
+
   /** When the alarm is set to ring, in ms since the epoch. */
   getAlarm(): Promise<number | null> {
     return this.#later(() => {

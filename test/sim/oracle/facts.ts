@@ -1,0 +1,17 @@
+/** What a room promises in numbers, told to the oracle by whoever defined the room. */
+
+/** Offsets that a room feeds a connection with credit beyond its last ack, as the protocol says. */
+export const CREDIT_ITEMS_TOLD = 1_024;
+
+/** The promises of one room in numbers; times in ms. */
+export interface Facts {
+  readonly retain: number;
+  readonly grace: number;
+  readonly resumeWindow: number;
+  readonly heartbeat: { readonly every: number; readonly idle: number; readonly misses: number };
+  readonly maxConnectionsPerUser: number;
+  /** Whether the room has hooks that publish, reject and throw. */
+  readonly hasHooks: boolean;
+  /** Whether events go out of the room. */
+  readonly hasEvents: boolean;
+}

@@ -1,0 +1,107 @@
+/** The rooms that simulations are about: their definitions, and what those promise in numbers. */
+import { defineRoom, reject, type Definition, type RoomContext, type RoomDefinition } from "../../src/room/definition.ts";
+import type { Batch } from "../../src/room/outlet.ts";
+import type { Facts } from "./oracle/facts.ts";
+import type { Chance } from "./world/random.ts";
+
+/** What the hooks of a simulated room may ask of the simulation. */
+export interface Hooked {
+  /** Takes a batch of events, or throws. */
+  deliver(batch: Batch): Promise<void>;
+  /** Whether a timer of this name fails this time. */
+  timerFails(name: string): boolean;
+  /** A hook publishes this text in the room's own name. */
+  publishes(text: string): void;
+  /** A hook kicks a user. */
+  kicks(user: string): void;
+  /** Work outside the room, for `defer`. */
+  outside(): Promise<void>;
+}
+
+/** A room, and what it promises. */
+export interface SimRoom {
+  readonly definition: RoomDefinition;
+  readonly facts: Facts;
+}
+
+/** A room by chance. */
+export function makeRoom(chance: Chance, hooked: Hooked): SimRoom {
+  const every = chance.pick([2_000, 5_000, 30_000]);
+  const facts: Facts = {
+    retain: chance.pick([0, 3, 5, 40, 1_000]),
+    grace: chance.pick([0, 1_000, 10_000]),
+    resumeWindow: chance.pick([20_000, 120_000, 3_600_000]),
+    heartbeat: { every, idle: every * chance.pick([1, 2, 8]), misses: chance.pick([1, 2, 3]) },
+    maxConnectionsPerUser: chance.pick([3, 5, 100]),
+    hasHooks: chance.once(0.5),
+    hasEvents: chance.once(0.4),
+  };
+  const options: Definition = {
+    retain: facts.retain,
+    grace: facts.grace,
+    resumeWindow: facts.resumeWindow,
+    heartbeat: facts.heartbeat,
+    maxConnectionsPerUser: facts.maxConnectionsPerUser,
+    rate: chance.once(0.7) ? { perSecond: 10_000, burst: 10_000 } : { perSecond: 20, burst: 30 },
+    ...(facts.hasHooks && hooksOf(hooked)),
+    ...(facts.hasEvents && { events: { to: (batch: Batch) => hooked.deliver(batch) } }),
+  };
+  return { definition: defineRoom(options), facts: { ...facts, grace: Math.min(facts.grace, facts.resumeWindow) } };
+}
+
+function hooksOf(hooked: Hooked): Definition {
+  return {
+    onJoin(room, me) {
+      note(room, `join ${me.id}`);
+    },
+    onLeave(room, member) {
+      note(room, `leave ${member.id}`);
+      if (member.id === "bob") throw new Error("leave broke");
+    },
+    onPublish(room, _me, data) {
+      const text = String(data);
+      note(room, text);
+      if (text.startsWith("reject ")) return reject("no");
+      if (text.startsWith("throw ")) throw new Error("hook broke");
+      if (text.startsWith("echo ")) publish(room, hooked, `echo of ${text}`);
+      if (text.startsWith("kick ")) {
+        hooked.kicks("eve");
+        room.kick("eve");
+      }
+      if (text.startsWith("later ")) {
+        room.defer(
+          () => hooked.outside(),
+          (then) => publish(then, hooked, `after ${text}`),
+        );
+      }
+      return text.startsWith("up ") ? text.toUpperCase() : undefined;
+    },
+    onTimer(room, name) {
+      note(room, `timer ${name}`);
+      if (hooked.timerFails(name)) throw new Error("timer broke");
+      publish(room, hooked, `timer ${name} ${room.offset}`);
+    },
+    methods: {
+      remind(room, _me, args) {
+        const { name, after } = args as { name: string; after: number };
+        room.schedule(name, room.now + after);
+      },
+      fail: (room) => {
+        note(room, "fail");
+        throw new Error("method broke");
+      },
+      refuse: () => reject("not today", "2s"),
+      notes: (room) => room.sql.exec("SELECT count(*) AS n FROM notes").one()["n"] as number,
+    },
+  };
+}
+
+function publish(room: RoomContext, hooked: Hooked, text: string): void {
+  hooked.publishes(text);
+  room.publish(text);
+}
+
+function note(room: RoomContext, text: string): void {
+  room.sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)");
+  room.sql.exec("INSERT INTO notes (text) VALUES (?)", text);
+}

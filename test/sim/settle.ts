@@ -1,0 +1,155 @@
+/**
+ * The end of a schedule: nothing is made to fail any more, everyone who wants to be here comes back, and everything must
+ * be accounted for.
+ */
+import type { Cast } from "./cast.ts";
+import { ask, reach } from "./outside.ts";
+import { check } from "./oracle/history.ts";
+
+/** What everyone has for coming back once nothing is in the way, in ms. */
+const PATIENCE = 75_000;
+/** And at most: retries of what failed are up to five minutes apart. */
+const LONGEST = 1_500_000;
+
+/** Lets the world come to rest, and judges it. */
+export async function settle(cast: Cast): Promise<void> {
+  const { world, room, sdk, raw } = cast;
+  world.chance.reseed(7);
+  world.note("settles");
+  cast.heal();
+  for (const { lines } of raw) for (const { end } of lines) end.wire?.release();
+  for (const person of sdk) person.end?.wire?.release();
+  for (const person of sdk) if (person.isWanted) person.join();
+  // What was on its way when the network got better still takes its time.
+  await world.run(2_000);
+  const { heartbeat, grace } = room.facts;
+  const ghosts = (heartbeat.misses + 2) * Math.max(heartbeat.idle, heartbeat.every);
+  // A clock that was put back makes everything that is due wait for longer.
+  const soon = world.timeline.now + world.behind + ghosts + grace + PATIENCE;
+  while (world.timeline.now < soon && !(await isAtRest(cast))) await world.run(grace > 0 ? 4_000 : 2_000);
+  const late = world.timeline.now + LONGEST;
+  while (world.timeline.now < late && !isDone(cast)) await world.run(PATIENCE);
+  const missing = sdk.find((person) => !isSettled(person));
+  check(!missing, () => `${missing?.user} is ${missing?.state} with ${missing?.pending} publishes after ${LONGEST} ms of peace`);
+  await judgeEnd(cast);
+}
+
+function isSettled({ isWanted, state, pending }: Cast["sdk"][number]): boolean {
+  return !isWanted || (state === "open" && pending === 0);
+}
+
+/** Whether everyone has what they want, and everything has gone out. */
+function isDone({ sdk, world }: Cast): boolean {
+  return sdk.every(isSettled) && world.object.disk.count("edgerooms_outbox") === 0;
+}
+
+/** Whether nothing is left to happen that would change what is judged. */
+async function isAtRest(cast: Cast): Promise<boolean> {
+  const { reminders, sdk, raw, world } = cast;
+  if (!isDone(cast) || world.behind > 0) return false;
+  if (world.object.wires.some((wire) => wire.isHalfOpen) || sdk.some(({ end }) => end?.state === 1 && end.wire?.isHalfOpen)) return false;
+  if (raw.some(({ lines }) => lines.some(({ end, isSilent }) => isSilent && end.wire?.state === 1))) return false;
+  const notes = reminders.length > 0 ? notesOf(cast) : [];
+  if (!reminders.every(({ name }) => notes.includes(`timer ${name}`))) return false;
+  return (await listed(cast)) === present(cast);
+}
+
+async function judgeEnd(cast: Cast): Promise<void> {
+  const { world, sdk, raw, room, outgoing } = cast;
+  let head: number | undefined;
+  let isThrough = false;
+  void reach(cast, undefined, "the end").then((offset) => {
+    head = offset;
+    isThrough = true;
+  });
+  await world.run(3_000);
+  check(isThrough && head !== undefined, () => "a publication of the server was not taken");
+  const { oracle } = world;
+  for (const ear of oracle.ears) ear.settle();
+  for (const person of sdk) person.settle(head ?? 0);
+  for (const { lines, user } of raw) {
+    for (const { end, isSilent, ear } of lines) {
+      const isOpen = end.wire?.state === 1;
+      const late = world.wall - ear.expires;
+      check(!isOpen || late < 2_000, () => `${user} is connected ${late} ms after its token has ended`);
+      check(!isOpen || !isSilent, () => `${user} answers no heartbeat and is still connected (${ear.session})`);
+    }
+  }
+  let list = await listed(cast);
+  // Whose token ends at this very moment is gone, and present until its grace is over.
+  for (let n = 0; n < 12 && list !== present(cast); n++) {
+    await world.run(1_000);
+    list = await listed(cast);
+  }
+  judgePresence(cast, list);
+  if (room.facts.hasHooks) judgeTimers(cast);
+  // A hook that writes to a failing disk fails alone, and its event goes on.
+  if (room.facts.hasHooks && !cast.done.has("statement failed")) judgeHooks(cast);
+  if (!room.facts.hasEvents) return;
+  const { here, offset } = outgoing;
+  // A timer may have rung after the end.
+  const { head: last } = world.object.disk;
+  check(here === undefined || here === present(cast), () => `here are ${present(cast)}, the receiver was told ${here}`);
+  check(offset === undefined || offset === last, () => `the log ends at ${last}, the receiver was told up to ${offset}`);
+  check(world.object.disk.count("edgerooms_outbox") === 0, () => "events wait in the outbox and nobody delivers them");
+}
+
+/** Who is here, by what their own ends of the lines say. */
+function present({ sdk, raw }: Cast): string {
+  const here = new Set<string>();
+  for (const { state, user } of sdk) if (state === "open") here.add(user);
+  for (const { lines, user } of raw) {
+    for (const { end, ear, isSilent } of lines) {
+      const isOpen = end.wire?.state === 1 && end.state === 1 && ear.bye === undefined && ear.session !== undefined;
+      if (isOpen && !isSilent) here.add(user);
+    }
+  }
+  return [...here].toSorted().join();
+}
+
+async function listed(cast: Cast): Promise<string> {
+  let list: string | undefined;
+  void ask(cast, { type: "members" }).then((value) => {
+    list = (value as { id: string }[]).map(({ id }) => id).join();
+  });
+  await cast.world.run(100);
+  return list ?? "nobody answers";
+}
+
+function judgePresence(cast: Cast, list: string): void {
+  const here = present(cast);
+  check(list === here, () => `here are ${here || "nobody"}, the room says ${list || "nobody"}`);
+  const lines = [...cast.sdk, ...cast.raw.flatMap((person) => person.lines)];
+  for (const { end, ear } of lines) {
+    if (end?.wire?.state !== 1 || end.state !== 1 || !ear?.session || ear.bye !== undefined) continue;
+    const told = [...ear.members].toSorted().join();
+    // Who lacks credit is told of no change.
+    if (!ear.hasCredit) check(told === here, () => `${ear.user} was told that here are ${told}, here are ${here}`);
+  }
+}
+
+/** What hooks wrote down: each member came and went by turns. */
+function judgeHooks(cast: Cast): void {
+  const here = new Set<string>();
+  for (const note of notesOf(cast)) {
+    const [verb, id = ""] = note.split(" ");
+    check(verb !== "throw" && verb !== "reject" && verb !== "fail", () => `a hook threw, and what it wrote stands: ${note}`);
+    // The hook of bob's leaving throws, and what it wrote is undone.
+    if (id === "bob") continue;
+    if (verb === "join") {
+      check(!here.has(id), () => `onJoin ran twice for ${id}`);
+      here.add(id);
+    } else if (verb === "leave") check(here.delete(id), () => `onLeave ran twice for ${id}`);
+  }
+}
+
+function judgeTimers(cast: Cast): void {
+  const notes = notesOf(cast);
+  for (const { name } of cast.reminders) {
+    check(notes.includes(`timer ${name}`), () => `the timer ${name} was set and never rang`);
+  }
+}
+
+function notesOf({ world }: Cast): string[] {
+  return world.object.disk.look("notes", "SELECT text FROM notes ORDER BY id").map(({ text }) => String(text));
+}

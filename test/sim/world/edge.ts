@@ -1,0 +1,121 @@
+/**
+ * What stands between clients and the object, in place of the Worker: it reads tokens, builds admissions, and answers
+ * requests, each with the network's latency. Makes no JWTs: a token is its claims.
+ */
+import { readResume, type Admission, type Credentials } from "../../../src/room/admission.ts";
+import { codes, type CodeName } from "../../../src/protocol/codes.ts";
+import type { RoomHost } from "../../../src/room/runtime/host.ts";
+import { ClientEnd } from "./client-end.ts";
+import type { Weather } from "./link.ts";
+import type { SimObject } from "./object.ts";
+import type { Chance } from "./random.ts";
+import type { Timeline } from "./timeline.ts";
+import type { Wire } from "./wire.ts";
+
+/** Kind and name of the one room. */
+export const ROOM = { kind: "sim", room: "room" } as const;
+
+/** A token is this as text. Times in ms since the epoch. */
+export type Claims = Credentials;
+
+export interface EdgeParts {
+  readonly timeline: Timeline;
+  readonly chance: Chance;
+  readonly weather: Weather;
+  readonly object: SimObject;
+  readonly wall: () => number;
+}
+
+type Answered<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly code: CodeName };
+
+/** The way into the room. */
+export class Edge {
+  readonly #parts: EdgeParts;
+  #requests = 0;
+
+  constructor(parts: EdgeParts) {
+    this.#parts = parts;
+  }
+
+  /** Opens a WebSocket for a client's end; what comes of it is told to that end. */
+  async dial(end: ClientEnd, query: URLSearchParams, token: string): Promise<void> {
+    await this.travel();
+    if (end.isGone) return;
+    const { object, wall } = this.#parts;
+    const credentials = this.#verify(token);
+    const resume = readResume(query);
+    if (!credentials || resume === null) {
+      return this.#refuse(end, { code: credentials ? "bad_resume" : "token_expired" });
+    }
+    const admission: Admission = {
+      ...ROOM,
+      credentials,
+      requestId: `request-${++this.#requests}`,
+      receivedAt: wall(),
+      ...(resume && { resume }),
+      credit: query.get("credit") === "1",
+    };
+    let result: Awaited<ReturnType<RoomHost["connect"]>>;
+    try {
+      result = await object.call((host) => host.connect(admission));
+    } catch {
+      return this.#fail(end);
+    }
+    if (!result.ok) return this.#refuse(end, result);
+    const wire = result.client as unknown as Wire;
+    await this.travel();
+    if (!end.open(wire)) wire.cut();
+  }
+
+  /** A request over HTTP: there and back. The answer says `unavailable` when the object died meanwhile. */
+  async request<T>(token: string, run: (host: RoomHost, credentials: Credentials) => Promise<T>): Promise<Answered<T>> {
+    await this.travel();
+    const credentials = this.#verify(token);
+    if (!credentials) return { ok: false, code: "token_expired" };
+    try {
+      const value = await this.#parts.object.call((host) => run(host, credentials));
+      await this.travel();
+      return { ok: true, value };
+    } catch {
+      return { ok: false, code: "unavailable" };
+    }
+  }
+
+  /** Who asks, as the room wants to know it. */
+  caller(credentials: Credentials) {
+    return { ...ROOM, credentials, requestId: `request-${++this.#requests}` };
+  }
+
+  /** Once over the network. */
+  travel(): Promise<void> {
+    const { timeline, chance, weather } = this.#parts;
+    return new Promise((resolve) => timeline.after(chance.between(weather.low, weather.high), resolve, chance.float()));
+  }
+
+  #verify(token: string): Credentials | undefined {
+    const claims = JSON.parse(token) as Claims;
+    return claims.expires > this.#parts.wall() ? claims : undefined;
+  }
+
+  async #refuse(end: ClientEnd, refusal: { code: CodeName; message?: string; retryAfter?: number }): Promise<void> {
+    await this.travel();
+    const { code, message, retryAfter } = refusal;
+    const close = codes[code].close ?? codes.internal.close;
+    end.refuse(
+      JSON.stringify({
+        type: "bye",
+        code: close,
+        reason: code,
+        ...(message !== undefined && { message }),
+        ...(retryAfter !== undefined && { retryAfter }),
+      }),
+      close,
+      code,
+    );
+  }
+
+  async #fail(end: ClientEnd): Promise<void> {
+    await this.travel();
+    end.fail();
+  }
+}

@@ -1,0 +1,137 @@
+/** One simulated world: time, chance, the network, the object on its disk, the edge before it, and the judge of it all. */
+import type { RoomHost } from "../../../src/room/runtime/host.ts";
+import type { Platform } from "../../../src/room/runtime/platform.ts";
+import type { Facts } from "../oracle/facts.ts";
+import { Violation } from "../oracle/history.ts";
+import { Oracle } from "../oracle/oracle.ts";
+import { Edge, type Claims } from "./edge.ts";
+import { settled, surround } from "./globals.ts";
+import type { Weather } from "./link.ts";
+import { Killed, SimObject } from "./object.ts";
+import { Chance } from "./random.ts";
+import { Timeline } from "./timeline.ts";
+import { Trace } from "./trace.ts";
+
+/** 2026-01-01: the room's clock when a simulation begins. */
+const BEGINNING = 1_767_225_600_000;
+/** Things that may happen within one schedule; more is a loop. */
+const MOST_EVENTS = 200_000;
+
+/** What a world is made for. */
+export interface WorldParts {
+  readonly seed: number;
+  readonly facts: Facts;
+  readonly chance: Chance;
+  /** Makes an instance of the room. */
+  readonly build: (platform: Platform) => RoomHost;
+  readonly tell?: ((line: string) => void) | undefined;
+}
+
+/** One world. */
+export class World {
+  readonly timeline = new Timeline();
+  readonly trace: Trace;
+  readonly chance: Chance;
+  readonly weather: Weather = { low: 1, high: 40 };
+  readonly object: SimObject;
+  readonly edge: Edge;
+  readonly oracle: Oracle;
+  /** How far the clocks were moved, in ms. */
+  skew = 0;
+  /** Events so far. */
+  events = 0;
+  #failure: unknown;
+  /** The latest moment that the clock had shown when it was moved. */
+  #latest = 0;
+
+  constructor({ seed, facts, chance, build, tell }: WorldParts) {
+    const { timeline, weather } = this;
+    this.chance = chance;
+    this.trace = new Trace(tell);
+    this.trace.note(0, "seed", String(seed));
+    this.oracle = new Oracle(facts, () => timeline.now);
+    this.object = new SimObject({
+      timeline,
+      chance,
+      weather,
+      name: "room",
+      wall: () => this.wall,
+      build,
+      stamp: () => this.oracle.stamp,
+      note: (what) => this.note(what),
+    });
+    this.edge = new Edge({ timeline, chance, weather, object: this.object, wall: () => this.wall });
+    surround({
+      now: () => timeline.now,
+      wall: () => this.wall,
+      after: (ms, run) => timeline.after(ms, () => this.#guarded(run)),
+      random: chance.float,
+    });
+  }
+
+  /** The clock, in ms since the epoch. */
+  get wall(): number {
+    return BEGINNING + this.timeline.now + this.skew;
+  }
+
+  note(what: string): void {
+    this.trace.note(this.timeline.now, what);
+  }
+
+  /** Something is wrong; the first of it counts. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+  }
+
+  /** How long the clock takes until it shows what it has shown before, in ms. */
+  get behind(): number {
+    return Math.max(0, this.#latest - this.wall);
+  }
+
+  /** Moves every clock. */
+  moveClock(ms: number): void {
+    this.#latest = Math.max(this.#latest, this.wall);
+    this.skew += ms;
+    this.oracle.isTimeUnsure = true;
+    this.object.rearmAlarm();
+  }
+
+  /** Lets time pass, and everything happen that is due meanwhile. Throws what was found wrong. */
+  async run(ms: number): Promise<void> {
+    const limit = this.timeline.now + ms;
+    await this.#settle();
+    for (let next = this.timeline.take(limit); next; next = this.timeline.take(limit)) {
+      if (++this.events > MOST_EVENTS) throw new Violation("the simulation never comes to rest");
+      this.#guarded(next);
+      await this.#settle();
+    }
+  }
+
+  /** A session's next token, as a program's `fetch` gets the answer. */
+  async refresh(session: string, token: string) {
+    const claims = Buffer.from(token, "base64url").toString();
+    this.oracle.refreshed(session);
+    const answer = await this.edge.request(claims, (host, credentials) =>
+      host.command({ type: "refresh", session, credentials }),
+    );
+    const isOk = answer.ok && answer.value.ok;
+    const { expires } = JSON.parse(claims) as Claims;
+    return { ok: isOk, status: isOk ? 200 : 404, json: () => Promise.resolve({ expires }) };
+  }
+
+  async #settle(): Promise<void> {
+    do {
+      await settled();
+      if (this.#failure !== undefined) throw this.#failure;
+    } while (this.object.endTurn());
+  }
+
+  #guarded(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      // A timer of an instance that is no more.
+      if (!(error instanceof Killed)) this.fail(error);
+    }
+  }
+}
