@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { Listed } from "../../src/ops/directory.ts";
+import type { LiveRoom } from "../../src/protocol/api.ts";
 import { DIRECTORY_SHARDS, isListedAgain, shardOf } from "../../src/room/telemetry/listing.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { door } from "../support/door.ts";
@@ -15,12 +15,12 @@ async function ask(path: string, token: string, init: RequestInit = {}): Promise
   return exports.default.fetch(`http://edge.test${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
 }
 
-async function list(token: string): Promise<Listed[]> {
-  const rooms: Listed[] = [];
+async function list(token: string): Promise<LiveRoom[]> {
+  const rooms: LiveRoom[] = [];
   for (let next: string | undefined = "0"; next !== undefined;) {
     const response = await ask(`/rooms?cursor=${encodeURIComponent(next)}`, token);
     expect(response.status).toBe(200);
-    const page: { rooms: Listed[]; next?: string } = await response.json();
+    const page: { rooms: LiveRoom[]; next?: string } = await response.json();
     rooms.push(...page.rooms);
     ({ next } = page);
   }
@@ -172,7 +172,7 @@ describe("the list of live rooms", () => {
     const found: string[] = [];
     for (let next: string | undefined = "0"; next !== undefined;) {
       const headers = { authorization: `Bearer ${await sign("op")}` };
-      const page: { rooms: Listed[]; next?: string } = await (
+      const page: { rooms: LiveRoom[]; next?: string } = await (
         await at(new Request(`http://edge.test/rooms?cursor=${next}`, { headers }))
       ).json();
       found.push(...page.rooms.map(({ room }) => room));
