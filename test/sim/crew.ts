@@ -62,5 +62,5 @@ export async function work({ seeds, twice }: Order): Promise<Tally> {
 }
 
 parentPort?.on("message", (order: Order) => {
-  void work(order).then((tally) => parentPort?.postMessage(tally));
+  void work(order).then((tally) => parentPort?.postMessage(tally, []));
 });

@@ -60,14 +60,23 @@ async function explain(failed: number, what: string, steps = scheduleOf(failed))
   const { failure } = await play(failed, { steps: shortest });
   const all = scheduleOf(failed);
   say(`the shortest schedule that fails (${shortest.length} of ${all.length} steps): ${failure}`);
-  for (const step of shortest) say(`  ${describe(step, all.findIndex((other) => other.seed === step.seed))}`);
+  for (const step of shortest)
+    say(
+      `  ${describe(
+        step,
+        all.findIndex((other) => other.seed === step.seed),
+      )}`,
+    );
   say(`reproduce: npm run sim -- --seed ${failed} --schedules 1 --keep ${keepOf(failed, shortest)} --trace`);
 }
 
 function summarize(tally: Tally, seconds: number): void {
   say(`\n${tally.schedules} schedules in ${seconds.toFixed(1)} s, ${tally.failures.length} failed`);
-  say(`${tally.events} events in ${(tally.lasted / 3_600_000).toFixed(0)} hours of virtual time, ${tally.judged} frames judged`);
-  for (const [kind, n] of [...tally.faults].toSorted(([, a], [, b]) => b - a)) say(`  ${String(n).padStart(7)} ${kind}`);
+  say(
+    `${tally.events} events in ${(tally.lasted / 3_600_000).toFixed(0)} hours of virtual time, ${tally.judged} frames judged`,
+  );
+  for (const [kind, n] of [...tally.faults].toSorted(([, a], [, b]) => b - a))
+    say(`  ${String(n).padStart(7)} ${kind}`);
   say(`fingerprint ${fingerprint(tally)}`);
 }
 
@@ -98,7 +107,8 @@ async function many(): Promise<boolean> {
     },
   });
   summarize(tally, Number(process.hrtime.bigint() - clock) / 1e9);
-  for (const { seed: failed, what } of tally.failures.slice(0, values.hunt === undefined ? 3 : 1)) await explain(failed, what);
+  for (const { seed: failed, what } of tally.failures.slice(0, values.hunt === undefined ? 3 : 1))
+    await explain(failed, what);
   return tally.failures.length === 0;
 }
 

@@ -60,7 +60,7 @@ export const list: readonly Mutation[] = [
     name: "whoever names a session gets it",
     file: "src/room/store/sessions.ts",
     from: "return session?.user === user ? session : undefined;",
-    to: "return session ?? (user === \"\" ? session : undefined);",
+    to: 'return session ?? (user === "" ? session : undefined);',
   },
   {
     name: "the alarm is not armed after a tick of one event",
@@ -173,7 +173,10 @@ async function tryOne({ file, from, to }: Mutation): Promise<{ found: boolean; l
     const path = join(copy, file);
     const text = await readFile(path, "utf8");
     if (text.split(from).length !== 2) throw new Error(`${file} does not have this text exactly once: ${from}`);
-    await writeFile(path, text.replace(from, () => to));
+    await writeFile(
+      path,
+      text.replace(from, () => to),
+    );
     return await hunt(copy);
   } finally {
     await rm(copy, { recursive: true, force: true });
@@ -182,7 +185,14 @@ async function tryOne({ file, from, to }: Mutation): Promise<{ found: boolean; l
 
 /** Plays the copy until a schedule fails, or for as long as there is patience. */
 async function hunt(copy: string): Promise<{ found: boolean; lines: string[] }> {
-  const args = ["--disable-warning=ExperimentalWarning", "test/sim/main.ts", "--schedules", "1000000", "--hunt", String(PATIENCE)];
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    "test/sim/main.ts",
+    "--schedules",
+    "1000000",
+    "--hunt",
+    String(PATIENCE),
+  ];
   const child = spawn(process.execPath, args, { cwd: copy, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => {

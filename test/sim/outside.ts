@@ -5,7 +5,15 @@ import { check } from "./oracle/history.ts";
 import type { Wire } from "./world/wire.ts";
 
 /** Codes after which a publication over HTTP certainly took no effect. */
-const WITHOUT_EFFECT = new Set(["rejected", "forbidden", "hook_failed", "internal", "storage_failed", "too_large", "rate_limited"]);
+const WITHOUT_EFFECT = new Set([
+  "rejected",
+  "forbidden",
+  "hook_failed",
+  "internal",
+  "storage_failed",
+  "too_large",
+  "rate_limited",
+]);
 
 /** Does something to a wire, if there is one, and counts it. */
 export function draw(cast: Cast, fault: string, wire: Wire | undefined, run: (wire: Wire) => void): void {

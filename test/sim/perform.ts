@@ -28,7 +28,7 @@ const acts: Readonly<Record<StepKind, Act>> = {
   signal: (cast) => sdkOf(cast).signal(signalOf(cast)),
   presence: (cast) => sdkOf(cast).setPresence(cast.world.chance.below(5)),
   call: (cast) => void sdkOf(cast).call(cast.world.chance.pick(["fail", "refuse", "notes", "none"]), null),
-  remind: (cast) => remind(cast),
+  remind: (cast) => void remind(cast),
   leave: (cast) => sdkOf(cast).leave(),
   close: (cast) => sdkOf(cast).close(),
   reload: (cast) => sdkOf(cast).reload(),
@@ -55,7 +55,7 @@ const acts: Readonly<Record<StepKind, Act>> = {
   },
   rawOdd: (cast) => {
     const odd = [{ type: "publish" }, { type: "call", ref: 1 }, 7, { type: "ack", offset: -1 }, { type: "none" }];
-    rawOf(cast).send(...odd.slice(0, cast.world.chance.between(1, 5)) as object[]);
+    rawOf(cast).send(...(odd.slice(0, cast.world.chance.between(1, 5)) as object[]));
   },
   rawSignal: (cast) => {
     const data = signalOf(cast);
@@ -206,7 +206,10 @@ function steal(cast: Cast): void {
   const ears = cast.world.oracle.ears.filter(({ session, user }) => session !== undefined && user !== thief.user);
   const victim = ears[chance.below(ears.length)];
   if (victim?.session === undefined) return;
-  thief.connect({ ...wishOf(cast), asked: { session: victim.session, position: { epoch: thief.epoch || "e", offset: 0 } } });
+  thief.connect({
+    ...wishOf(cast),
+    asked: { session: victim.session, position: { epoch: thief.epoch || "e", offset: 0 } },
+  });
 }
 
 function oust(cast: Cast, type: "kick" | "revoke"): void {
@@ -214,7 +217,9 @@ function oust(cast: Cast, type: "kick" | "revoke"): void {
   const user = world.chance.pick(USERS);
   cast.count(type === "kick" ? "kicked" : "revoked");
   world.oracle.ousted(user);
-  void ask(cast, type === "kick" ? { type, user } : { type, user, before: world.wall }).then(() => world.oracle.ousted(user));
+  void ask(cast, type === "kick" ? { type, user } : { type, user, before: world.wall }).then(() =>
+    world.oracle.ousted(user),
+  );
 }
 
 /** A session's next token, for whoever has none that renews itself. */
@@ -234,13 +239,12 @@ function refresh(cast: Cast): void {
 }
 
 /** Asks for a timer, and remembers it once the room has said yes. */
-function remind(cast: Cast): void {
+async function remind(cast: Cast): Promise<void> {
   const { world, room } = cast;
   if (!room.facts.hasHooks) return;
   const name = `t${world.chance.below(1e6)}${"-".repeat(world.chance.below(3))}`;
   const after = world.chance.between(0, world.chance.pick([50, 5_000, 60_000]));
   const { era } = world.oracle.history;
-  void sdkOf(cast).call("remind", { name, after }).then((isSet) => {
-    if (isSet && world.oracle.history.era === era) cast.reminders = [...cast.reminders, { name }];
-  });
+  const isSet = await sdkOf(cast).call("remind", { name, after });
+  if (isSet && world.oracle.history.era === era) cast.reminders = [...cast.reminders, { name }];
 }

@@ -40,7 +40,12 @@ export async function play(seed: number, { steps = scheduleOf(seed), tell }: Pla
     }
     await settle(cast);
   } catch (error) {
-    failure = error instanceof Error ? (error.name === "Violation" ? error.message : (error.stack ?? error.message)) : String(error);
+    failure =
+      error instanceof Error
+        ? error.name === "Violation"
+          ? error.message
+          : (error.stack ?? error.message)
+        : String(error);
   }
   world.object.disk.close();
   return {

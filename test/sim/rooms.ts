@@ -1,5 +1,11 @@
 /** The rooms that simulations are about: their definitions, and what those promise in numbers. */
-import { defineRoom, reject, type Definition, type RoomContext, type RoomDefinition } from "../../src/room/definition.ts";
+import {
+  defineRoom,
+  reject,
+  type Definition,
+  type RoomContext,
+  type RoomDefinition,
+} from "../../src/room/definition.ts";
 import type { Batch } from "../../src/room/outlet.ts";
 import type { Facts } from "./oracle/facts.ts";
 import type { Chance } from "./world/random.ts";
@@ -59,7 +65,7 @@ function hooksOf(hooked: Hooked): Definition {
       if (member.id === "bob") throw new Error("leave broke");
     },
     onPublish(room, _me, data) {
-      const text = String(data);
+      const text = typeof data === "string" ? data : JSON.stringify(data);
       note(room, text);
       if (text.startsWith("reject ")) return reject("no");
       if (text.startsWith("throw ")) throw new Error("hook broke");

@@ -53,10 +53,10 @@ function employ(order: () => Order | undefined, done: (part: Tally) => void): Pr
     worker.on("message", (part: Tally) => {
       done(part);
       const more = order();
-      if (more) worker.postMessage(more);
+      if (more) worker.postMessage(more, []);
       else void worker.terminate().then(() => resolve());
     });
-    worker.postMessage(first);
+    worker.postMessage(first, []);
   });
 }
 

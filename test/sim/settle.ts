@@ -30,7 +30,10 @@ export async function settle(cast: Cast): Promise<void> {
   const late = world.timeline.now + LONGEST;
   while (world.timeline.now < late && !isDone(cast)) await world.run(PATIENCE);
   const missing = sdk.find((person) => !isSettled(person));
-  check(!missing, () => `${missing?.user} is ${missing?.state} with ${missing?.pending} publishes after ${LONGEST} ms of peace`);
+  check(
+    !missing,
+    () => `${missing?.user} is ${missing?.state} with ${missing?.pending} publishes after ${LONGEST} ms of peace`,
+  );
   await judgeEnd(cast);
 }
 
@@ -47,7 +50,11 @@ function isDone({ sdk, world }: Cast): boolean {
 async function isAtRest(cast: Cast): Promise<boolean> {
   const { reminders, sdk, raw, world } = cast;
   if (!isDone(cast) || world.behind > 0) return false;
-  if (world.object.wires.some((wire) => wire.isHalfOpen) || sdk.some(({ end }) => end?.state === 1 && end.wire?.isHalfOpen)) return false;
+  if (
+    world.object.wires.some((wire) => wire.isHalfOpen) ||
+    sdk.some(({ end }) => end?.state === 1 && end.wire?.isHalfOpen)
+  )
+    return false;
   if (raw.some(({ lines }) => lines.some(({ end, isSilent }) => isSilent && end.wire?.state === 1))) return false;
   const notes = reminders.length > 0 ? notesOf(cast) : [];
   if (!reminders.every(({ name }) => notes.includes(`timer ${name}`))) return false;
@@ -56,17 +63,11 @@ async function isAtRest(cast: Cast): Promise<boolean> {
 
 async function judgeEnd(cast: Cast): Promise<void> {
   const { world, sdk, raw, room, outgoing } = cast;
-  let head: number | undefined;
-  let isThrough = false;
-  void reach(cast, undefined, "the end").then((offset) => {
-    head = offset;
-    isThrough = true;
-  });
-  await world.run(3_000);
-  check(isThrough && head !== undefined, () => "a publication of the server was not taken");
+  const head = await world.within(3_000, reach(cast, undefined, "the end"));
+  check(head !== undefined, () => "a publication of the server was not taken");
   const { oracle } = world;
   for (const ear of oracle.ears) ear.settle();
-  for (const person of sdk) person.settle(head ?? 0);
+  for (const person of sdk) person.settle(head);
   for (const { lines, user } of raw) {
     for (const { end, isSilent, ear } of lines) {
       const isOpen = end.wire?.state === 1;
@@ -90,7 +91,10 @@ async function judgeEnd(cast: Cast): Promise<void> {
   // A timer may have rung after the end.
   const { head: last } = world.object.disk;
   check(here === undefined || here === present(cast), () => `here are ${present(cast)}, the receiver was told ${here}`);
-  check(offset === undefined || offset === last, () => `the log ends at ${last}, the receiver was told up to ${offset}`);
+  check(
+    offset === undefined || offset === last,
+    () => `the log ends at ${last}, the receiver was told up to ${offset}`,
+  );
   check(world.object.disk.count("edgerooms_outbox") === 0, () => "events wait in the outbox and nobody delivers them");
 }
 
@@ -107,13 +111,10 @@ function present({ sdk, raw }: Cast): string {
   return [...here].toSorted().join();
 }
 
+/** Who is here, as the room says. */
 async function listed(cast: Cast): Promise<string> {
-  let list: string | undefined;
-  void ask(cast, { type: "members" }).then((value) => {
-    list = (value as { id: string }[]).map(({ id }) => id).join();
-  });
-  await cast.world.run(100);
-  return list ?? "nobody answers";
+  const members = (await cast.world.within(100, ask(cast, { type: "members" }))) as { id: string }[] | undefined;
+  return members?.map(({ id }) => id).join() ?? "nobody answers";
 }
 
 function judgePresence(cast: Cast, list: string): void {
@@ -133,7 +134,10 @@ function judgeHooks(cast: Cast): void {
   const here = new Set<string>();
   for (const note of notesOf(cast)) {
     const [verb, id = ""] = note.split(" ");
-    check(verb !== "throw" && verb !== "reject" && verb !== "fail", () => `a hook threw, and what it wrote stands: ${note}`);
+    check(
+      verb !== "throw" && verb !== "reject" && verb !== "fail",
+      () => `a hook threw, and what it wrote stands: ${note}`,
+    );
     // The hook of bob's leaving throws, and what it wrote is undone.
     if (id === "bob") continue;
     if (verb === "join") {
@@ -151,5 +155,5 @@ function judgeTimers(cast: Cast): void {
 }
 
 function notesOf({ world }: Cast): string[] {
-  return world.object.disk.look("notes", "SELECT text FROM notes ORDER BY id").map(({ text }) => String(text));
+  return world.object.disk.look("notes", "SELECT text FROM notes ORDER BY id").map((row) => row["text"] as string);
 }

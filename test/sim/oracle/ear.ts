@@ -67,7 +67,10 @@ export class Ear {
     check(this.bye === undefined, () => `${this.#who} heard ${frame.type} after bye`);
     if (frame.type !== "bye") {
       check(frame.type === "welcome" ? !this.session : this.session, () => `${this.#who}: ${frame.type} out of turn`);
-      check(!this.#awaitsSnapshot || frame.type === "snapshot" || frame.type === "welcome", () => `${this.#who}: no snapshot`);
+      check(
+        !this.#awaitsSnapshot || frame.type === "snapshot" || frame.type === "welcome",
+        () => `${this.#who}: no snapshot`,
+      );
     }
     switch (frame.type) {
       case "welcome":
@@ -81,14 +84,17 @@ export class Ear {
       case "presence":
         return this.#presence(frame, stamp);
       case "heartbeat":
-        check(this.hasCredit || frame.offset <= this.#told || this.#syncs.length > 0, () => `${this.#who}: heartbeat at ${frame.offset}, told ${this.#told}`);
+        check(
+          this.hasCredit || frame.offset <= this.#told || this.#syncs.length > 0,
+          () => `${this.#who}: heartbeat at ${frame.offset}, told ${this.#told}`,
+        );
         return;
       case "reply":
         return this.#reply(frame.ref);
       case "error":
         return this.#oracle.errored(this, frame, stamp);
       case "signal":
-        check(isAddressed(frame.data, this.user), () => `${this.#who} got a signal for others: ${String(frame.data)}`);
+        check(isAddressed(frame.data, this.user), () => `${this.#who} got a signal for others: ${textOf(frame)}`);
         return;
       case "bye":
         this.bye = frame.reason;
@@ -151,7 +157,8 @@ export class Ear {
   #snapshot(frame: Frame<"snapshot">, era: Era): void {
     this.#awaitsSnapshot = false;
     // Only the answer to a sync may be behind what was heard before it.
-    if (this.#syncs.length === 0) check(frame.offset >= this.#told, () => `${this.#who}: snapshot at ${frame.offset} behind ${this.#told}`);
+    if (this.#syncs.length === 0)
+      check(frame.offset >= this.#told, () => `${this.#who}: snapshot at ${frame.offset} behind ${this.#told}`);
     else this.#syncs.shift();
     this.#told = this.#position = this.#from = frame.offset;
     this.#oracle.reached(this.#epoch, frame.offset);
@@ -160,7 +167,10 @@ export class Ear {
     if (!Array.isArray(frame.data)) return;
     let last = 0;
     for (const item of frame.data as unknown as Publication[]) {
-      check(item.offset > last && item.offset <= frame.offset, () => `${this.#who}: snapshot out of order at ${item.offset}`);
+      check(
+        item.offset > last && item.offset <= frame.offset,
+        () => `${this.#who}: snapshot out of order at ${item.offset}`,
+      );
       last = item.offset;
       this.#learn(item, era);
     }
@@ -182,7 +192,10 @@ export class Ear {
     this.#told = frame.upto;
     let last = frame.from - 1;
     for (const item of frame.items) {
-      check(item.offset > last && item.offset <= frame.upto, () => `${this.#who}: items out of order at ${item.offset}`);
+      check(
+        item.offset > last && item.offset <= frame.upto,
+        () => `${this.#who}: items out of order at ${item.offset}`,
+      );
       last = item.offset;
       this.#learn(item, era);
       this.#seen.add(item.offset);

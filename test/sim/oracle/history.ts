@@ -3,7 +3,6 @@
  * A storage that is put back begins another history that shares its beginning with the one it left. Knows nothing of
  * connections, and nothing of how rooms work.
  */
-import type { Publication } from "../../../src/protocol/frames.ts";
 
 /** What breaks a promise. */
 export class Violation extends Error {
@@ -141,6 +140,6 @@ export function isFor(user: string, { to, by }: Wish): boolean {
 }
 
 /** The text of a publication: what is published here are texts, and hooks publish objects with one. */
-export function textOf({ data }: Pick<Publication, "data">): string {
+export function textOf({ data }: { readonly data: unknown }): string {
   return typeof data === "string" ? data : JSON.stringify(data);
 }

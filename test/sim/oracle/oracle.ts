@@ -5,7 +5,7 @@
 import type { ClientFrame, ServerFrame } from "../../../src/protocol/frames.ts";
 import { Ear, type Asked } from "./ear.ts";
 import type { Facts } from "./facts.ts";
-import { check, History, type Era, type Stamp } from "./history.ts";
+import { check, History, textOf, type Era, type Stamp } from "./history.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
 
@@ -96,13 +96,16 @@ export class Oracle {
     if (this.isTimeUnsure || this.ears.filter((ear) => ear.user === user).length > maxConnectionsPerUser) return;
     for (const story of this.#sessions.values()) {
       if (story.user !== user || story.mayBeOver || story.era !== era || story.lastOpen >= at) continue;
-      check(story.lastOpen + grace <= at, () => `${user} was open ${at - story.lastOpen} ms before its leave, the grace is ${grace}`);
+      check(
+        story.lastOpen + grace <= at,
+        () => `${user} was open ${at - story.lastOpen} ms before its leave, the grace is ${grace}`,
+      );
     }
   }
 
   sent(ear: Ear, frame: Extract<ClientFrame, { type: "publish" }>): void {
     const key = `${ear.session} ${frame.ref}`;
-    const text = String(frame.data);
+    const text = textOf(frame);
     const known = this.#sent.get(key);
     if (known) known.texts.add(text);
     else this.#sent.set(key, { texts: new Set([text]), by: ear.user, taken: undefined });
@@ -113,7 +116,10 @@ export class Oracle {
     check(sent, () => `${ear.user} got an ack for a ref that its session never sent: ${frame.ref}`);
     const { taken } = sent;
     const isKept = taken && era.includes(taken.era, taken.offset);
-    check(!isKept || taken.offset === frame.offset, () => `ref ${frame.ref} of ${ear.user} was acked at ${taken?.offset} and ${frame.offset}`);
+    check(
+      !isKept || taken.offset === frame.offset,
+      () => `ref ${frame.ref} of ${ear.user} was acked at ${taken?.offset} and ${frame.offset}`,
+    );
     sent.taken = { era, offset: frame.offset, at };
     const [text, ...others] = sent.texts;
     if (text === undefined || others.length > 0) return;
@@ -128,14 +134,23 @@ export class Oracle {
     const { taken } = sent;
     // On a slow line the refusal of a first try can arrive when a later one was acknowledged on another.
     const isKept = taken && taken.at < at && this.history.era.includes(taken.era, taken.offset);
-    check(!isKept, () => `ref ${frame.ref} of ${ear.user} took effect at ${taken?.offset} and was refused later: ${frame.code}`);
+    check(
+      !isKept,
+      () => `ref ${frame.ref} of ${ear.user} took effect at ${taken?.offset} and was refused later: ${frame.code}`,
+    );
   }
 
   welcomed(ear: Ear, frame: Frame<"welcome">, { era, at }: Stamp): void {
     const { session, epoch } = frame;
     const story = this.#sessions.get(session);
     check(!story || story.user === ear.user, () => `${ear.user} got the session of ${story?.user}`);
-    if (!story) this.#sessions.set(session, { user: ear.user, era, mayBeOver: at <= (this.#ousted.get(ear.user) ?? -1), lastOpen: at });
+    if (!story)
+      this.#sessions.set(session, {
+        user: ear.user,
+        era,
+        mayBeOver: at <= (this.#ousted.get(ear.user) ?? -1),
+        lastOpen: at,
+      });
     if (ear.hasLeft) this.left(session);
     const { asked } = ear;
     if (asked) this.#judgeResume(ear, asked, frame, era);
@@ -172,15 +187,19 @@ export class Oracle {
       case "log_trimmed":
         return check(missed > this.facts.retain, () => `${who} missed ${missed}, the room keeps ${this.facts.retain}`);
       case "epoch_changed":
-        return check(!isOurs || !isHonest || !isKept || missed > this.facts.retain, () => `${who} was told that the history changed, and it did not`);
+        return check(
+          !isOurs || !isHonest || !isKept || missed > this.facts.retain,
+          () => `${who} was told that the history changed, and it did not`,
+        );
       case "offset_ahead":
         return check(missed < 0, () => `${who} was told that it is ahead of ${frame.offset}`);
       case "session_unknown":
         return this.#judgeUnknown(ear, asked.session, era);
       case "no_position":
         return check(!position, () => `${who} was told that it has no position`);
-      default:
-        return;
+      case "new":
+      case "too_far":
+      case undefined:
     }
   }
 

@@ -31,7 +31,10 @@ export class Outgoing {
 
   #judge({ type, member, user, publication }: OutEvent): void {
     if (type === "publication") {
-      check(publication?.offset === this.#offset + 1, () => `offset ${publication?.offset} went out after ${this.#offset}`);
+      check(
+        publication?.offset === this.#offset + 1,
+        () => `offset ${publication?.offset} went out after ${this.#offset}`,
+      );
       this.#offset++;
     } else if (type === "join") {
       const id = member?.id ?? "";
@@ -39,7 +42,11 @@ export class Outgoing {
       this.#here.add(id);
     } else if (type === "leave") {
       check(this.#here.delete(user ?? ""), () => `${user} left twice, the receiver was told`);
-    } else check(this.#here.size === 0, () => `the room is empty, the receiver was told, with ${[...this.#here].join()} in it`);
+    } else
+      check(
+        this.#here.size === 0,
+        () => `the room is empty, the receiver was told, with ${[...this.#here].join()} in it`,
+      );
   }
 
   /** Who is here, as the receiver was told; `undefined` when it cannot know. */

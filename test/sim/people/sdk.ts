@@ -2,7 +2,7 @@
  * A person whose program uses the client's real modules, and what such a program must be able to rely on: publications in
  * order, each once, none missing but by a reset; publishes that settle once, and truly.
  */
-import { connect, RoomError, type Json, type RoomClient } from "../../../src/client/client.ts";
+import { connect, RoomError, type Ack, type Json, type RoomClient } from "../../../src/client/client.ts";
 import type { Ear } from "../oracle/ear.ts";
 import { check, isFor, textOf, type Era } from "../oracle/history.ts";
 import type { ClientEnd } from "../world/client-end.ts";
@@ -93,19 +93,7 @@ export class SdkPerson {
     oracle.history.wish(stored, { by: this.user, to });
     this.pending++;
     this.#texts.push(stored);
-    client.publish(text, to && { to }).then(
-      ({ offset }) => {
-        this.pending--;
-        const known = oracle.history.era.find(stored);
-        check(known === undefined || known === offset, () => `${stored} was acked at ${offset} and is at ${known}`);
-        check(!oracle.history.isRefused(stored), () => `${stored} was refused and acked`);
-      },
-      (error: unknown) => {
-        this.pending--;
-        check(error instanceof RoomError, () => `publish failed with ${String(error)}`);
-        if (!UNSURE.has(error.code)) oracle.history.refuse(stored, error.code);
-      },
-    ).catch((error: unknown) => this.#world.fail(error));
+    this.#settles(stored, client.publish(text, to && { to })).catch((error: unknown) => this.#world.fail(error));
   }
 
   signal(data: string): void {
@@ -119,14 +107,20 @@ export class SdkPerson {
 
   /** Resolves with whether the call was answered well. */
   async call(method: string, data: Json): Promise<boolean> {
-    return this.client ? this.client.call(method, data).then(() => true, () => false) : false;
+    return this.client
+      ? this.client.call(method, data).then(
+          () => true,
+          () => false,
+        )
+      : false;
   }
 
   /** Everything must have arrived by now. */
   settle(head: number): void {
     this.#judgeOrder();
     check(this.pending === 0, () => `${this.user} has ${this.pending} publishes that never settled`);
-    if (this.#run && this.state === "open") check(this.#run.last >= head, () => `${this.user} is at ${this.#run?.last}, the room at ${head}`);
+    if (this.#run && this.state === "open")
+      check(this.#run.last >= head, () => `${this.user} is at ${this.#run?.last}, the room at ${head}`);
     for (const run of this.#runs) {
       const end = run === this.#run && this.state === "open" ? head : run.last;
       for (let offset = run.from + 1; offset <= end; offset++) {
@@ -139,6 +133,22 @@ export class SdkPerson {
     const here = this.client.members.map(({ id }) => id).join();
     const told = [...(this.ear?.members ?? [])].toSorted().join();
     check(here === told, () => `the program of ${this.user} sees ${here}, and was told ${told}`);
+  }
+
+  /** A publish settles once, and truly. */
+  async #settles(stored: string, publish: Promise<Ack>): Promise<void> {
+    const { history } = this.#world.oracle;
+    try {
+      const { offset } = await publish;
+      const known = history.era.find(stored);
+      check(known === undefined || known === offset, () => `${stored} was acked at ${offset} and is at ${known}`);
+      check(!history.isRefused(stored), () => `${stored} was refused and acked`);
+    } catch (error) {
+      if (!(error instanceof RoomError)) throw error;
+      if (!UNSURE.has(error.code)) history.refuse(stored, error.code);
+    } finally {
+      this.pending--;
+    }
   }
 
   /** What a program publishes takes effect in its order, however often it had to be sent. */
@@ -191,7 +201,7 @@ export class SdkPerson {
         const era = this.#delivering.of?.era ?? this.#world.oracle.history.era;
         const run = (this.#run ??= this.#open(era, item.offset - 1));
         check(item.offset > run.last, () => `the program of ${this.user} was told of ${item.offset} after ${run.last}`);
-        this.#world.oracle.history.learn(era, item.offset, textOf(item as { data: Json }), item.by);
+        this.#world.oracle.history.learn(era, item.offset, textOf(item), item.by);
         run.era = era;
         run.last = item.offset;
         run.seen.add(item.offset);

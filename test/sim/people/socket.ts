@@ -52,7 +52,11 @@ export function tapOf(world: World, ear: Ear, delivering?: Delivering): Tap {
 }
 
 /** A WebSocket class whose sockets lead into this world. */
-export function socketClass(world: World, user: string, opened: (end: ClientEnd, ear: Ear, delivering: Delivering) => void) {
+export function socketClass(
+  world: World,
+  user: string,
+  opened: (end: ClientEnd, ear: Ear, delivering: Delivering) => void,
+) {
   return class SimWebSocket {
     readonly #end: ClientEnd;
     readonly #listeners = new Map<string, Listener[]>();
@@ -96,7 +100,10 @@ export function socketClass(world: World, user: string, opened: (end: ClientEnd,
     }
 
     removeEventListener(type: string, listener: Listener): void {
-      this.#listeners.set(type, (this.#listeners.get(type) ?? []).filter((other) => other !== listener));
+      this.#listeners.set(
+        type,
+        (this.#listeners.get(type) ?? []).filter((other) => other !== listener),
+      );
     }
 
     #emit(type: string, event: Parameters<Listener>[0]): void {

@@ -5,7 +5,7 @@
 import { readResume, type Admission, type Credentials } from "../../../src/room/admission.ts";
 import { codes, type CodeName } from "../../../src/protocol/codes.ts";
 import type { RoomHost } from "../../../src/room/runtime/host.ts";
-import { ClientEnd } from "./client-end.ts";
+import type { ClientEnd } from "./client-end.ts";
 import type { Weather } from "./link.ts";
 import type { SimObject } from "./object.ts";
 import type { Chance } from "./random.ts";

@@ -47,6 +47,11 @@ interface Life {
   readonly running: Set<(error: Error) => void>;
 }
 
+async function begin(host: RoomHost, life: { hasBegun: boolean }): Promise<void> {
+  await host.begin();
+  life.hasBegun = true;
+}
+
 /** One object. */
 export class SimObject {
   readonly disk = new Disk();
@@ -204,9 +209,7 @@ export class SimObject {
     };
     this.#life = life as Life;
     life.host = build(this.#platformOf(life as Life));
-    life.begun = life.host.begin().then(() => {
-      life.hasBegun = true;
-    });
+    life.begun = begin(life.host, life);
     return this.#life;
   }
 

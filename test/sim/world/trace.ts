@@ -18,7 +18,9 @@ export class Trace {
   note(now: number, what: string, text = ""): void {
     this.#mix(`${now} ${what}`);
     this.#mix(text);
-    this.#tell?.(`${(now / 1_000).toFixed(3).padStart(10)} ${what} ${text.length > 400 ? `${text.slice(0, 400)}...` : text}`);
+    this.#tell?.(
+      `${(now / 1_000).toFixed(3).padStart(10)} ${what} ${text.length > 400 ? `${text.slice(0, 400)}...` : text}`,
+    );
   }
 
   /** Everything noted so far, as 16 hex digits. */

@@ -8,7 +8,7 @@ import { Edge, type Claims } from "./edge.ts";
 import { settled, surround } from "./globals.ts";
 import type { Weather } from "./link.ts";
 import { Killed, SimObject } from "./object.ts";
-import { Chance } from "./random.ts";
+import type { Chance } from "./random.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
 
@@ -105,6 +105,13 @@ export class World {
       this.#guarded(next);
       await this.#settle();
     }
+  }
+
+  /** Lets time pass, and gives what a promise has come to by then, if it has come to anything. */
+  async within<T>(ms: number, asked: Promise<T>): Promise<T | undefined> {
+    const run = this.run(ms);
+    const [value] = await Promise.all([Promise.race([asked, run.then(() => undefined)]), run]);
+    return value;
   }
 
   /** A session's next token, as a program's `fetch` gets the answer. */
