@@ -98,14 +98,14 @@ describe("what was counted", () => {
       real(run, ms === 10_000 ? 0 : ms),
     );
     const { client } = await Client.join(room.path, { ttl });
-    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
+    await eventually(() => expect(log.of("upstream_failed")).toHaveLength(1));
     expect(log.of("upstream_failed")[0]).toMatchObject({
       source: "directory",
       message: "TimeoutError: the directory did not answer in 10000 ms",
     });
     await room.evict();
     await client.close();
-    await vi.waitFor(async () => expect(await more("connects")).toBe(1));
+    await eventually(async () => expect(await more("connects")).toBe(1));
   });
 
   it("is told again when the directory is out of order, with what went wrong, also after an eviction", async () => {
