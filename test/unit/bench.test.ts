@@ -45,6 +45,7 @@ describe("credit", () => {
           if (ack !== undefined) acked = offset;
         }
       }),
+      { seed: 20_261_127 },
     );
   });
 

@@ -118,14 +118,14 @@ describe("the list of live rooms", () => {
     const names = Array.from({ length: 1_100 }, (_, i) => `${mark}-${i}`);
     // All in one part of the directory: that is what its pages are for.
     const shard = env.EDGEROOMS_DIRECTORY.getByName("3");
-    for (const room of names) {
-      await shard.update({ kind: "relay", room, connections: 1, members: 1, offset: 0, ttl: 60_000 });
-    }
+    const tell = (connections: number, ttl: number) =>
+      Promise.all(
+        names.map((room) => shard.update({ kind: "relay", room, connections, members: connections, offset: 0, ttl })),
+      );
+    await tell(1, 60_000);
     const found = (await list(await admin())).filter(({ room }) => room.startsWith(mark)).map(({ room }) => room);
     expect(found.toSorted()).toEqual(names.toSorted());
-    for (const room of names) {
-      await shard.update({ kind: "relay", room, connections: 0, members: 0, offset: 0, ttl: 0 });
-    }
+    await tell(0, 0);
   });
 
   it("spreads rooms over all of its parts", () => {
