@@ -108,6 +108,8 @@ function publish(room: RoomContext, hooked: Hooked, text: string): void {
 }
 
 function note(room: RoomContext, text: string): void {
-  room.sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)");
+  // Asked first: a statement that may change the schema makes every other be prepared anew.
+  const isThere = room.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'notes'").toArray().length > 0;
+  if (!isThere) room.sql.exec("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)");
   room.sql.exec("INSERT INTO notes (text) VALUES (?)", text);
 }

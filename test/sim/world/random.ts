@@ -44,8 +44,9 @@ export class Chance {
 
   /** Characters that are safe in a URL. */
   id(length = 22): string {
-    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    return Array.from({ length }, () => alphabet[this.below(64)]).join("");
+    let id = "";
+    while (id.length < length) id += Math.floor(this.#next() * 4_294_967_296).toString(36);
+    return id.slice(0, length);
   }
 }
 
