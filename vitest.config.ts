@@ -31,7 +31,7 @@ export default defineConfig({
     // The log of rooms and Worker: tests that are about it listen for themselves.
     onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...waits(2_000) } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...waits(6_000) } },
       inWorkerd("workerd", ["test/workerd/**/*.test.ts", "test/model/**/*.test.ts"]),
       // Half a minute for one test is too long for `npm test`: `npm run smoke` has it.
       inWorkerd("slow", ["test/slow/**/*.test.ts"]),

@@ -1,5 +1,5 @@
 /** How often a room's alarm goes off for its heartbeat, by the room's own rule and its default intervals. */
-import { nextBeat } from "../../src/room/rules/deadlines.ts";
+import { nextHeartbeat } from "../../src/room/rules/deadlines.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 
 const HOUR = 3_600_000;
@@ -15,7 +15,7 @@ function heartbeatsWithin(ms: number, busy: boolean): number {
   let count = 0;
   while (next.due <= ms) {
     count++;
-    next = nextBeat(next.interval, busy, heartbeat, next.due);
+    next = nextHeartbeat(next.interval, busy, heartbeat, next.due);
   }
   return count;
 }

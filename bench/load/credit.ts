@@ -4,8 +4,8 @@
  */
 import { encode } from "../../src/protocol/codec.ts";
 
-const ACK_EVERY = 128;
-const ACK_BYTES = 65_536;
+const ACK_EVERY = 640;
+const ACK_BYTES = 262_144;
 
 /** What one connection with credit has acknowledged. */
 export class Credit {

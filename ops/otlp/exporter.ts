@@ -22,7 +22,7 @@ function failed(why: string): void {
   const now = Date.now();
   if (now - failures.loggedAt < LOG_EVERY_MS) return;
   console.error(
-    JSON.stringify({ level: "error", code: "upstream_failed", where: "otlp", failures: failures.count, why }),
+    JSON.stringify({ level: "error", code: "upstream_failed", source: "otlp", failures: failures.count, why }),
   );
   Object.assign(failures, { count: 0, loggedAt: now });
 }

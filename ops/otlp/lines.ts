@@ -48,7 +48,7 @@ interface Line {
   readonly attributes: Record<string, string>;
 }
 
-const FIELDS = ["code", "where", "kind", "room", "session", "user", "requestId"];
+const FIELDS = ["code", "source", "kind", "room", "session", "user", "requestId"];
 
 /** Reads `{"level","code",...}`; `undefined` for every other line. */
 function parseLine(text: string): Line | undefined {

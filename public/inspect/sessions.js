@@ -5,7 +5,7 @@ import { ago, bytes, count, momentOf, plain } from "./format.js";
 import { cell, Rows, writeWhole } from "./rows.js";
 
 /** Publications behind, heartbeats missed: worth a look from here on. */
-const LAGS = 50;
+const LAGS = 700;
 /** Rows on the page. */
 const SHOWN = 300;
 

@@ -90,11 +90,10 @@ function facts(room: RoomStats, now: number): Cell[][] {
     ["Log", log],
     ["Epoch", room.epoch],
   ];
-  if (heartbeat)
-    rows.push([
-      "Next heartbeat",
-      `${ago(heartbeat.due, now)}, every ${count(Math.round(heartbeat.interval / 1_000), "second")}`,
-    ]);
+  if (heartbeat) {
+    const every = count(Math.round(heartbeat.interval / 1_000), "second");
+    rows.push(["Next heartbeat", `${ago(heartbeat.due, now)}, every ${every}`]);
+  }
   if (draining) {
     rows.push(["Draining", `closes ${ago(draining.until, now)}, reopens ${ago(draining.reopens, now)}`]);
   }

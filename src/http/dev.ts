@@ -13,7 +13,7 @@ export interface DevEnv {
 }
 
 const MAX_TTL = 86_400;
-/** Hosts that no stranger's DNS can claim: this machine, and addresses. */
+/** Hosts that foreign DNS cannot claim: this machine, and addresses. */
 const LOCAL = /^(?:localhost|\d+\.\d+\.\d+\.\d+|\[.*\])$/;
 
 /** `POST /dev/token {"sub", "name"?, "rooms"?, "ttl"?}` -> `{"token"}`; `ttl` in seconds, default 3600, at most a day. */

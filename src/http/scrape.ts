@@ -1,9 +1,10 @@
 /** What an operator of all rooms reads: `GET /metrics` for Prometheus, `GET /failures` for people. */
 import type { Context, Hono } from "hono";
-import { allFailures, allTotals, type Directory } from "../ops/directory.ts";
+import type { Directory } from "../ops/directory.ts";
 import { isolate } from "../ops/isolate.ts";
 import { prometheusText } from "../ops/metrics.ts";
 import { reportNow } from "../ops/reporting.ts";
+import { allFailures, allTotals } from "../ops/shards.ts";
 import type { FailureList } from "../protocol/api.ts";
 import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";

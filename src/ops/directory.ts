@@ -1,34 +1,30 @@
 /**
- * Which rooms are live, what was counted in them, and what went wrong lately. Sharded Durable Objects that rooms report
- * to: with the first connection, after the last, and now and then with a heartbeat; the Worker's isolates report here too.
- * Eventually consistent, and never in the path of an upgrade.
+ * One part of the directory: which rooms are live, what was counted in them, and the newest failures. Rooms report to their
+ * part with the first connection, after the last, and now and then with a heartbeat; the Worker's isolates report too.
+ * Eventually consistent, and never in the path of an upgrade. All parts together are shards.ts.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { LiveRoom } from "../protocol/api.ts";
+import { codes } from "../protocol/codes.ts";
 import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
-import { DIRECTORY_SHARDS, type Listing } from "../room/telemetry/listing.ts";
+import type { Listing } from "../room/telemetry/listing.ts";
 import { sum, type Counts } from "../room/telemetry/counts.ts";
 import type { KindTotals } from "./metrics.ts";
 
-/** A live room and when it last said so, in ms since the epoch. */
-export interface Listed extends Omit<Listing, "ttl"> {
-  readonly at: number;
-}
-
-/** What a room tells. A room of an older version tells only how it is. */
+/** What a room reports. A room of an older version reports the listing only. */
 export type Report = Omit<Listing, "sessions"> & {
   readonly sessions?: number;
   readonly counts?: Counts;
+  /** Failures since its last report. */
   readonly notes?: readonly FailureRecord[];
   /** What its isolate counted, whatever room it was for. */
   readonly own?: Counts;
 };
 
 /** Rooms of one page of a list, at most. */
-const PAGE = 500;
-/** Failures that one part remembers of those that are grave, and of those that are not. */
-const MAX_NOTES = 100;
-/** Grave failures that have a place in a list, however many others are newer. */
-const MAX_GRAVE = 50;
+export const PAGE = 500;
+/** Failures that one part remembers of those that are grave, and as many of those that are not. */
+export const MAX_FAILURES = 100;
 
 /** One part of the directory. Bind it as `EDGEROOMS_DIRECTORY`; rooms and `createApp` find it by that name. */
 export class Directory<Env = unknown> extends DurableObject<Env> {
@@ -50,11 +46,11 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     }
   }
 
-  /** A room tells how it is and what happened; one without connections is not live. Writes one to three rows. */
+  /** Takes a room's report. A room without connections is not live. Writes one to three rows, and one for each failure. */
   update(report: Report): void {
     const { kind, room, connections, members, sessions = 0, offset, ttl, counts = {}, notes = [], own = {} } = report;
     const { sql } = this.ctx.storage;
-    this.#note(notes);
+    this.#remember(notes);
     this.#keep("", own);
     const known = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
     const total = sum(countsIn(known), counts);
@@ -79,14 +75,14 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     );
   }
 
-  /** An isolate of the Worker tells what it counted. Writes one row, and one for each failure. */
-  count(counts: Counts, notes: readonly FailureRecord[]): void {
-    this.#note(notes);
+  /** Takes what an isolate of the Worker counted. Writes one row, and one for each failure. */
+  count(counts: Counts, failures: readonly FailureRecord[]): void {
+    this.#remember(failures);
     this.#keep("", counts);
   }
 
-  /** A page of live rooms, ordered by kind and name, after the given one. */
-  list(after: { readonly kind: string; readonly room: string } | undefined): Listed[] {
+  /** A page of live rooms, ordered by kind and name in Unicode order, after the given one. */
+  list(after: { readonly kind: string; readonly room: string } | undefined): LiveRoom[] {
     this.#expire();
     const { kind = "", room = "" } = after ?? {};
     const rows = this.ctx.storage.sql.exec(
@@ -96,19 +92,19 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
       room,
       PAGE,
     );
-    return rows.toArray() as unknown as Listed[];
+    return rows.toArray() as unknown as LiveRoom[];
   }
 
-  /** What there is and what was counted, by kind; the Worker's own under no kind. */
+  /** What there is and what was counted, by kind; what the Worker counted is under the kind "". */
   totals(): Record<string, KindTotals> {
     this.#expire();
     const { sql } = this.ctx.storage;
     const found: Record<string, KindTotals> = {};
     for (const { kind, counts } of sql.exec("SELECT kind, counts FROM edgerooms_past")) {
-      add(found, kind as string, { ...NOTHING, counts: JSON.parse(counts as string) as Counts });
+      addTotals(found, kind as string, { ...NOTHING, counts: JSON.parse(counts as string) as Counts });
     }
     for (const row of sql.exec("SELECT kind, connections, members, sessions, counts FROM edgerooms_directory")) {
-      add(found, row["kind"] as string, {
+      addTotals(found, row["kind"] as string, {
         rooms: 1,
         connections: row["connections"] as number,
         members: row["members"] as number,
@@ -119,13 +115,13 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     return found;
   }
 
-  /** The newest failures that were told here, newest first within grave and not. */
+  /** The newest failures that were reported here, newest first within grave ones and others. */
   failures(): FailureRecord[] {
     const rows = this.ctx.storage.sql.exec("SELECT note FROM edgerooms_notes ORDER BY nth DESC");
-    return [...rows].map((row) => JSON.parse(row["note"] as string) as FailureRecord);
+    return [...rows].flatMap((row) => readRecord(row["note"] as string) ?? []);
   }
 
-  /** Who has been silent for that long was lost in a crash and never woke again; what it counted stays. */
+  /** A room that is silent for that long was lost in a crash and never woke again. What it counted stays. */
   #expire(): void {
     const { sql } = this.ctx.storage;
     const gone = sql.exec("SELECT kind, room, counts FROM edgerooms_directory WHERE until < ?", Date.now()).toArray();
@@ -142,30 +138,34 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     sql.exec("INSERT OR REPLACE INTO edgerooms_past (kind, counts) VALUES (?, ?)", kind, JSON.stringify(total));
   }
 
-  #note(notes: readonly FailureRecord[]): void {
+  #remember(failures: readonly FailureRecord[]): void {
     const { sql } = this.ctx.storage;
-    for (const note of notes) {
-      // Two rings: what clients do wrong must not push out what is grave.
-      const first = isGrave(note) ? 0 : MAX_NOTES;
+    for (const failure of failures) {
+      // Two rings: failures that clients cause must not push out grave ones.
+      const first = isGrave(failure) ? 0 : MAX_FAILURES;
       const { last } = sql
-        .exec<{
-          last: number;
-        }>(
+        .exec<{ last: number }>(
           "SELECT coalesce(max(nth), 0) AS last FROM edgerooms_notes WHERE slot BETWEEN ? AND ?",
           first,
-          first + MAX_NOTES - 1,
+          first + MAX_FAILURES - 1,
         )
         .one();
       const nth = last + 1;
-      const slot = first + (nth % MAX_NOTES);
       sql.exec(
         "INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)",
-        slot,
+        first + (nth % MAX_FAILURES),
         nth,
-        JSON.stringify(note),
+        JSON.stringify(failure),
       );
     }
   }
+}
+
+/** A failure as it was stored. Before 0.1.0 `source` was `where`; a code of a later version has no severity here. */
+function readRecord(text: string): FailureRecord | undefined {
+  const { where, ...record } = JSON.parse(text) as FailureRecord & { readonly where?: string };
+  if (!Object.hasOwn(codes, record.code)) return undefined;
+  return { ...record, source: record.source ?? where ?? "" };
 }
 
 /** The counts of a row, or none where there is no row. */
@@ -177,7 +177,7 @@ function countsIn(rows: SqlStorageCursor<Record<string, SqlStorageValue>>): Coun
 const NOTHING: KindTotals = { rooms: 0, connections: 0, members: 0, sessions: 0, counts: {} };
 
 /** Adds what there is of a kind to what was found of it so far. */
-function add(found: Record<string, KindTotals>, kind: string, more: KindTotals): void {
+export function addTotals(found: Record<string, KindTotals>, kind: string, more: KindTotals): void {
   const { rooms, connections, members, sessions, counts } = found[kind] ?? NOTHING;
   found[kind] = {
     rooms: rooms + more.rooms,
@@ -186,61 +186,4 @@ function add(found: Record<string, KindTotals>, kind: string, more: KindTotals):
     sessions: sessions + more.sessions,
     counts: sum(counts, more.counts),
   };
-}
-
-/** Where a list goes on: a part of the directory, and the last room of the page before. */
-const CURSOR = /^(\d{1,2})(?::([^/]+)\/(.+))?$/;
-
-/**
- * One page of all live rooms.
- *
- * @param cursor what the page before said; absent for the first
- * @returns `undefined` when the cursor is none of ours; `next` is absent on the last page
- */
-export async function listRooms(
-  directory: DurableObjectNamespace<Directory>,
-  cursor = "0",
-): Promise<{ rooms: Listed[]; next?: string } | undefined> {
-  const [whole, digits, kind, room] = CURSOR.exec(cursor) ?? [];
-  const shard = Number(digits);
-  if (whole === undefined || shard >= DIRECTORY_SHARDS) return undefined;
-  const after = kind !== undefined && room !== undefined ? { kind, room } : undefined;
-  const rooms = await directory.getByName(String(shard)).list(after);
-  const last = rooms.length === PAGE ? rooms.at(-1) : undefined;
-  if (last) return { rooms, next: `${shard}:${last.kind}/${last.room}` };
-  return shard + 1 < DIRECTORY_SHARDS ? { rooms, next: String(shard + 1) } : { rooms };
-}
-
-/** Hands over what this isolate counted. Any part will do; each isolate has its own, so that none is hot. */
-export async function tellCounts(
-  directory: DurableObjectNamespace<Directory>,
-  counts: Counts,
-  notes: readonly FailureRecord[],
-): Promise<void> {
-  mine ??= String(Math.floor(Math.random() * DIRECTORY_SHARDS));
-  await directory.getByName(mine).count(counts, notes);
-}
-
-let mine: string | undefined;
-
-/** What every part of the directory has counted, together. */
-export async function allTotals(directory: DurableObjectNamespace<Directory>): Promise<Record<string, KindTotals>> {
-  const together: Record<string, KindTotals> = {};
-  for (const totals of await Promise.all(parts(directory).map(async (part) => part.totals()))) {
-    for (const [kind, more] of Object.entries(totals)) add(together, kind, more);
-  }
-  return together;
-}
-
-/** The newest failures of all parts, newest first, at most a hundred: grave ones have half of the places for sure. */
-export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<FailureRecord[]> {
-  const found = await Promise.all(parts(directory).map(async (part) => part.failures()));
-  const newest = found.flat().toSorted((a, b) => b.at - a.at);
-  const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);
-  const others = newest.filter((note) => !grave.includes(note)).slice(0, MAX_NOTES - grave.length);
-  return [...grave, ...others].toSorted((a, b) => b.at - a.at);
-}
-
-function parts(directory: DurableObjectNamespace<Directory>): DurableObjectStub<Directory>[] {
-  return Array.from({ length: DIRECTORY_SHARDS }, (_, shard) => directory.getByName(String(shard)));
 }

@@ -1,21 +1,21 @@
 /**
- * Where a failure goes besides its answer: one line in the log, and for what is grave a call to the deployer. The same for
- * rooms and for the Worker. Bounded: a flood of failures is neither a flood of lines nor of calls.
+ * Where a failure goes besides its answer: one line in the log, and for alerts a call to the deployer. The same for rooms and
+ * for the Worker. Bounded: a flood of failures makes neither a flood of lines nor one of calls.
  */
 import { codes, texts, type Severity } from "../protocol/codes.ts";
 import type { FailureRecord } from "../room/telemetry/failure.ts";
 import { isolate } from "./isolate.ts";
 
-/** A failure somebody must look at now. */
+/** A failure that a person must look at now. */
 export interface Alert extends FailureRecord {
   /** The code's sentence. */
   readonly text: string;
 }
 
-/** Tells somebody of an alert. What it throws is counted, and told to nobody. */
+/** Sends an alert. A throw is counted, and nothing else. */
 export type OnAlert = (alert: Alert) => Promise<void> | void;
 
-/** Lines per code and minute, per isolate; what is left out is counted and said with the next line. */
+/** Lines per code and minute, per isolate. Lines left out are counted, and the next line says how many. */
 const LINES = 30;
 /** Between two calls for the same code, per isolate, in ms. */
 const ALERT_EVERY = 60_000;
@@ -31,9 +31,9 @@ interface Flow {
 const flows = new Map<string, Flow>();
 
 /**
- * Writes a failure down, and calls `onAlert` when it is grave.
+ * Logs a failure, and calls `onAlert` when its severity is alert.
  *
- * @returns what has to be waited for, if anything
+ * @returns a promise that the caller must keep alive, if any
  */
 export function record(note: FailureRecord, onAlert: OnAlert | undefined): Promise<void> | undefined {
   const { severity } = codes[note.code];
@@ -67,7 +67,7 @@ function write(note: FailureRecord, level: Severity, flow: Flow): void {
   }
   const { leftOut } = flow;
   flow.leftOut = 0;
-  // The log has times of its own.
+  // The log has its own times.
   const line = JSON.stringify({ level, ...note, at: undefined, ...(leftOut > 0 && { leftOut }) });
   if (level === "warn") console.warn(line);
   else console.error(line);

@@ -2,7 +2,7 @@
  * What this isolate has counted that belongs to no room, such as requests, breakers and alerts, until a room or the Worker
  * hands it to the directory. The one mutable global of the counts: isolates live longer than requests.
  */
-import { seriesOf, type CounterName, type Labels, type Series } from "../protocol/series.ts";
+import { seriesOf, type CounterName, type Labels, type Series } from "./series.ts";
 import { Counters } from "../room/telemetry/counts.ts";
 
 class IsolateCounters extends Counters<Series> {

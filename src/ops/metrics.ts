@@ -2,7 +2,7 @@
  * What the metrics mean, and how they are written for Prometheus and for Analytics Engine. Knows neither where counts come
  * from nor where they are stored.
  */
-import { labelsIn, type CounterName } from "../protocol/series.ts";
+import { labelsIn, type CounterName } from "./series.ts";
 import { buckets } from "../room/telemetry/recorder.ts";
 import type { Listing } from "../room/telemetry/listing.ts";
 import type { Counts } from "../room/telemetry/counts.ts";

@@ -18,14 +18,14 @@ interface Message {
  * Sends batches to the queue bound as `binding`: a message is what the webhook posts, with an `id`. A batch is one
  * message when it fits, with the batch's id; else one message per event, with the event's id. An event that is too large
  * on its own goes without the data of its publication, marked `"omitted": true`: its offset says where to read it.
- * Consumers may see a message again, and see the ids of before.
+ * A consumer may get a message again: it has the same id.
  */
 export function queue<Env extends object = Record<string, unknown>>(binding: keyof Env & string): Outlet<Env> {
   return async (batch, env) => {
     const target = env[binding] as Queue | undefined;
     if (typeof target?.sendBatch !== "function") throw new TypeError(`${binding} is not a binding of a queue`);
     for (const part of inParts(messagesOf(batch))) {
-      // One after the other: a queue keeps the order of what it was given.
+      // One after the other: a queue keeps the order in which it got messages.
       await target.sendBatch(part.map(({ body }) => ({ body, contentType: "json" })));
     }
   };

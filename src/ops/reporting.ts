@@ -3,8 +3,9 @@
  * a request, and before anyone reads. Owns the failures that wait for that.
  */
 import { addRecord, type FailureRecord } from "../room/telemetry/failure.ts";
-import { tellCounts, type Directory } from "./directory.ts";
+import type { Directory } from "./directory.ts";
 import { isolate } from "./isolate.ts";
+import { reportCounts } from "./shards.ts";
 
 /** How long counts wait for more before they are handed over, in ms; the platform waits 30 s at most. */
 const REPORT_AFTER_MS = 10_000;
@@ -44,7 +45,7 @@ export async function reportNow(env: object): Promise<void> {
   // A room in this isolate may have handed the counts over meanwhile.
   if (failures.length === 0 && Object.keys(counts).length === 0) return;
   try {
-    await tellCounts(directory, counts, failures);
+    await reportCounts(directory, counts, failures);
   } catch {
     isolate.merge(counts);
     kept = [...failures, ...kept].slice(-MAX_KEPT);

@@ -8,7 +8,7 @@ const PREFIX = "whsec_";
 const MIN_SECRET = 24;
 const MAX_SECRET = 64;
 
-/** Headers that say which message this is, when it was sent, and that it comes from who knows the secret. */
+/** Headers that name the message, say when it was sent, and prove that the sender knows the secret. */
 export type SignatureHeaders = Readonly<Record<"webhook-id" | "webhook-timestamp" | "webhook-signature", string>>;
 
 /** A secret as text, `whsec_` and base64, as bytes. Throws a TypeError that does not repeat it. */
@@ -24,7 +24,7 @@ export function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
  * Signs one try to deliver a message.
  *
  * @param id the same for every try
- * @param now of this try, in ms since the epoch: receivers refuse what is more than minutes old
+ * @param now when this try is made, in ms since the epoch: receivers refuse messages that are minutes old
  */
 export async function sign(secret: string, id: string, now: number, body: string): Promise<SignatureHeaders> {
   const timestamp = String(Math.floor(now / 1_000));

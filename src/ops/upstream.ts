@@ -2,7 +2,7 @@
  * What leaves the Worker: `fetch` with a time limit, a second try and a circuit breaker (cockatiel), one per upstream
  * and isolate. Knows nothing of what is asked, of rooms or of HTTP answers of ours.
  *
- * No request ever waits for another's: on Workers that other may be cancelled, and then nothing it promised settles.
+ * No request ever waits for another one: on Workers that may be cancelled, and then its promises never settle.
  */
 import {
   BrokenCircuitError,
@@ -34,12 +34,12 @@ const PAUSE = new ExponentialBackoff({ initialDelay: 100, maxDelay: 500 });
 /** A probe that is this much older than its time limit was cancelled with its request. */
 const OVERDUE = 500;
 
-/** What a breaker does now: lets all through, none, or one to see whether the upstream is back. */
+/** What a breaker does now: lets all requests through, none, or one to probe whether the upstream is back. */
 export type BreakerState = "closed" | "half_open" | "open";
 
 const RESULTS = { upstream_timeout: "timeout", upstream_failed: "failed", unavailable: "rejected" } as const;
 
-/** An upstream gave no answer that can be used. */
+/** An upstream gave no usable answer. */
 export class UpstreamFailed extends Error {
   override readonly name = "UpstreamFailed";
   /** Not in time; not at all, or nonsense; or not asked, because its breaker is open. */
@@ -128,7 +128,7 @@ export class Upstream {
     return this.#breaker.execute(() => this.#limit.execute(({ signal }) => this.#ask(url, what, read, signal)));
   }
 
-  /** cockatiel would let whoever comes during a probe wait for it. Runs in one turn with the `execute` after it. */
+  /** cockatiel would make requests during a probe wait for it. Runs in one turn with the `execute` after it. */
   #standBack(): void {
     if (this.#breaker.state !== CircuitState.HalfOpen) return;
     if (Date.now() < this.#probedAt + this.#timeout + OVERDUE) throw this.#unavailable(OPEN_FOR);
@@ -206,9 +206,9 @@ function nameOf(state: CircuitState): BreakerState {
   return state === CircuitState.HalfOpen ? "half_open" : "open";
 }
 
-/** Frees the connection of an answer that nobody reads. */
+/** Frees the connection of an answer that is not read. */
 async function discard(response: Response): Promise<void> {
-  // Locked where somebody read it, broken where the connection is.
+  // The body is locked if it was read, and broken if the connection is.
   await response.body?.cancel().catch(() => undefined);
 }
 
@@ -218,7 +218,7 @@ const upstreams = new Map<string, Upstream>();
 /**
  * The upstream of this name at the origin of `url`. The options of the first caller count.
  *
- * @throws TypeError when the URL is none
+ * @throws TypeError when the URL is invalid
  */
 export function upstream(name: string, url: string, options: UpstreamOptions = {}): Upstream {
   const key = `${name} ${new URL(url).origin}`;

@@ -1,20 +1,20 @@
 /**
- * Signed webhooks (Standard Webhooks): an outlet for a room's events, and alerts for whoever is on call. One try per
- * call for events, because the room's outbox tries again; what an answer means for a batch is decided here.
+ * Signed webhooks (Standard Webhooks): an outlet for a room's events, and alerts for the person on call. Events get one try
+ * per call, because the room's outbox tries again. What an answer means for a batch is decided here.
  */
 import { OutletRefused, type Batch, type Outlet } from "../room/outlet.ts";
 import type { Alert } from "./failures.ts";
 import { secretBytes, sign } from "./signature.ts";
-import { upstream, UpstreamFailed, type UpstreamOptions } from "./upstream.ts";
+import { upstream, UpstreamFailed, type Outgoing, type Upstream, type UpstreamOptions } from "./upstream.ts";
 
-/** Text, or where it is found in the environment. */
+/** A text, or a function that takes it from the environment. */
 export type Setting<Env> = string | ((env: Env) => string | undefined);
 
 /** Settings of {@link webhook}. */
 export interface WebhookOptions<Env> {
-  /** Where to. `https:`; `http:` is for a receiver on your own machine. */
+  /** The receiver. `https:`; `http:` is for a receiver on your own machine. */
   readonly url: Setting<Env>;
-  /** `whsec_` and 24 to 64 bytes in base64. Belongs into the environment, as a secret. */
+  /** `whsec_` and 24 to 64 bytes in base64. Keep it in the environment, as a secret. */
   readonly secret: Setting<Env>;
 }
 
@@ -28,7 +28,7 @@ const LATER: readonly number[] = [408, 409, 425];
  * the batch's id, the same for every try. 2xx is delivered; 4xx but 408, 409, 425 and 429 refuses for good
  * (OutletRefused); anything else, a redirect too, throws UpstreamFailed and is tried again by the room.
  *
- * @throws TypeError when a `url` or `secret` given as text is none
+ * @throws TypeError when a `url` or `secret` given as text is invalid
  */
 export function webhook<Env = unknown>({ url, secret }: WebhookOptions<Env>): Outlet<Env> {
   if (typeof url === "string") checkUrl(url);
@@ -36,9 +36,10 @@ export function webhook<Env = unknown>({ url, secret }: WebhookOptions<Env>): Ou
   return async (batch, env) => {
     const to = checkUrl(setting(url, env) ?? "");
     const body = JSON.stringify(eventsMessage(batch));
-    // Events never go out unsigned: no secret is an error.
+    // Events never go out unsigned: without a secret this throws.
     const headers = await sign(setting(secret, env) ?? "", batch.id, Date.now(), body);
-    const status = await post("webhook", EVENTS, to, body, headers, traceOf(batch));
+    const traceparent = traceOf(batch);
+    const status = await post(upstream("webhook", to, EVENTS), to, { body, headers, traceparent });
     if (status >= 200 && status < 300) return;
     if (status >= 400 && status < 500 && !LATER.includes(status)) throw new OutletRefused(`webhook answered ${status}`);
     throw new UpstreamFailed("upstream_failed", `webhook answered ${status}`);
@@ -51,7 +52,7 @@ export function eventsMessage({ at, kind, room, events }: Omit<Batch, "events"> 
 }
 
 /**
- * For `onAlert`: posts `{"type":"edgerooms.alert","timestamp","data":{code, where, ...}}` to `ALERT_WEBHOOK_URL`, signed
+ * For `onAlert`: posts `{"type":"edgerooms.alert","timestamp","data":{code, source, ...}}` to `ALERT_WEBHOOK_URL`, signed
  * when `ALERT_WEBHOOK_SECRET` is set. `undefined` when there is no URL. What it returns throws when the alert did not
  * arrive.
  */
@@ -63,26 +64,16 @@ export function alertWebhook(env: object): ((alert: Alert) => Promise<void>) | u
     const body = JSON.stringify({ type: "edgerooms.alert", timestamp: new Date(at).toISOString(), data });
     const signed = typeof secret === "string" && secret.length > 0;
     const headers = signed ? await sign(secret, `alert_${crypto.randomUUID()}`, Date.now(), body) : {};
-    const status = await post("alert", ALERTS, checkUrl(url), body, headers);
+    const to = checkUrl(url);
+    const status = await post(upstream("alert", to, ALERTS), to, { body, headers });
     if (status < 200 || status >= 300) throw new UpstreamFailed("upstream_failed", `alert answered ${status}`);
   };
 }
 
-async function post(
-  name: string,
-  options: UpstreamOptions,
-  url: string,
-  body: string,
-  headers: Readonly<Record<string, string>>,
-  traceparent?: string,
-): Promise<number> {
-  const what = {
-    method: "POST",
-    headers: { "content-type": "application/json", "user-agent": "edgerooms", ...headers },
-    body,
-    traceparent,
-  } as const;
-  return upstream(name, url, options).request(url, what, async (response) => {
+/** Posts JSON; resolves with the status. */
+async function post(to: Upstream, url: string, { headers, ...what }: Outgoing): Promise<number> {
+  const sent = { "content-type": "application/json", "user-agent": "edgerooms", ...headers };
+  return to.request(url, { ...what, method: "POST", headers: sent }, async (response) => {
     await response.body?.cancel();
     return response.status;
   });
@@ -97,7 +88,7 @@ function setting<Env>(value: Setting<Env>, env: Env): string | undefined {
   return typeof value === "string" ? value : value(env);
 }
 
-/** Does not repeat what it refuses: the URL of a webhook often is a secret. */
+/** Does not repeat what it refuses: the URL of a webhook is often a secret. */
 function checkUrl(url: string): string {
   if (!/^https?:/.test(url) || !URL.canParse(url)) throw new TypeError("the url of a webhook is an http(s) URL");
   return url;

@@ -24,7 +24,7 @@ function isSoon(took: number, calm: number): void {
 }
 
 /** The line of a refused address. */
-const REFUSED = { level: "warn", code: "not_found", where: "GET /rooms/:kind/:room" };
+const REFUSED = { level: "warn", code: "not_found", source: "GET /rooms/:kind/:room" };
 
 /** Runs all of them; `size` is how many connections a slow attacker has. */
 export async function attackDoor(workerd: Workerd, size: number): Promise<void> {
@@ -148,8 +148,8 @@ export async function attackDoor(workerd: Workerd, size: number): Promise<void> 
     }
     await honestRound(workerd, "after-hosts");
     for (const line of workerd.output.trimEnd().split("\n")) {
-      const { level, code, where, message } = JSON.parse(line) as Record<string, unknown>;
-      assert.deepEqual({ level, code, where, message }, { ...REFUSED, message: undefined });
+      const { level, code, source, message } = JSON.parse(line) as Record<string, unknown>;
+      assert.deepEqual({ level, code, source, message }, { ...REFUSED, message: undefined });
     }
   });
 }

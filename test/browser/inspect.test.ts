@@ -152,7 +152,7 @@ describe("a room", () => {
     await becomes(async () => (await facts("lazy").allInnerTexts())[1], "3");
     expect((await facts("ann").allInnerTexts())[1]).toBe("0");
     expect(await tab.at(".f-connections").innerText()).toBe("2");
-    expect(await tab.at(".f-beat").innerText()).toMatch(/^now$|^in /);
+    expect(await tab.at(".f-heartbeat").innerText()).toMatch(/^now$|^in /);
   });
 
   it("shows the log as it grows, and how fast", async () => {

@@ -203,7 +203,7 @@ export class RawClient implements ChaosClient {
     if (isBack && this.#open && this.#unanswered.size > 0) {
       this.#send(...[...this.#unanswered].map(([ref, line]) => publish(ref, line)));
     }
-    if (this.plan.credit && this.#open && this.#position - this.#acked >= 128) this.#acknowledge();
+    if (this.plan.credit && this.#open && this.#position - this.#acked >= 640) this.#acknowledge();
   }
 
   #welcome({ session, epoch, ref, members }: Extract<ServerFrame, { type: "welcome" }>): void {

@@ -143,7 +143,7 @@ it("tells of calls, alarms and log lines, these with their known fields only", a
   expect(records[0]).toMatchObject({ severityNumber: 19, severityText: "alert", body: { stringValue: "internal" } });
   expect(records[0] && plain(records[0])).toEqual({
     "edgerooms.code": "internal",
-    "edgerooms.where": "hook",
+    "edgerooms.source": "hook",
     "edgerooms.room": "a",
   });
   expect(records[1]).toMatchObject({ severityNumber: 13, severityText: "warn" });
@@ -216,7 +216,7 @@ it("is not hurt by a collector that fails, and says so once a minute", async () 
   const { traceId, traceparent } = outside();
   await (await fetch(`${wrangler.url}/work`, { headers: { traceparent } })).text();
   await receiver.until(() => named(inTrace(traceId), "GET") !== undefined, "the next one");
-  const lines = [...wrangler.output.matchAll(/\{.*"where":"otlp".*\}/g)].map(([line]) => JSON.parse(line) as object);
+  const lines = [...wrangler.output.matchAll(/\{.*"source":"otlp".*\}/g)].map(([line]) => JSON.parse(line) as object);
   expect(lines).toEqual([
     expect.objectContaining({ level: "error", code: "upstream_failed", failures: 1, why: "Error" }),
   ]);

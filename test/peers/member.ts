@@ -8,8 +8,8 @@ import { PING, PONG, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../
 import type { Link } from "../serve/proxy.ts";
 import { Changes } from "../support/patience.ts";
 
-const ACK_EVERY = 128;
-const ACK_BYTES = 65_536;
+const ACK_EVERY = 640;
+const ACK_BYTES = 262_144;
 
 type Welcome = Extract<ServerFrame, { type: "welcome" }>;
 

@@ -23,25 +23,25 @@ const ack = (offset: number, cost: number) => [`{"type":"ack","offset":${offset}
 const sync = (offset: number) => [`{"type":"sync","offset":${offset}}`, 10];
 
 describe("acks", () => {
-  it("the client acknowledges every 128 offsets, which costs nothing", () => {
+  it("the client acknowledges every 640 offsets, which costs nothing", () => {
     const { position, read } = begun();
     const acked: number[] = [];
-    for (let offset = 1; offset <= 400; offset++) {
+    for (let offset = 1; offset <= 2_000; offset++) {
       position.moveTo(offset);
       for (const sent of read()) {
         expect(sent).toEqual(ack(offset, 0));
         acked.push(offset);
       }
     }
-    expect(acked).toEqual([128, 256, 384]);
+    expect(acked).toEqual([640, 1_280, 1_920]);
   });
 
-  it("the client acknowledges every 64 KiB, and a small ack costs one frame", () => {
+  it("the client acknowledges every 256 KiB, which costs nothing either", () => {
     const { position, read } = begun();
     position.moveTo(1);
-    expect(read({ bytes: 65_535 })).toEqual([]);
+    expect(read({ bytes: 262_143 })).toEqual([]);
     position.moveTo(2);
-    expect(read({ bytes: 1 })).toEqual([ack(2, 1)]);
+    expect(read({ bytes: 1 })).toEqual([ack(2, 0)]);
     position.moveTo(3);
     expect(read({ bytes: 1 })).toEqual([]);
   });
@@ -58,8 +58,8 @@ describe("acks", () => {
     position.moveTo(100);
     position.moveTo(5_000, true);
     expect(read()).toEqual([]);
-    position.moveTo(5_128);
-    expect(read()).toEqual([ack(5_128, 0)]);
+    position.moveTo(5_640);
+    expect(read()).toEqual([ack(5_640, 0)]);
   });
 
   it("offsets from before a resume need no ack", () => {
@@ -67,10 +67,10 @@ describe("acks", () => {
     position.moveTo(100);
     read();
     position.begin("s", "e", true);
-    position.moveTo(227);
+    position.moveTo(739);
     expect(read()).toEqual([]);
-    position.moveTo(228);
-    expect(read()).toEqual([ack(228, 0)]);
+    position.moveTo(740);
+    expect(read()).toEqual([ack(740, 0)]);
   });
 });
 
@@ -108,9 +108,9 @@ describe("syncs", () => {
 
   it("offsets that a sync has named need no ack", () => {
     const { position, read } = begun();
-    position.moveTo(127);
-    expect(read({ isGap: true })).toEqual([sync(127)]);
-    position.moveTo(128);
+    position.moveTo(639);
+    expect(read({ isGap: true })).toEqual([sync(639)]);
+    position.moveTo(640);
     expect(read()).toEqual([]);
   });
 });
@@ -172,8 +172,8 @@ describe("storage", () => {
       throw new Error("forbidden");
     };
     const { position, read } = begun({ get: fail, set: fail, delete: fail });
-    position.moveTo(128);
-    expect(read()).toEqual([ack(128, 0)]);
+    position.moveTo(640);
+    expect(read()).toEqual([ack(640, 0)]);
     position.forget();
     expect(position.saved).toBeUndefined();
   });

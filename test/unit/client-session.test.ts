@@ -238,7 +238,7 @@ describe("people", () => {
     line().hears({ type: "presence", update: [{ id: "ann", data: "one" }] });
     line().cut();
     await pass(10);
-    line().welcome({ resumed: true });
+    line().welcome({ resumed: true, members: [{ id: "ann", data: "one" }] });
     await turn();
     expect(shown()).toEqual([]);
     // Sent, and the line breaks before the room shows it.
@@ -262,6 +262,20 @@ describe("people", () => {
     line().welcome({ session: "another" }, snapshot);
     await turn();
     expect(shown()).toEqual(["two"]);
+  });
+
+  it("R8: presence is sent again to a room that announced the leave meanwhile", async () => {
+    const { client, line } = dialled();
+    client.setPresence("one");
+    await turn();
+    line().welcome({}, snapshot);
+    await turn();
+    line().hears({ type: "presence", update: [{ id: "ann", data: "one" }] });
+    line().cut();
+    await pass(10);
+    line().welcome({ resumed: true, members: [{ id: "ann" }] });
+    await turn();
+    expect(line().of("presence")).toEqual([{ type: "presence", data: "one" }]);
   });
 
   it("presence that can never be sent is one error, not one for each connection", async () => {

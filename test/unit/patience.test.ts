@@ -23,13 +23,14 @@ const forbidden: readonly (readonly [pattern: RegExp, instead: string, example: 
   ],
 ];
 
+// Time in the simulator is virtual: what its people wait for costs nothing.
 const files = ["vitest.config.ts", ...sourcesIn(root)].filter((path) => !path.endsWith("/patience.ts"));
 
 function sourcesIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && /\.m?ts$|\.mjs$/.test(entry.name))
     .map((entry) => relative(join(root, ".."), join(entry.parentPath, entry.name)))
-    .filter((path) => path !== "test/unit/patience.test.ts");
+    .filter((path) => path !== "test/unit/patience.test.ts" && !path.startsWith("test/sim/"));
 }
 
 it("no test waits by a patience, a sleep or a bound of its own", () => {
@@ -51,7 +52,8 @@ it.each(forbidden)("%s is found where it stands", (pattern, _instead, example) =
 });
 
 it("a wait is ten times what was measured alone, times the machine, and never shorter", () => {
-  expect(patience(100)).toBeGreaterThanOrEqual(1_000);
+  const wanted = Number(process.env["TEST_PATIENCE"] ?? 1);
+  expect(patience(100)).toBeGreaterThanOrEqual(1_000 * wanted);
   expect(patience(200)).toBeCloseTo(2 * patience(100), -1);
 });
 

@@ -1,6 +1,6 @@
 /** How a counter and its labels become the text that rooms send and the directory stores, and back. */
 import { describe, expect, it } from "vitest";
-import { counterLabels, labelsIn, seriesOf, type CounterName } from "../../src/protocol/series.ts";
+import { counterLabels, labelsIn, seriesOf, type CounterName } from "../../src/ops/series.ts";
 import { prometheusText } from "../../src/ops/metrics.ts";
 
 describe("a series", () => {

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { Listed } from "../../src/ops/directory.ts";
+import type { LiveRoom } from "../../src/protocol/api.ts";
 import { DIRECTORY_SHARDS, isListedAgain, shardOf } from "../../src/room/telemetry/listing.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { door } from "../support/door.ts";
@@ -15,12 +15,12 @@ async function ask(path: string, token: string, init: RequestInit = {}): Promise
   return exports.default.fetch(`http://edge.test${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
 }
 
-async function list(token: string): Promise<Listed[]> {
-  const rooms: Listed[] = [];
+async function list(token: string): Promise<LiveRoom[]> {
+  const rooms: LiveRoom[] = [];
   for (let next: string | undefined = "0"; next !== undefined;) {
     const response = await ask(`/rooms?cursor=${encodeURIComponent(next)}`, token);
     expect(response.status).toBe(200);
-    const page: { rooms: Listed[]; next?: string } = await response.json();
+    const page: { rooms: LiveRoom[]; next?: string } = await response.json();
     rooms.push(...page.rooms);
     ({ next } = page);
   }
@@ -118,14 +118,14 @@ describe("the list of live rooms", () => {
     const names = Array.from({ length: 1_100 }, (_, i) => `${mark}-${i}`);
     // All in one part of the directory: that is what its pages are for.
     const shard = env.EDGEROOMS_DIRECTORY.getByName("3");
-    for (const room of names) {
-      await shard.update({ kind: "relay", room, connections: 1, members: 1, offset: 0, ttl: 60_000 });
-    }
+    const tell = (connections: number, ttl: number) =>
+      Promise.all(
+        names.map((room) => shard.update({ kind: "relay", room, connections, members: connections, offset: 0, ttl })),
+      );
+    await tell(1, 60_000);
     const found = (await list(await admin())).filter(({ room }) => room.startsWith(mark)).map(({ room }) => room);
     expect(found.toSorted()).toEqual(names.toSorted());
-    for (const room of names) {
-      await shard.update({ kind: "relay", room, connections: 0, members: 0, offset: 0, ttl: 0 });
-    }
+    await tell(0, 0);
   });
 
   it("spreads rooms over all of its parts", () => {
@@ -172,7 +172,7 @@ describe("the list of live rooms", () => {
     const found: string[] = [];
     for (let next: string | undefined = "0"; next !== undefined;) {
       const headers = { authorization: `Bearer ${await sign("op")}` };
-      const page: { rooms: Listed[]; next?: string } = await (
+      const page: { rooms: LiveRoom[]; next?: string } = await (
         await at(new Request(`http://edge.test/rooms?cursor=${next}`, { headers }))
       ).json();
       found.push(...page.rooms.map(({ room }) => room));

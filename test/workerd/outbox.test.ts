@@ -1,8 +1,7 @@
 /** Events out of a room: which, in which order, cut how, delivered when, and what all of it costs. */
-import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { Client } from "../support/client.ts";
-import { ask, dead, join, say, stats, stopped, words } from "../support/events.ts";
+import { ask, join, say, stats, stopped, words } from "../support/events.ts";
 import { eventually } from "../support/patience.ts";
 
 describe("what goes out", () => {
@@ -238,22 +237,5 @@ describe("what it costs", () => {
     await say(room, "after");
     await eventually(() => room.receiver.events.length === 2);
     expect(words(room)).toEqual(["kept", "after"]);
-  });
-});
-
-describe("the storage of schema 2", () => {
-  it("gets an outbox", async () => {
-    const room = stopped();
-    const ann = await join(room, "ann");
-    await ann.publish(1, "before");
-    await eventually(() => room.receiver.events.length === 2);
-    await runInDurableObject(room.stub, (_room, { storage: { sql } }) => {
-      for (const table of ["edgerooms_keys", "edgerooms_outbox", "edgerooms_dead"]) sql.exec(`DROP TABLE ${table}`);
-      sql.exec("UPDATE edgerooms_meta SET value = '2' WHERE key = 'schema'");
-    });
-    await room.abort();
-    await say(room, "after");
-    await eventually(() => words(room).includes("after"));
-    expect(await dead(room)).toEqual([]);
   });
 });

@@ -3,9 +3,10 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reportNow } from "../../src/ops/reporting.ts";
-import { allFailures, type Report } from "../../src/ops/directory.ts";
+import type { Report } from "../../src/ops/directory.ts";
+import { allFailures } from "../../src/ops/shards.ts";
 import { dataPointDoubles } from "../../src/ops/metrics.ts";
-import { addRecord, type FailureRecord } from "../../src/room/telemetry/failure.ts";
+import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import { shardOf } from "../../src/room/telemetry/listing.ts";
 import { defineRoom } from "../../src/server.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
@@ -98,14 +99,14 @@ describe("what was counted", () => {
       real(run, ms === 10_000 ? 0 : ms),
     );
     const { client } = await Client.join(room.path, { ttl });
-    await vi.waitFor(() => expect(log.of("upstream_failed")).toHaveLength(1));
+    await eventually(() => expect(log.of("upstream_failed")).toHaveLength(1));
     expect(log.of("upstream_failed")[0]).toMatchObject({
       source: "directory",
       message: "TimeoutError: the directory did not answer in 10000 ms",
     });
     await room.evict();
     await client.close();
-    await vi.waitFor(async () => expect(await more("connects")).toBe(1));
+    await eventually(async () => expect(await more("connects")).toBe(1));
   });
 
   it("is told again when the directory is out of order, with what went wrong, also after an eviction", async () => {
@@ -353,27 +354,4 @@ it("failures that are grave stay, however many strangers are refused and whateve
   await part.count({}, one ? [{ ...one, source: "here" }] : []);
   for (let n = 0; n < 150; n++) await part.count({}, [{ at: n, code: "unauthorized", source: "many" }]);
   expect((await part.failures()).filter(({ source }) => source === "here")).toHaveLength(1);
-});
-
-it("of a few failures the grave ones are kept, then the newest of each code and room", () => {
-  const note = (code: FailureRecord["code"], room: string, at: number): FailureRecord => ({
-    at,
-    code,
-    source: "test",
-    kind: "k",
-    room,
-  });
-  let few: readonly FailureRecord[] = [note("hook_failed", "a", 1)];
-  for (let at = 2; at < 30; at++) few = addRecord(few, note("bad_frame", `r${at % 7}`, at), 5);
-  expect(few.map(({ code, at }) => [code, at])).toEqual([
-    ["hook_failed", 1],
-    ["bad_frame", 26],
-    ["bad_frame", 27],
-    ["bad_frame", 28],
-    ["bad_frame", 29],
-  ]);
-  for (let at = 30; at < 35; at++) few = addRecord(few, note("internal", "a", at), 5);
-  expect(few.map(({ at }) => at)).toEqual([30, 31, 32, 33, 34]);
-  few = addRecord(few, note("bad_frame", "a", 35), 5);
-  expect(few.map(({ at }) => at)).toEqual([30, 31, 32, 33, 34]);
 });

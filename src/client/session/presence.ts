@@ -24,10 +24,10 @@ export class Presence {
     return this.#data === undefined || this.#isShown ? undefined : encode({ type: "presence", data: this.#data });
   }
 
-  /** A connection begins as this member; in a new session the room knows nothing of it. */
-  begin(member: string, isNewSession: boolean): void {
-    this.#me = member;
-    if (isNewSession) this.#isShown = false;
+  /** A connection begins as this member. The room forgets what a member shows when it has announced its leave. */
+  begin(me: string, isNewSession: boolean, members: readonly Member[]): void {
+    this.#me = me;
+    if (isNewSession || members.find(({ id }) => id === me)?.data === undefined) this.#isShown = false;
   }
 
   /** Sets what the others see of this member. */
@@ -38,7 +38,7 @@ export class Presence {
 
   /** What is due can never be sent. */
   drop(): void {
-    this.#isShown = true;
+    this.#data = undefined;
   }
 
   /** The room says who is here, or how that changed. */

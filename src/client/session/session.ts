@@ -161,7 +161,7 @@ export class Session<T extends Transport = Transport> {
   welcome(frame: Frame<"welcome">): void {
     const isNew = this.position.begin(frame.session, frame.epoch, frame.resumed);
     if (isNew) this.outbox.begin();
-    this.presence.begin(frame.member, isNew);
+    this.presence.begin(frame.member, isNew, frame.members);
     this.outbox.advance(frame.ref);
     this.#pace = new Pace(frame.limits, performance.now());
     this.token.keep(frame);

@@ -4,7 +4,8 @@
  */
 import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { listRooms, type Directory } from "../../ops/directory.ts";
+import type { Directory } from "../../ops/directory.ts";
+import { listRooms } from "../../ops/shards.ts";
 import { roomRoutes, ROOMS_PATH, type RoomOperation, type RoomPage } from "../../protocol/api.ts";
 import type { Caller } from "../../room/operator.ts";
 import type { Gate, Passage } from "../gate/gate.ts";

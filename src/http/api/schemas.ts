@@ -134,7 +134,7 @@ const failure = object(
     at: moment("When it happened."),
     code,
     severity: { type: "string", enum: ["info", "warn", "error", "alert"], description: "How grave it is." },
-    source: text("The part of the system that failed."),
+    source: text("What failed: the type of a frame, the name of a hook, a route, a part of the room."),
     kind: text("The kind of room."),
     room: text("The room."),
     session: text("The session."),

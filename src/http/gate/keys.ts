@@ -1,23 +1,23 @@
-/** An issuer's keys: fetched, cached, asked for no more often than is decent, and kept while the issuer is away. */
+/** An issuer's keys: fetched, cached, refreshed at a bounded rate, and kept while the issuer is out of reach. */
 import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
 import { OPEN_FOR, upstream, UpstreamFailed, type Upstream } from "../../ops/upstream.ts";
 
 /** How long a key set counts as fresh. A key withdrawn by the issuer is trusted no longer than this. */
 const FRESH = 600_000;
-/** Between questions to the issuer by an isolate that has keys: for a key id it does not know, or to renew the set. */
+/** Between requests to the issuer by an isolate that has keys: for an unknown key id, or to renew the set. */
 const COOLDOWN = 30_000;
 const FETCH_TIMEOUT = 5_000;
-/** How long the first question of an isolate is waited for before another asks too: its request may be cancelled. */
+/** How long others wait for the first request of an isolate before they ask too: that request may be cancelled. */
 const PATIENCE = 1_000;
-/** Between two looks whether the first question was answered. */
+/** Between two checks whether the first request was answered. */
 const LOOK_EVERY = 25;
 const ACCEPTED = "application/json, application/jwk-set+json";
 
-/** Whether a token is good could not be found out. */
+/** A token could not be verified: the issuer's keys are out of reach. */
 export class IssuerUnreachable extends Error {
-  /** What came of the question that was asked for this token; `unavailable`: it is too early to ask. */
+  /** How the request for this token's key failed; `unavailable`: it is too early to ask. */
   readonly code: UpstreamFailed["code"];
-  /** When asking again can give another answer, in ms. */
+  /** After how many ms another try can succeed. */
   readonly retryAfter: number;
 
   constructor(code: UpstreamFailed["code"], retryAfter: number) {
@@ -27,12 +27,12 @@ export class IssuerUnreachable extends Error {
   }
 }
 
-/** What came of a question for one token: `early` when there was none, UpstreamFailed when it brought no keys. */
+/** The result of a request for one token: `early` when none was sent, UpstreamFailed when it brought no keys. */
 type Outcome = "good" | "early" | UpstreamFailed;
 
 /**
- * While the issuer is out of reach the last good set goes on, whatever its age. Strangers choose key ids, and requests
- * of a Worker cannot wait for each other's fetch: the moment of the question counts, not of the answer.
+ * While the issuer is out of reach the last good set stays in use, whatever its age. Strangers choose key ids, and requests
+ * of a Worker cannot wait for each other's fetch: the rate counts from when a request was sent, not from its answer.
  */
 class KeySet {
   readonly #url: string;
@@ -58,16 +58,16 @@ class KeySet {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
     }
-    // It may be signed with a key that the issuer made since. Only an answer to this very question can tell: what
-    // strangers asked before must not turn an honest token away for good.
+    // It may be signed with a key that the issuer has made since. Only a request for this very token can tell: requests
+    // that strangers caused before must not turn an honest token away for good.
     if (outcome === "early") outcome = await this.#again();
     if (outcome !== "good") throw this.#unreachable(outcome);
     return this.#keys(header, token);
   };
 
   /**
-   * Without keys nobody gets in. Of those who come at once one asks, and the others look by timers of their own whether
-   * it was answered. Where the breaker is not closed they are told so at once.
+   * Without keys nobody gets in. Of requests that come at once one asks, and the others check by their own timers whether
+   * it was answered. When the breaker is not closed they fail at once.
    */
   async #first(): Promise<Outcome> {
     const before = this.#failure;
@@ -79,7 +79,7 @@ class KeySet {
     return this.#ask();
   }
 
-  /** Asks an issuer whose keys are known already. */
+  /** Asks again, not too often: some keys are known already. */
   async #again(): Promise<Outcome> {
     return Date.now() - this.#askedAt < COOLDOWN ? "early" : this.#ask();
   }

@@ -1,4 +1,4 @@
-/** Which web pages may connect. Programs that are no browser send no Origin and are not concerned. */
+/** Which web pages may connect. Programs other than browsers send no Origin and always may. */
 
 /**
  * Whether a request may come from where it says.
@@ -9,7 +9,7 @@
  */
 export function isAllowedOrigin(origin: string | null, requestUrl: string, allowed: readonly string[]): boolean {
   if (origin === null) return true;
-  // Not an origin is also "null", which sandboxed frames and files send: it names nobody.
+  // Sandboxed frames and files send "null", which is no origin and names nobody.
   const url = URL.parse(origin);
   if (url?.origin !== origin.toLowerCase()) return false;
   if (url.origin === URL.parse(requestUrl)?.origin) return true;
@@ -21,7 +21,7 @@ export function isAllowedOrigin(origin: string | null, requestUrl: string, allow
 }
 
 /**
- * Checks an allow-list when it is written, because an entry that can never match is a mistake nobody would be told of.
+ * Checks an allow-list when the app is made: an entry that can never match would otherwise be a silent mistake.
  *
  * @throws TypeError naming the entry
  */

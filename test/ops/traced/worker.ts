@@ -38,7 +38,7 @@ export class Thing extends DurableObject<Env> {
 
   async work(): Promise<void> {
     await this.ctx.storage.setAlarm(Date.now());
-    const line = { level: "alert", code: "internal", where: "hook", room: "a", payload: "secret-payload" };
+    const line = { level: "alert", code: "internal", source: "hook", room: "a", payload: "secret-payload" };
     console.error(JSON.stringify(line));
     console.warn("two", { parts: 2 });
   }
