@@ -78,8 +78,8 @@ async function judgeEnd(cast: Cast): Promise<void> {
   }
   let list = await listed(cast);
   // Whose token ends at this very moment is gone, and present until its grace is over.
-  for (let n = 0; n < 12 && list !== present(cast); n++) {
-    await world.run(1_000);
+  for (let n = 0; n < 20 && list !== present(cast); n++) {
+    await world.run(3_000);
     list = await listed(cast);
   }
   judgePresence(cast, list);
