@@ -121,6 +121,8 @@ export class World {
     const answer = await this.edge.request(claims, (host, credentials) =>
       host.command({ type: "refresh", session, credentials }),
     );
+    // Once more: a connection may have begun meanwhile.
+    this.oracle.refreshed(session);
     const isOk = answer.ok && answer.value.ok;
     const { expires } = JSON.parse(claims) as Claims;
     return { ok: isOk, status: isOk ? 200 : 404, json: () => Promise.resolve({ expires }) };
