@@ -48,7 +48,10 @@ function employ(order: () => Order | undefined, done: (part: Tally) => void): Pr
   const first = order();
   if (!first) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const worker = new Worker(join(import.meta.dirname, "crew.ts"));
+    const worker = new Worker(join(import.meta.dirname, "crew.ts"), {
+      // Most of what a schedule makes does not outlive it.
+      resourceLimits: { maxYoungGenerationSizeMb: 64 },
+    });
     worker.on("error", reject);
     worker.on("message", (part: Tally) => {
       done(part);

@@ -33,8 +33,8 @@ const WEIGHTS = {
   crashAtCommit: 3,
   failDisk: 2,
   slowDisk: 2,
-  copy: 1,
-  restore: 1.5,
+  copy: 1.5,
+  restore: 2,
   moveClock: 1,
   lateAlarms: 1,
   weather: 1,
@@ -68,7 +68,7 @@ export function scheduleOf(seed: number): Step[] {
   const chance = new Chance(mixSeed(seed, 1));
   const choices = Object.entries(WEIGHTS).map(([kind, weight]) => [weight, kind as StepKind] as const);
   // More often few than many.
-  const length = Math.min(chance.between(...STEPS), chance.between(...STEPS));
+  const length = Math.min(chance.between(...STEPS), chance.between(...STEPS), chance.between(...STEPS));
   return Array.from({ length }, (_, i): Step => {
     const kind = (i < 2 ? "join" : chance.weighed(choices)) ?? "join";
     return { kind, seed: mixSeed(seed, 1_000 + i), wait: waitOf(chance) };

@@ -11,6 +11,12 @@ const PATIENCE = 75_000;
 /** And at most: retries of what failed are up to five minutes apart. */
 const LONGEST = 1_500_000;
 
+/** Publications that one row of the log may hold. */
+const MOST_IN_A_ROW = 2_000;
+
+/** How long the room may wait before it tries again what failed, in ms. */
+const RETRY = 30_000;
+
 /** Lets the world come to rest, and judges it. */
 export async function settle(cast: Cast): Promise<void> {
   const { world, room, sdk, raw } = cast;
@@ -76,10 +82,11 @@ async function judgeEnd(cast: Cast): Promise<void> {
       check(!isOpen || !isSilent, () => `${user} answers no heartbeat and is still connected (${ear.session})`);
     }
   }
+  judgeObject(cast);
   let list = await listed(cast);
   // Whose token ends at this very moment is gone, and present until its grace is over.
-  for (let n = 0; n < 12 && list !== present(cast); n++) {
-    await world.run(1_000);
+  for (let n = 0; n < 20 && list !== present(cast); n++) {
+    await world.run(3_000);
     list = await listed(cast);
   }
   judgePresence(cast, list);
@@ -96,6 +103,24 @@ async function judgeEnd(cast: Cast): Promise<void> {
     () => `the log ends at ${last}, the receiver was told up to ${offset}`,
   );
   check(world.object.disk.count("edgerooms_outbox") === 0, () => "events wait in the outbox and nobody delivers them");
+}
+
+/** What is always so while somebody is connected, and what must not grow. */
+function judgeObject({ world, room }: Cast): void {
+  const { disk, wires } = world.object;
+  const { heartbeat, retain } = room.facts;
+  if (wires.some(({ state }) => state === 1)) {
+    const wait = (disk.durableAlarm ?? Infinity) - world.wall;
+    // What failed with the disk is tried again after a while.
+    check(
+      wait <= Math.max(heartbeat.idle, heartbeat.every) + RETRY,
+      () => `connected, and the alarm rings in ${wait} ms`,
+    );
+  }
+  const [row] = disk.look("edgerooms_log", "SELECT sum(last - first + 1) AS n, count(*) AS rows FROM edgerooms_log");
+  // Twice the retention, and the largest row beyond it.
+  const most = 2 * retain + MOST_IN_A_ROW;
+  check(Number(row?.["n"] ?? 0) <= most, () => `the log keeps ${Number(row?.["n"])} publications, at most ${most}`);
 }
 
 /** Who is here, by what their own ends of the lines say. */

@@ -6,7 +6,7 @@ export type Fails = (steps: readonly Step[]) => Promise<boolean>;
 
 /** Schedules that are tried, at most, and for how long, in ms of real time. */
 const MOST_TRIES = 2_000;
-const LONGEST = 30_000;
+const LONGEST = 20_000;
 
 /**
  * Shrinks a list of steps that fails (delta debugging): first by leaving out runs of steps, half of them and ever fewer,

@@ -46,6 +46,8 @@ export class NodeStorage implements Pick<
   readonly #path: string;
   #db: DatabaseSync;
   #depth = 0;
+  /** Whether a transaction that is open, or was, has changed the schema. */
+  #hasNewSchema = false;
   readonly #parsed = new Map<string, readonly Statement[]>();
   readonly #prepared = new Map<string, Prepared>();
 
@@ -78,7 +80,7 @@ export class NodeStorage implements Pick<
       // SQLite may have ended the whole transaction by itself.
       const undo = isOuter ? "ROLLBACK" : `ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`;
       if (this.#db.isTransaction) this.#db.exec(undo);
-      this.#prepared.clear();
+      this.#forgetSchema();
       throw error;
     } finally {
       this.#depth--;
@@ -99,12 +101,13 @@ export class NodeStorage implements Pick<
   commit(): void {
     this.#db.exec("COMMIT");
     this.#depth = 0;
+    this.#hasNewSchema = false;
   }
 
   /** Undoes what was written since {@link begin}. */
   rollback(): void {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-    this.#prepared.clear();
+    this.#forgetSchema();
     this.#depth = 0;
   }
 
@@ -166,6 +169,14 @@ export class NodeStorage implements Pick<
     this.#db.close();
   }
 
+  /** A transaction was undone, and with it what it may have changed of the schema. */
+  #forgetSchema(): void {
+    if (!this.#hasNewSchema) return;
+    this.#prepared.clear();
+    // An outer transaction may still undo what it changed itself.
+    this.#hasNewSchema = this.#depth > 1;
+  }
+
   #refuseTransaction(): void {
     if (this.#depth > 0) throw new Error("a transaction is open");
   }
@@ -210,7 +221,10 @@ export class NodeStorage implements Pick<
       const { statement, columns, changesSchema } = this.#prepare(text);
       // Rows are arrays because of `setReturnArrays`.
       const rows = statement.all(...values) as unknown as SQLOutputValue[][];
-      if (changesSchema) this.#prepared.clear();
+      if (changesSchema) {
+        this.#hasNewSchema = true;
+        this.#prepared.clear();
+      }
       return { columns, rows: rows.map((row) => row.map(fromSql)) };
     } catch (error) {
       throw asInWorkerd(error);

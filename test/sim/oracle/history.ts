@@ -88,24 +88,23 @@ export class History {
   readonly #eras: Era[] = [this.era];
   readonly #wishes = new Map<string, Wish>();
   /** Texts that were refused for good: nobody may ever see them. */
-  readonly #refused = new Map<string, string>();
+  readonly #refused = new Map<string, { readonly why: string; readonly era: Era }>();
 
   wish(text: string, wish: Wish): void {
     this.#wishes.set(text, wish);
   }
 
-  /** Whoever published this was told that it took no effect. */
+  /** Whoever published this was told that it took no effect. What a restore has undone is not meant. */
   refuse(text: string, why: string): void {
-    for (const era of this.#eras) {
-      const offset = era.find(text);
-      check(offset === undefined, () => `${text} was refused (${why}) and took effect at ${offset}`);
-    }
-    this.#refused.set(text, why);
+    const { era } = this;
+    const offset = era.find(text);
+    check(offset === undefined, () => `${text} was refused (${why}) and took effect at ${offset}`);
+    this.#refused.set(text, { why, era });
   }
 
   /** Whether a text was refused for good. */
   isRefused(text: string): boolean {
-    return this.#refused.has(text);
+    return this.#refused.get(text)?.era === this.era;
   }
 
   /** Somebody was told that this text is at this offset. */
@@ -118,8 +117,8 @@ export class History {
     const wish = this.#wishes.get(text);
     check(wish, () => `"${text}" at ${offset} was never published by anybody`);
     check(wish.by === by, () => `"${text}" of ${wish.by} came as of ${by}`);
-    const why = this.#refused.get(text);
-    check(why === undefined, () => `"${text}" was refused (${why}) and is at ${offset}`);
+    const refused = this.#refused.get(text);
+    check(refused?.era !== era, () => `"${text}" was refused (${refused?.why}) and is at ${offset}`);
     const elsewhere = era.find(text);
     check(elsewhere === undefined, () => `"${text}" took effect twice, at ${elsewhere} and at ${offset}`);
     const known = { ...wish, text };

@@ -2,7 +2,6 @@
  * One WebSocket between a client and the object, with what the runtime keeps of it: state, attachment, when the peer last
  * sent `ping`. The object sees it through a handle that dies with its instance. Knows nothing of frames.
  */
-import { deserialize, serialize } from "node:v8";
 import { PING, PONG } from "../../../src/protocol/frames.ts";
 import { answerCode } from "../../../src/protocol/close.ts";
 import type { RoomSocket } from "../../../src/room/runtime/platform.ts";
@@ -10,7 +9,7 @@ import { Lane, type Item, type Weather } from "./link.ts";
 import type { Chance } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** The platform's limit, in bytes of the serialized value. */
+/** The platform's limit, in bytes of the serialized value; what rooms attach is about as long as JSON. */
 const MAX_ATTACHMENT = 16_384;
 /** How long TCP tries in vain before the runtime learns that a line is dead, in ms. */
 const DEAD_AFTER = [14_000, 900_000] as const;
@@ -38,7 +37,7 @@ export interface Receiver {
 export class Wire {
   /** As the WebSocket interface has it, at the server's end. */
   state: 1 | 2 | 3 = 1;
-  attachment: Buffer | undefined;
+  attachment: string | undefined;
   /** When the peer last sent `ping`, by the room's clock; 0 for never. */
   answeredAt = 0;
   readonly #up: Lane;
@@ -187,13 +186,13 @@ export class Handle implements RoomSocket {
 
   serializeAttachment(value: unknown): void {
     if (!this.#isAlive()) return;
-    const copy = serialize(value);
-    if (copy.byteLength > MAX_ATTACHMENT) throw new Error("An attachment is at most 16384 bytes.");
+    const copy = JSON.stringify(value);
+    if (copy.length > MAX_ATTACHMENT) throw new Error("An attachment is at most 16384 bytes.");
     this.wire.attachment = copy;
   }
 
   deserializeAttachment(): unknown {
     const { attachment } = this.wire;
-    return attachment ? deserialize(attachment) : null;
+    return attachment === undefined ? null : (JSON.parse(attachment) as unknown);
   }
 }
