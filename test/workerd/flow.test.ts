@@ -103,7 +103,7 @@ it("refuses a user more connections than it may have, but nobody else, and not o
   await Client.join(room.path, { user: "ann" });
 });
 
-it("R21: holds as many sockets of a user that was told to leave as it may have, and keeps nobody else out", async () => {
+it("holds sixteen sockets that a user was told to leave and did not, and keeps nobody else out", async () => {
   const room = new TestedRoom("chat");
   const { welcome } = await Client.join(room.path, { user: "eve" });
   const { session } = welcome;
@@ -123,7 +123,7 @@ it("R21: holds as many sockets of a user that was told to leave as it may have, 
     );
   }
   // How many exactly depends on how many the runtime has closed meanwhile: test/unit has the number.
-  expect(answers.slice(0, 99)).toEqual(Array(99).fill("in"));
+  expect(answers.slice(0, 15)).toEqual(Array(15).fill("in"));
   expect(answers.at(-1)).toBe("rate_limited");
   await Client.join(room.path, { user: "ann" });
 });
