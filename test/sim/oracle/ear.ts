@@ -107,8 +107,10 @@ export class Ear {
   sends(frame: ClientFrame): void {
     if (frame.type === "publish") this.#oracle.sent(this, frame);
     else if (frame.type === "call") this.#calls.set(frame.ref, (this.#calls.get(frame.ref) ?? 0) + 1);
-    else if (frame.type === "sync") this.#syncs.push(frame.offset);
-    else if (frame.type === "ack") this.#acked = Math.max(this.#acked, frame.offset);
+    else if (frame.type === "sync") {
+      this.#syncs.push(frame.offset);
+      this.#acked = Math.max(this.#acked, frame.offset);
+    } else if (frame.type === "ack") this.#acked = Math.max(this.#acked, frame.offset);
     else if (frame.type === "leave") {
       this.hasLeft = true;
       // It may be the session that it asked for, though no welcome has said so yet.

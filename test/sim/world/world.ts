@@ -15,7 +15,7 @@ import { Trace } from "./trace.ts";
 /** 2026-01-01: the room's clock when a simulation begins. */
 const BEGINNING = 1_767_225_600_000;
 /** Things that may happen within one schedule; more is a loop. */
-const MOST_EVENTS = 200_000;
+const MOST_EVENTS = 40_000;
 
 /** What a world is made for. */
 export interface WorldParts {
