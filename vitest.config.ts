@@ -3,12 +3,9 @@ import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 import { FACTOR, factor, patience } from "./test/support/patience.ts";
 
-/** See test/model: one seed to reproduce, or how many schedules to try. */
-const { MODEL_SEED = "", MODEL_SCHEDULES = "" } = process.env;
-
 /** For what every project has: how slow this machine is, and what a test or hook may take, by what it takes alone. */
 function waits(aloneMs: number) {
-  const env = { [FACTOR]: String(factor()), MODEL_SEED, MODEL_SCHEDULES };
+  const env = { [FACTOR]: String(factor()) };
   return { env, testTimeout: patience(aloneMs), hookTimeout: patience(aloneMs) };
 }
 
@@ -32,7 +29,7 @@ export default defineConfig({
     onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...waits(6_000) } },
-      inWorkerd("workerd", ["test/workerd/**/*.test.ts", "test/model/**/*.test.ts"]),
+      inWorkerd("workerd", ["test/workerd/**/*.test.ts"]),
       // Half a minute for one test is too long for `npm test`: `npm run smoke` has it.
       inWorkerd("slow", ["test/slow/**/*.test.ts"]),
       {

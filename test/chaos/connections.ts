@@ -1,7 +1,7 @@
 /**
  * Judges what connections carry, frame by frame, against the truth: a `pub` has exactly what its user may see of the
  * offsets it covers and begins where the one before ended, an ack names what was really stored, nobody comes who is
- * here. (test/model/oracle.ts judges the same without a truth; with one, a loss shows at the first frame that hides it.)
+ * here. (test/sim/oracle judges the same without a truth; with one, a loss shows at the first frame that hides it.)
  */
 import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import { defineRoom } from "../../src/room/definition.ts";

@@ -140,7 +140,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   "definition.maxConnectionsPerUser": definition.maxConnectionsPerUser,
-  BYE_GRACE: inSource("src/room/runtime/sockets.ts", "BYE_GRACE"),
+  BYE_GRACE: inSource("src/room/runtime/dismissed.ts", "BYE_GRACE_MS"),
   MAX_REASON_BYTES: inSource("src/protocol/close.ts", "MAX_REASON_BYTES"),
 };
 

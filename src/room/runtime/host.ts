@@ -107,7 +107,8 @@ export class RoomHost {
   /** Opens a connection. `client`: the client's end of its socket. */
   async connect(admission: Admission): Promise<{ ok: true; client: WebSocket } | ({ ok: false } & Refusal)> {
     const { credentials, traceparent, resume } = admission;
-    const full = this.#sockets.full(credentials.user, this.#definition().maxConnectionsPerUser);
+    const { maxConnections, maxConnectionsPerUser } = this.#definition();
+    const full = this.#sockets.full(credentials.user, Math.min(maxConnections, maxConnectionsPerUser));
     if (full) return { ok: false, ...full };
     const event: RoomEvent = { type: "connect", admission, id: this.#platform.mintId() };
     const attributes = { traceparent, session: resume?.session };
