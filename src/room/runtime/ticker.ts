@@ -23,6 +23,8 @@ import type { Sockets } from "./sockets.ts";
 const LATEST_ALARM = 6_900_000_000_000;
 /** When to try again what could not be done. */
 export const RETRY_MS = 30_000;
+/** When to try again to set an alarm that could not be set. */
+const REARM_MS = 1_000;
 /** Due things that are held back by name; past it everything due is tried again. */
 const MAX_HELD = 10_000;
 
@@ -124,11 +126,15 @@ export class Ticker {
     this.#ringing = undefined;
     if (when === this.#armed) return;
     this.#armed = when;
-    const { storage } = this.#parts.platform;
-    const set = when === undefined ? storage.deleteAlarm() : storage.setAlarm(when);
+    const { fail, platform } = this.#parts;
+    const set = when === undefined ? platform.storage.deleteAlarm() : platform.storage.setAlarm(when);
     set.catch((error: unknown) => {
+      // A newer alarm may have been set meanwhile, and stands.
+      if (this.#armed !== when) return;
       this.#armed = undefined;
-      this.#parts.fail({ code: "storage_failed", source: "setAlarm", error });
+      fail({ code: "storage_failed", source: "setAlarm", error });
+      // Nothing else would wake the room: it stays awake until it has an alarm again.
+      if (when !== undefined) platform.later(REARM_MS, () => this.#armed ?? this.arm(when));
     });
   }
 
