@@ -108,6 +108,8 @@ export class RoomHost {
   async connect(admission: Admission): Promise<{ ok: true; client: WebSocket } | ({ ok: false } & Refusal)> {
     const { credentials, traceparent, resume } = admission;
     const { maxConnections, maxConnectionsPerUser } = this.#definition();
+    // Sockets that were told to go before the room slept count as well.
+    this.#ticker.wake();
     const full = this.#sockets.full(credentials.user, Math.min(maxConnections, maxConnectionsPerUser));
     if (full) return { ok: false, ...full };
     const event: RoomEvent = { type: "connect", admission, id: this.#platform.mintId() };
@@ -158,9 +160,10 @@ export class RoomHost {
       this.#ticker.release(now);
       const state = this.#ticker.load();
       const events = dueEvents(state, now, () => this.#answeredAt(state));
-      if (events.length > 0) await this.#scheduler.submitAll(events);
-      // Nothing was due yet: then the alarm is set for what will be.
-      else this.#ticker.run([]);
+      const results = await this.#scheduler.submitAll(events);
+      // Nothing was due yet, or something failed, which only knows when it is tried again: the alarm is set for what is
+      // next.
+      if (results.every(({ ok }) => !ok)) this.#ticker.run([]);
     } catch (error) {
       this.#fail({ code: codeOfThrown(error), source: "alarm", error });
       this.#ticker.armRetry();

@@ -108,6 +108,16 @@ export class Ticker {
     }
   }
 
+  /** Builds the state of a room that was ever written to; what cannot be read says so with the next tick. */
+  wake(): void {
+    try {
+      // A room that was never written to has lost nobody, and gets no tables for the question.
+      if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
+    } catch {
+      // The tick that follows fails of the same, and whoever waits for it is told.
+    }
+  }
+
   /** Things may be tried again that had to wait until now. */
   release(now: number): void {
     for (const [key, until] of this.#held) if (until <= now) this.#held.delete(key);
@@ -266,13 +276,7 @@ export class Ticker {
 
   /** Sessions that lost their socket in a reset have a tick of their own: what they cannot do is not the others' fault. */
   #reconcile(): void {
-    try {
-      // A room that was never written to has lost nobody, and gets no tables for the question.
-      if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
-    } catch {
-      // The state cannot be built: the tick that follows says so.
-      return;
-    }
+    this.wake();
     const lost = this.#lost;
     this.#lost = [];
     const drops = lost.map(({ id, generation }): RoomEvent => ({ type: "drop", session: id, generation }));
