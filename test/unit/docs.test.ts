@@ -101,9 +101,11 @@ const objectFields = {
 
 /** A number that only the source has: a constant nobody exports, or a property of one. */
 function inSource(path: string, name: string): number {
-  const found = new RegExp(`\\b${name}(?: =|:) (\\d[\\d_ *]*)`).exec(read(path))?.[1];
+  const found = new RegExp(`\\b${name}(?: =|:) (\\d[\\w *]*)`).exec(read(path))?.[1];
   if (found === undefined) throw new Error(`${path} has no number called ${name}`);
-  return found.split("*").reduce((product, factor) => product * Number(factor.replaceAll("_", "").trim()), 1);
+  const numbers: Readonly<Record<string, number>> = { ...shared };
+  const valueOf = (factor: string) => numbers[factor] ?? Number(factor.replaceAll("_", ""));
+  return found.split("*").reduce((product, factor) => product * valueOf(factor.trim()), 1);
 }
 
 function longestMethod(): number {
@@ -121,6 +123,10 @@ const limits: Readonly<Record<string, number>> = {
   "definition.maxMessage": definition.maxMessage,
   ...shared,
   readFrame: longestMethod(),
+  MESSAGE_LENGTH: inSource("src/room/runtime/fanout.ts", "MESSAGE_LENGTH"),
+  PUB_LENGTH: inSource("src/room/runtime/fanout.ts", "PUB_LENGTH"),
+  MAX_NAME: inSource("src/http/gate/credentials.ts", "MAX_NAME"),
+  MAX_USER_PRESENCE: inSource("src/room/store/sessions.ts", "MAX_USER_PRESENCE"),
   MAX_ROOM_PRESENCE: inSource("src/room/store/sessions.ts", "MAX_ROOM_PRESENCE"),
   "definition.rate.perSecond": definition.rate.perSecond,
   "definition.rate.burst": definition.rate.burst,
@@ -367,6 +373,11 @@ describe("limits", () => {
     expect(documented).toHaveLength(Object.keys(limits).length);
   });
 
+  it("a member in a list takes no more than the document says, however much of its id and name is escaped", () => {
+    const longest = { id: '"'.repeat(MAX_USER_ID), name: '"'.repeat(Number(limits["MAX_NAME"])), data: null };
+    expect(`${JSON.stringify(longest)},`.length - JSON.stringify(longest.data).length).toBeLessThanOrEqual(800);
+  });
+
   const { heartbeat, grace, resumeWindow } = definition;
   const prose = doc.replace(/\s+/g, " ");
   it.each([
@@ -376,7 +387,7 @@ describe("limits", () => {
     `\`sub\`, 1 to ${MAX_USER_ID} printable characters`,
     `1 to ${longestMethod()} UTF-16 units`,
     `those of the session's last ${REMEMBERED_REFS} publications`,
-    `A room beats every ${heartbeat.every / 1_000} s.`,
+    `A room sends a heartbeat every ${heartbeat.every / 1_000} s.`,
     `up to ${heartbeat.idle / 1_000} s`,
     `with ${["no", "one", "two", "three"][heartbeat.misses]} misses in a row`,
     `when ${grace / 1_000} s (the deployer's grace) have passed`,
@@ -386,7 +397,23 @@ describe("limits", () => {
     `(about ${BACKLOG_BYTES / 1_048_576} MiB) is ended with \`slow\``,
     `(about ${BACKLOG_BYTES / 2 / 1_048_576} MiB). Only without credit.`,
     `${limits["COST.usual"]}, but ${limits["COST.sync"]} for \`sync\`, and ${limits["COST.malformed"]} for each malformed`,
-    `the \`ack\` frees ${limits["FREE_ACK"]} offsets or more`,
+    `${commas(Number(limits["MESSAGE_LENGTH"]))} characters or fewer`,
+    `${commas(Number(limits["PUB_LENGTH"]))} of items`,
+    `up to ${commas(shared.MAX_ITEM_BYTES)}`,
+    `${commas(shared.MAX_MESSAGE_BYTES)} of data that the room's own code returns`,
+    `never more than ${commas(Number(limits["CHUNK_BYTES"]) + inSource("src/room/store/log.ts", "SEGMENT_BYTES"))}`,
+    `${commas(Number(limits["MAX_ROOM_PRESENCE"]))} for the presence data of everyone, and 800 for each member`,
+    `a list of 1,000 members has up to ${commas(Number(limits["MAX_ROOM_PRESENCE"]) + 800 * 1_000)} characters`,
+    `one of 10,000 up to ${commas(Number(limits["MAX_ROOM_PRESENCE"]) + 800 * 10_000)}.`,
+    `larger than ${commas(shared.MAX_PRESENCE_BYTES)} bytes, or when`,
+    `The sessions of one user hold ${commas(Number(limits["MAX_USER_PRESENCE"]))} characters together`,
+    `more than about ${inSource("src/room/rules/backlog.ts", "ASK_AFTER_BYTES") / 1_024} KiB`,
+    `SHOULD send \`ack\` every ${inSource("src/client/session/position.ts", "ACK_OFFSETS")} offsets`,
+    `offsets or ${inSource("src/client/session/position.ts", "ACK_BYTES") / 1_024} KiB, whichever comes first`,
+    `a \`retryAfter\` of ${commas(inSource("src/room/runtime/host.ts", "OVERLOADED_MS"))} ms`,
+    `never fewer than ${inSource("src/room/runtime/dismissed.ts", "LEAST_DISMISSED")}`,
+    `or ${inSource("src/room/runtime/dismissed.ts", "MAX_UNREAD")} that have more than`,
+    `more than ${inSource("src/room/runtime/dismissed.ts", "UNREAD_BYTES") / 1_024} KiB unread each`,
     `after ${Number(limits["BYE_GRACE"]) / 1_000} s at most`,
     `cut to ${limits["MAX_REASON_BYTES"]} bytes`,
     `The body is at most ${commas(inSource("src/http/app.ts", "maxSize"))} bytes`,
