@@ -16,7 +16,9 @@ const MAX_STATEMENT_BYTES = 100_000;
 /** Comments, and pieces in which a semicolon or a question mark is only a character. */
 const COMMENT = String.raw`--[^\n]*|/\*[^]*?\*/`;
 const QUOTED = String.raw`'[^']*'|"[^"]*"|\`[^\`]*\`|\[[^\]]*\]`;
-const statements = new RegExp(`(?:${COMMENT}|${QUOTED}|[^;])+`, "g");
+/** A trigger is one statement, though those of its body end with semicolons. */
+const TRIGGER = String.raw`\bcreate\s+(?:temp\w*\s+)?trigger\b[^]*?;\s*end\b`;
+const statements = new RegExp(`(?:${TRIGGER}|${COMMENT}|${QUOTED}|[^;])+`, "gi");
 const comments = new RegExp(`(${QUOTED})|${COMMENT}`, "g");
 const quoted = new RegExp(QUOTED, "g");
 
