@@ -180,13 +180,12 @@ export class HostedRoom {
 
   /** Waits for something that the room does, giving it the time that it needs. */
   async settled<T>(work: Promise<T>): Promise<T> {
-    let isDone = false;
-    const done = () => void (isDone = true);
-    work.then(done, done);
+    const state = { isDone: false };
+    const watched = work.finally(() => (state.isDone = true));
     await turns();
-    for (let i = 0; !isDone && i < 1_000; i++) await this.pass(this.#untilNextTimer());
-    if (!isDone) throw new Error("the room does not come to an end");
-    return work;
+    for (let i = 0; !state.isDone && i < 1_000; i++) await this.pass(this.#untilNextTimer());
+    if (!state.isDone) throw new Error("the room does not come to an end");
+    return watched;
   }
 
   /** Lets time pass: timers run and the alarm rings when their time has come. */

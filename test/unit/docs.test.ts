@@ -23,6 +23,7 @@ import * as shared from "../../src/protocol/limits.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
 import { CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/connection.ts";
+import { inSource, longestMethod } from "../support/in-source.ts";
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url).href), "utf8");
 const doc = read("docs/protocol.md");
@@ -99,21 +100,6 @@ const objectFields = {
   Heartbeat: Shape<Extract<ServerFrame, { type: "welcome" }>["heartbeat"]>;
   Error: Shape<FrameError>;
 };
-
-/** A number that only the source has: a constant nobody exports, or a property of one. */
-function inSource(path: string, name: string): number {
-  const found = new RegExp(`\\b${name}(?: =|:) (\\d[\\d_ *]*)`).exec(read(path))?.[1];
-  if (found === undefined) throw new Error(`${path} has no number called ${name}`);
-  return found.split("*").reduce((product, factor) => product * Number(factor.replaceAll("_", "").trim()), 1);
-}
-
-function longestMethod(): number {
-  for (let length = 1; length <= 1_000; length++) {
-    const [frame] = decode(JSON.stringify({ type: "call", ref: 1, method: "m".repeat(length) }), MAX_MESSAGE_BYTES);
-    if (frame?.type === "malformed") return length - 1;
-  }
-  return Infinity;
-}
 
 const commas = (value: number) => value.toLocaleString("en-US");
 

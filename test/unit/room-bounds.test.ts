@@ -88,7 +88,7 @@ describe("signals", () => {
   });
 
   it.each(["signal", "publish"] as const)("R3: a hook cannot %s more than a message may hold", async (verb) => {
-    const room = new HostedRoom({ methods: { shout: (it) => it[verb]("x".repeat(1_100_000)) } });
+    const room = new HostedRoom({ methods: { shout: (self) => self[verb]("x".repeat(1_100_000)) } });
     const ann = await room.join();
     await room.settled(ann.say({ type: "call", ref: 1, method: "shout", data: null }));
     await room.pass(100);
