@@ -26,7 +26,8 @@ import { CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/connection.ts";
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url).href), "utf8");
 const doc = read("docs/protocol.md");
-const { MAX_BATCH, MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_RECIPIENTS, MAX_USER_ID, REMEMBERED_REFS } = shared;
+const { MAX_BATCH, MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_PRESENCE_BYTES } = shared;
+const { MAX_RECIPIENTS, MAX_USER_ID, REMEMBERED_REFS } = shared;
 
 // What the code says.
 
@@ -121,6 +122,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.maxMessage": definition.maxMessage,
   ...shared,
   readFrame: longestMethod(),
+  "4 * MAX_PRESENCE_BYTES": 4 * MAX_PRESENCE_BYTES,
   MAX_ROOM_PRESENCE: inSource("src/room/store/sessions.ts", "MAX_ROOM_PRESENCE"),
   "definition.rate.perSecond": definition.rate.perSecond,
   "definition.rate.burst": definition.rate.burst,
@@ -130,6 +132,12 @@ const limits: Readonly<Record<string, number>> = {
   CREDIT_ITEMS,
   CREDIT_BYTES,
   BACKLOG_BYTES,
+  ASK_AFTER_BYTES: inSource("src/room/rules/backlog.ts", "ASK_AFTER_BYTES"),
+  MAX_FRAMES: 16 * inSource("src/room/runtime/scheduler.ts", "MAX_EVENTS"),
+  MAX_LENGTH: inSource("src/room/runtime/scheduler.ts", "MAX_LENGTH"),
+  OVERLOADED_MS: inSource("src/room/runtime/host.ts", "OVERLOADED_MS"),
+  MESSAGE_LENGTH: inSource("src/room/runtime/fanout.ts", "MESSAGE_LENGTH"),
+  PUB_LENGTH: inSource("src/room/runtime/fanout.ts", "PUB_LENGTH"),
   "BACKLOG_BYTES / 2": BACKLOG_BYTES / 2,
   "definition.retain": definition.retain,
   DEFAULT_SNAPSHOT: inSource("src/room/core/resume.ts", "DEFAULT_SNAPSHOT"),
@@ -140,7 +148,7 @@ const limits: Readonly<Record<string, number>> = {
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   "definition.maxConnectionsPerUser": definition.maxConnectionsPerUser,
-  BYE_GRACE: inSource("src/room/runtime/dismissed.ts", "BYE_GRACE_MS"),
+  BYE_GRACE_MS: inSource("src/room/runtime/dismissed.ts", "BYE_GRACE_MS"),
   MAX_REASON_BYTES: inSource("src/protocol/close.ts", "MAX_REASON_BYTES"),
 };
 
@@ -386,8 +394,14 @@ describe("limits", () => {
     `(about ${BACKLOG_BYTES / 1_048_576} MiB) is ended with \`slow\``,
     `(about ${BACKLOG_BYTES / 2 / 1_048_576} MiB). Only without credit.`,
     `${limits["COST.usual"]}, but ${limits["COST.sync"]} for \`sync\`, and ${limits["COST.malformed"]} for each malformed`,
-    `the \`ack\` frees ${limits["FREE_ACK"]} offsets or more`,
-    `after ${Number(limits["BYE_GRACE"]) / 1_000} s at most`,
+    `larger than ${commas(MAX_PRESENCE_BYTES)} bytes`,
+    `would exceed ${commas(limits["MAX_ROOM_PRESENCE"] ?? 0)} UTF-16 units`,
+    `hold at most ${commas(4 * MAX_PRESENCE_BYTES)} UTF-16 units together`,
+    `together are longer than ${commas(limits["MESSAGE_LENGTH"] ?? 0)} UTF-16 units`,
+    `${commas(limits["MAX_FRAMES"] ?? 0)} frames wait in it, or messages of ${(limits["MAX_LENGTH"] ?? 0) / 1_048_576} Mi`,
+    `a \`retryAfter\` of ${commas(limits["OVERLOADED_MS"] ?? 0)} ms`,
+    `leaves more than ${(limits["ASK_AFTER_BYTES"] ?? 0) / 1_024} KiB unread`,
+    `after ${Number(limits["BYE_GRACE_MS"]) / 1_000} s at most`,
     `cut to ${limits["MAX_REASON_BYTES"]} bytes`,
     `The body is at most ${commas(inSource("src/http/app.ts", "maxSize"))} bytes`,
   ])("the text says: %s", (sentence) => {
