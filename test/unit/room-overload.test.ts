@@ -1,0 +1,139 @@
+/** A room that has too much to do, peers of which nothing is known, alarms that fail: the room goes on. */
+import { describe, expect, it } from "vitest";
+import { HostedRoom, type Peer } from "../support/hosted.ts";
+
+/** Messages of 256 signals each, more than the room lets wait; none of them has had its tick. */
+function flood(peers: readonly Peer[]): Promise<unknown> {
+  const frames = Array.from({ length: 256 }, (_, data) => ({ type: "signal", data }));
+  return Promise.all(peers.map((peer) => peer.say(...frames)));
+}
+
+/** A room that is about to be flooded, and those who do it. */
+async function crowd() {
+  const room = new HostedRoom({ rate: { perSecond: 1_000_000, burst: 1_000_000 }, maxConnections: 100 });
+  const peers: Peer[] = [];
+  for (let i = 0; i < 40; i++) peers.push(await room.join({ user: `u${i}` }));
+  await room.pass(1_000);
+  // A quiet room ticks at once; what follows waits.
+  void room.host.command({ type: "signal", data: 0 });
+  return { room, peers };
+}
+
+describe("a room in which too many frames wait", () => {
+  it("R19: answers at once, without a tick, that it is overloaded and when to try again", async () => {
+    const { room, peers } = await crowd();
+    const through = flood(peers);
+    const statements: string[] = [];
+    room.storage.fault = (statement) => void statements.push(statement);
+    const last = peers.at(-1);
+    await last?.say({ type: "publish", ref: 1, data: 1 }, { type: "signal", data: 1 });
+    expect(statements).toEqual([]);
+    room.storage.fault = undefined;
+    const mine = last?.of("error").slice(-2);
+    expect(mine).toMatchObject([
+      { code: "rate_limited", ref: 1, retryable: true },
+      { code: "rate_limited", frame: "signal", retryable: true },
+    ]);
+    expect(mine?.every(({ retryAfter = 0 }) => retryAfter > 0)).toBe(true);
+    await room.settled(through);
+    await room.settled(peers[0]?.say({ type: "publish", ref: 1, data: 1 }) ?? Promise.resolve());
+    expect(peers[0]?.of("ack"), "it takes frames again").toHaveLength(1);
+  });
+
+  it("R19: lets who comes pass by them", async () => {
+    const { room, peers } = await crowd();
+    const [, watcher, leaver] = peers.toReversed();
+    const through = flood(peers.slice(0, 31));
+    const joined = room.connect({ user: "late" });
+    const left = leaver?.end();
+    const alarm = room.alarm(0);
+    expect(await joined).toMatchObject({ ok: true });
+    await Promise.all([left, alarm, through]);
+    const frames = watcher?.frames ?? [];
+    const news = frames.findIndex((frame) => frame.type === "presence" && frame.join?.[0]?.id === "late");
+    const before = frames.slice(0, news).filter(({ type }) => type === "signal").length;
+    expect(watcher?.of("signal").length, "all were told in the end").toBe(31 * 256 + 1);
+    expect(before, "who comes did not wait for them").toBeLessThan(1_000);
+    expect(room.rows("SELECT 1 FROM edgerooms_sessions WHERE dropped_at IS NOT NULL")).toHaveLength(1);
+  });
+});
+
+describe("where the runtime does not tell what a socket holds", () => {
+  const chunk = "x".repeat(500_000);
+
+  it("R20: a peer that is sent 4 MiB at once and answers afterwards is not slow", async () => {
+    const room = new HostedRoom({}, { tellsBuffered: false });
+    const ann = await room.join();
+    for (let round = 0; round < 3; round++) {
+      await room.settled(
+        Promise.all(Array.from({ length: 9 }, () => room.host.command({ type: "signal", data: chunk }))),
+      );
+      await room.pass(100);
+      ann.ping();
+      await room.pass(100);
+    }
+    await room.settled(room.host.command({ type: "signal", data: 1 }));
+    expect(ann.of("bye")).toEqual([]);
+    expect(ann.readyState).toBe(1);
+  });
+
+  it("R20: a snapshot that is too large is null and the hook's failure, and the client stays", async () => {
+    const room = new HostedRoom({ snapshot: () => "x".repeat(5_000_000) }, { tellsBuffered: false });
+    const ann = await room.join();
+    await room.pass(60_000);
+    expect(ann.of("snapshot")).toMatchObject([{ data: null }]);
+    expect(ann.of("bye")).toEqual([]);
+    expect(room.codes).toEqual(["hook_failed"]);
+  });
+});
+
+describe("an alarm", () => {
+  it("R21: that fails keeps what a tick has armed sooner", async () => {
+    const room = new HostedRoom({
+      heartbeat: { every: 600_000, idle: 600_000 },
+      methods: { start: (it) => ["a", "b"].forEach((name) => it.schedule(name, it.now + 5_000)) },
+      onTimer: (it, name) => (name === "a" ? it.schedule("soon", it.now + 3_000) : undefined),
+    });
+    const ann = await room.join();
+    room.storage.sql.exec(
+      "CREATE TRIGGER stuck BEFORE DELETE ON edgerooms_jobs WHEN OLD.name = 'b' BEGIN SELECT RAISE(ABORT, 'x'); END",
+    );
+    await room.settled(ann.say({ type: "call", ref: 1, method: "start", data: null }));
+    await room.pass(5_100);
+    expect(room.codes).toContain("storage_failed");
+    expect(await room.storage.getAlarm()).toBeLessThanOrEqual(room.now + 3_000);
+  });
+
+  it("R21: that was killed before is armed again, durably, before its work", async () => {
+    const seen: string[] = [];
+    const room = new HostedRoom();
+    await room.join();
+    await room.storage.deleteAlarm();
+    room.storage.fault = (statement) => {
+      if (statement.startsWith("INSERT OR REPLACE INTO _cf_METADATA")) seen.push("armed");
+      else if (statement === "sync" || statement === "BEGIN") seen.push(statement);
+    };
+    await room.alarm(1);
+    expect(seen.slice(0, 3)).toEqual(["armed", "sync", "BEGIN"]);
+    seen.length = 0;
+    await room.alarm(0);
+    expect(seen, "an alarm that was not killed costs no more than before").not.toContain("sync");
+  });
+});
+
+describe("sockets that were told good-bye and do not end", () => {
+  it.each([40, 20])("R21: count against their user from %i on, as many as it may have connections", async (most) => {
+    const room = new HostedRoom({ maxConnectionsPerUser: most });
+    for (let i = 0; i < most; i++) await room.join();
+    await room.settled(room.host.command({ type: "kick", user: "ann" }));
+    expect(await room.connect()).toMatchObject({ ok: false, code: "rate_limited" });
+    expect(await room.connect({ user: "bob" }), "others are not kept out").toMatchObject({ ok: true });
+  });
+
+  it("R21: do not keep a user out while they are fewer than its connections", async () => {
+    const room = new HostedRoom({ maxConnectionsPerUser: 40 });
+    for (let i = 0; i < 39; i++) await room.join();
+    await room.settled(room.host.command({ type: "kick", user: "ann" }));
+    expect(await room.connect()).toMatchObject({ ok: true });
+  });
+});
