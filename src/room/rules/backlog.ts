@@ -36,9 +36,9 @@ export class Backlog {
     return this.#bytes < ASK_AFTER_BYTES;
   }
 
-  /** Whether more than a message or two waits for the peer: signals are lost on it until that is gone. */
+  /** Whether more than a message or two waited for the peer when it was judged last: signals are lost on it until then. */
   get isBehind(): boolean {
-    return this.#behindSince !== undefined || this.#question !== undefined;
+    return this.#behindSince !== undefined;
   }
 
   /** Counts what was handed to the socket. */
@@ -64,8 +64,10 @@ export class Backlog {
       this.#bytes -= this.#question.bytes;
       this.#question = undefined;
     }
-    // Half of the bound asks; only a peer that was asked, and was sent as much again, is given up.
-    if (this.#bytes < BACKLOG_BYTES / 2) return "ok";
+    // Half of the bound asks; only a peer that was asked, and was sent as much again, is given up. A heartbeat asks everyone:
+    // to be asked is not to be behind.
+    this.#behindSince = this.#bytes < BACKLOG_BYTES / 2 ? undefined : (this.#behindSince ?? now);
+    if (this.#behindSince === undefined) return "ok";
     if (!this.#question) {
       this.#question = { at: now, bytes: this.#bytes };
       return "ask";

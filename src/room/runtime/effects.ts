@@ -87,6 +87,11 @@ export class EffectRunner {
     let publications = 0;
     let to: Connection | undefined;
     let reads = true;
+    const ask = (connection: Connection) => () => {
+      return encode({ type: "heartbeat", offset: connection.stoppedAt ?? state.log.committed, next });
+    };
+    // Who has caught up gets signals again: where there are only signals, nothing else would have it judged.
+    for (const connection of sockets.behind) sockets.reads(connection, now, ask(connection));
     const audience = { connections: state.connections.values(), members: () => state.roster.text };
     for (const { connection, text, items, isLast } of compose(outgoing, audience)) {
       messages++;
@@ -95,8 +100,7 @@ export class EffectRunner {
       if (connection !== to) {
         written++;
         to = connection;
-        const offset = connection.stoppedAt ?? state.log.committed;
-        reads = sockets.reads(connection, now, () => encode({ type: "heartbeat", offset, next }));
+        reads = sockets.reads(connection, now, ask(connection));
         const { session, generation } = connection;
         if (!reads && !isLast) void submit({ type: "cut", session, generation, code: "slow" });
         if (outgoing.isHeartbeat) connection.backlog.asked(now);

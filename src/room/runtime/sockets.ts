@@ -89,6 +89,11 @@ export class Sockets {
     return verdict !== "slow";
   }
 
+  /** Connections that were behind when they were judged last, and are sent no signals until they are judged again. */
+  get behind(): readonly Connection[] {
+    return [...this.#behind];
+  }
+
   /** Sends, unless the socket is closing. */
   send(connection: Connection, text: string): void {
     connection.backlog.sent(text.length);

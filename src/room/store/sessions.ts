@@ -237,8 +237,9 @@ export function toMe(session: Session, member: Member): Me {
   return { ...member, session: id, grants, requestId, connectedAt };
 }
 
+/** `null` is how a member takes back what it showed: that must always fit. */
 function lengthOf(data: Json | undefined): number {
-  return data === undefined ? 0 : JSON.stringify(data).length;
+  return data === undefined || data === null ? 0 : JSON.stringify(data).length;
 }
 
 function connected({ credentials, requestId, receivedAt }: Admission) {
