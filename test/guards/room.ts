@@ -196,7 +196,7 @@ export const room: readonly Guard[] = [
     file: "src/room/core/outgoing.ts",
     text: "this.fedTo.set(connection, offset);",
     without: "",
-    tests: ["unit/room-wire.test.ts"],
+    tests: ["workerd/limits.test.ts"],
   },
   {
     name: "ack ahead of what was sent",
@@ -339,13 +339,6 @@ export const room: readonly Guard[] = [
     tests: ["unit/room-due.test.ts"],
   },
   {
-    name: "a request that cannot be done undoes its event",
-    file: "src/room/core/commands.ts",
-    text: "if (!result.ok) throw new",
-    without: "if (false) throw new",
-    tests: ["unit/room-due.test.ts"],
-  },
-  {
     name: "refs trimmed in memory",
     file: "src/room/store/refs.ts",
     text: "while (this.count > REMEMBERED_REFS &&",
@@ -371,7 +364,7 @@ export const room: readonly Guard[] = [
     file: "src/room/core/resume.ts",
     text: "if (!credit || offset >= gone) return",
     without: "if (true) return",
-    tests: ["unit/room-bounds.test.ts"],
+    tests: ["workerd/promises-memory.test.ts"],
   },
   {
     name: "sessions written once",
@@ -466,9 +459,9 @@ export const room: readonly Guard[] = [
   },
   {
     name: "a heartbeat that was not sent",
-    file: "src/room/store/state.ts",
-    text: "sentAt: heartbeatAt ?? due - stored.interval",
-    without: "sentAt: due - stored.interval",
+    file: "src/room/core/alarm.ts",
+    text: "const { sentAt } = current;",
+    without: "const sentAt = current.due - current.interval;",
     tests: ["unit/room-bounds.test.ts"],
   },
   {
