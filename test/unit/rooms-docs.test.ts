@@ -23,18 +23,18 @@ it("the document has every option of a room with its default, and no other", () 
 });
 
 it("the document has the bounds of options, requests and timers", () => {
-  const name = (bound: number) => bound.toLocaleString("en-US");
+  const commas = (bound: number) => bound.toLocaleString("en-US");
   for (const key of ["maxConnections", "maxConnectionsPerUser"] as const) {
     expect(() => defineRoom({ [key]: 32_001 })).toThrow(RangeError);
-    expect(doc).toMatch(new RegExp(`\\| \`${key}\` [^|]*\\|[^|]*\\| 1 to ${name(32_000)} `));
+    expect(doc).toMatch(new RegExp(`\\| \`${key}\` [^|]*\\|[^|]*\\| 1 to ${commas(32_000)} `));
   }
   expect(() => defineRoom({ retain: 100_001 })).toThrow(RangeError);
-  expect(doc).toContain(`0 to ${name(100_000)}`);
+  expect(doc).toContain(`0 to ${commas(100_000)}`);
   expect(doc).toContain(`a timer's name has 1 to ${MAX_TIMER_NAME} characters`);
-  expect(doc).toContain(`at most ${name(MAX_TIMERS)} timers`);
+  expect(doc).toContain(`at most ${commas(MAX_TIMERS)} timers`);
   const requests = Number(/MAX_REQUESTS = ([\d_]+)/.exec(source("core/turn.ts"))?.[1]?.replaceAll("_", ""));
   const depth = Number(/MAX_DEPTH = (\d+)/.exec(source("core/hooks.ts"))?.[1]);
-  expect(doc).toContain(`make at most ${name(requests)} requests`);
+  expect(doc).toContain(`make at most ${commas(requests)} requests`);
   expect(doc).toContain(`set off one another at most ${depth} times in a row`);
 });
 
