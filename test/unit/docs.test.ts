@@ -23,16 +23,14 @@ import * as shared from "../../src/protocol/limits.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 import { BACKLOG_BYTES } from "../../src/room/rules/backlog.ts";
 import { CREDIT_BYTES, CREDIT_ITEMS } from "../../src/room/rules/connection.ts";
-import { inSource, longestMethod } from "../support/in-source.ts";
+import { doc, examples, fields, headings, section, shape, table } from "../support/protocol-doc.ts";
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url).href), "utf8");
-const doc = read("docs/protocol.md");
 const { MAX_BATCH, MAX_DEPTH, MAX_MESSAGE_BYTES, MAX_PRESENCE_BYTES } = shared;
 const { MAX_RECIPIENTS, MAX_USER_ID, REMEMBERED_REFS } = shared;
 
 // What the code says.
 
-type Sent = "always" | "optional";
 /** A type's fields and whether each is always there: adding, renaming or loosening a field stops the compiler here. */
 type Shape<T> = { readonly [K in keyof T]-?: T extends Required<Pick<T, K>> ? "always" : "optional" };
 type Frames<F extends { readonly type: string }> = { readonly [K in F as K["type"]]: Shape<Omit<K, "type">> };
@@ -101,6 +99,21 @@ const objectFields = {
   Error: Shape<FrameError>;
 };
 
+/** A number that only the source has: a constant nobody exports, or a property of one. */
+function inSource(path: string, name: string): number {
+  const found = new RegExp(`\\b${name}(?: =|:) (\\d[\\d_ *]*)`).exec(read(path))?.[1];
+  if (found === undefined) throw new Error(`${path} has no number called ${name}`);
+  return found.split("*").reduce((product, factor) => product * Number(factor.replaceAll("_", "").trim()), 1);
+}
+
+function longestMethod(): number {
+  for (let length = 1; length <= 1_000; length++) {
+    const [frame] = decode(JSON.stringify({ type: "call", ref: 1, method: "m".repeat(length) }), MAX_MESSAGE_BYTES);
+    if (frame?.type === "malformed") return length - 1;
+  }
+  return Infinity;
+}
+
 const commas = (value: number) => value.toLocaleString("en-US");
 
 const definition = defineRoom({});
@@ -137,58 +150,6 @@ const limits: Readonly<Record<string, number>> = {
   BYE_GRACE_MS: inSource("src/room/runtime/dismissed.ts", "BYE_GRACE_MS"),
   MAX_REASON_BYTES: inSource("src/protocol/close.ts", "MAX_REASON_BYTES"),
 };
-
-// What the document says.
-
-/** The part under a heading, up to the next one of its level. */
-function section(heading: string, within = doc): string {
-  const level = heading.slice(0, heading.indexOf(" ") + 1);
-  const parts = within.split(new RegExp(`^(?=${level})`, "m"));
-  const found = parts.filter((part) => part.startsWith(`${heading}\n`));
-  expect(found, `exactly one "${heading}"`).toHaveLength(1);
-  return String(found[0]);
-}
-
-/** The names of the third-level headings in a part. */
-const headings = (text: string) => [...text.matchAll(/^### (.+)$/gm)].map((match) => String(match[1]));
-
-/** The rows of the one table whose first column is headed so; backticks are not part of a cell. */
-function table(text: string, first: string): string[][] {
-  const tables = text.split(/\n(?!\|)/).map((block) => block.split("\n").filter((line) => line.startsWith("|")));
-  const found = tables.filter(([head]) => head !== undefined && cells(head)[0] === first);
-  expect(found, `exactly one table of "${first}"`).toHaveLength(1);
-  return (found[0] ?? []).slice(2).map(cells);
-}
-
-function cells(row: string): string[] {
-  return row
-    .split("|")
-    .slice(1, -1)
-    .map((cell) => cell.trim().replace(/^`(.*)`$/, "$1"));
-}
-
-/** The table of a frame or an object: by field its type and whether it is always there. */
-function fields(text: string): Map<string, { readonly type: string; readonly sent: Sent }> {
-  if (text.includes("no fields")) return new Map();
-  return new Map(
-    table(text, "Field").map(([name = "", type = "", sent = "", unit = "", meaning = ""]) => {
-      expect(["always", "optional"], `${name} is sent`).toContain(sent);
-      expect(unit, `${name} has a unit`).not.toBe("");
-      expect(meaning, `${name} has a meaning`).not.toBe("");
-      return [name, { type, sent: sent as Sent }];
-    }),
-  );
-}
-
-/** The JSON examples of a part, as they are written. */
-function examples(text: string): string[] {
-  return [...text.matchAll(/^```json\n(.*?)^```$/gms)].map((match) => String(match[1]));
-}
-
-/** What of a field's table has to match the code. */
-function shape(documented: ReturnType<typeof fields>): Record<string, Sent> {
-  return Object.fromEntries([...documented].map(([name, { sent }]) => [name, sent]));
-}
 
 const clientDoc = section("## 5. Client frames");
 const serverDoc = section("## 6. Server frames");
@@ -370,7 +331,7 @@ describe("limits", () => {
     `\`sub\`, 1 to ${MAX_USER_ID} printable characters`,
     `1 to ${longestMethod()} UTF-16 units`,
     `those of the session's last ${REMEMBERED_REFS} publications`,
-    `A room beats every ${heartbeat.every / 1_000} s.`,
+    `A room sends a heartbeat every ${heartbeat.every / 1_000} s.`,
     `up to ${heartbeat.idle / 1_000} s`,
     `with ${["no", "one", "two", "three"][heartbeat.misses]} misses in a row`,
     `when ${grace / 1_000} s (the deployer's grace) have passed`,

@@ -153,18 +153,18 @@ function* messages(
 ): Generator<Delivery> {
   let together: string[] = [];
   let length = 0;
-  let untold = items;
+  let uncounted = items;
   for (const frame of frames) {
     if (together.length > 0 && length + frame.length > MESSAGE_LENGTH) {
-      yield { connection, text: join(together), items: untold, isLast };
-      untold = 0;
+      yield { connection, text: join(together), items: uncounted, isLast };
+      uncounted = 0;
       together = [];
       length = 0;
     }
     together.push(frame);
     length += frame.length;
   }
-  if (together.length > 0) yield { connection, text: join(together), items: untold, isLast };
+  if (together.length > 0) yield { connection, text: join(together), items: uncounted, isLast };
 }
 
 /** Publications as `pub` frames that together cover everything after one offset up to the tick's last. */

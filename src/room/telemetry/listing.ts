@@ -33,7 +33,7 @@ export function shardOf(kind: string, room: string): number {
   return (hash >>> 0) % DIRECTORY_SHARDS;
 }
 
-/** Whether a room that lives on tells the directory so at this beat. */
+/** Whether a room that lives on tells the directory so with this heartbeat. */
 export function isListedAgain(previousBeat: number, now: number, busy: boolean): boolean {
   const every = busy ? RELIST_BUSY : RELIST_EVERY;
   return Math.floor(previousBeat / every) !== Math.floor(now / every);
