@@ -88,6 +88,9 @@ export class EffectRunner {
     let to: Connection | undefined;
     let reads = true;
     const audience = { connections: state.connections.values(), members: () => state.roster.text };
+    const ask = ({ stoppedAt }: Connection) =>
+      encode({ type: "heartbeat", offset: stoppedAt ?? state.log.committed, next });
+    sockets.review(now, ask);
     for (const { connection, text, items, isLast } of compose(outgoing, audience)) {
       messages++;
       publications += items;
@@ -95,8 +98,7 @@ export class EffectRunner {
       if (connection !== to) {
         written++;
         to = connection;
-        const offset = connection.stoppedAt ?? state.log.committed;
-        reads = sockets.reads(connection, now, () => encode({ type: "heartbeat", offset, next }));
+        reads = sockets.reads(connection, now, ask);
         const { session, generation } = connection;
         if (!reads && !isLast) void submit({ type: "cut", session, generation, code: "slow" });
         if (outgoing.isHeartbeat) connection.backlog.asked(now);
