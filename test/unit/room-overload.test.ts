@@ -1,5 +1,6 @@
 /** A room that has too much to do, peers of which nothing is known, alarms that fail: the room goes on. */
 import { describe, expect, it } from "vitest";
+import type { RoomContext } from "../../src/room/definition.ts";
 import { HostedRoom, type Peer } from "../support/hosted.ts";
 
 /** Messages of 256 signals each, more than the room lets wait; none of them has had its tick. */
@@ -26,7 +27,7 @@ describe("a room in which too many frames wait", () => {
     const statements: string[] = [];
     room.storage.fault = (statement) => void statements.push(statement);
     const last = peers.at(-1);
-    await last?.say({ type: "publish", ref: 1, data: 1 }, { type: "signal", data: 1 });
+    void last?.say({ type: "publish", ref: 1, data: 1 }, { type: "signal", data: 1 });
     expect(statements).toEqual([]);
     room.storage.fault = undefined;
     const mine = last?.of("error").slice(-2);
@@ -48,7 +49,7 @@ describe("a room in which too many frames wait", () => {
     const left = leaver?.end();
     const alarm = room.alarm(0);
     expect(await joined).toMatchObject({ ok: true });
-    await Promise.all([left, alarm, through]);
+    await room.settled(Promise.all([left, alarm, through]));
     const frames = watcher?.frames ?? [];
     const news = frames.findIndex((frame) => frame.type === "presence" && frame.join?.[0]?.id === "late");
     const before = frames.slice(0, news).filter(({ type }) => type === "signal").length;
@@ -62,18 +63,22 @@ describe("where the runtime does not tell what a socket holds", () => {
   const chunk = "x".repeat(500_000);
 
   it("R20: a peer that is sent 4 MiB at once and answers afterwards is not slow", async () => {
-    const room = new HostedRoom({}, { tellsBuffered: false });
+    const much = (hook: RoomContext) => void Array.from({ length: 9 }, () => hook.signal(chunk));
+    const room = new HostedRoom({ methods: { much } }, { tellsBuffered: false });
     const ann = await room.join();
-    for (let round = 0; round < 3; round++) {
-      await room.settled(
-        Promise.all(Array.from({ length: 9 }, () => room.host.command({ type: "signal", data: chunk }))),
-      );
+    for (let ref = 1; ref <= 3; ref++) {
+      await room.settled(ann.say({ type: "call", ref, method: "much", data: null }));
+      await room.pass(100);
+      const beats = ann.of("heartbeat").length;
+      await room.settled(room.host.command({ type: "signal", data: 1 }));
+      expect(ann.of("heartbeat").length, "it is asked for a sign of life").toBe(beats + 1);
       await room.pass(100);
       ann.ping();
       await room.pass(100);
+      await room.settled(room.host.command({ type: "signal", data: 1 }));
     }
-    await room.settled(room.host.command({ type: "signal", data: 1 }));
     expect(ann.of("bye")).toEqual([]);
+    expect(ann.of("reply")).toHaveLength(3);
     expect(ann.readyState).toBe(1);
   });
 
@@ -87,12 +92,29 @@ describe("where the runtime does not tell what a socket holds", () => {
   });
 });
 
+it.each([true, false])("R20: signals reach a peer again as soon as it has read (told: %s)", async (tellsBuffered) => {
+  const room = new HostedRoom({}, { tellsBuffered });
+  const ann = await room.join();
+  ann.reads = false;
+  for (let i = 0; i < 8; i++) {
+    await room.settled(room.host.command({ type: "signal", data: "x".repeat(500_000) }));
+    await room.pass(100);
+  }
+  expect(ann.of("signal").length, "some are lost on who does not read").toBeLessThan(8);
+  ann.reads = true;
+  ann.drain();
+  ann.ping();
+  await room.pass(100);
+  await room.settled(room.host.command({ type: "signal", data: "again" }));
+  expect(ann.of("signal").at(-1)?.data).toBe("again");
+});
+
 describe("an alarm", () => {
   it("R21: that fails keeps what a tick has armed sooner", async () => {
     const room = new HostedRoom({
       heartbeat: { every: 600_000, idle: 600_000 },
-      methods: { start: (it) => ["a", "b"].forEach((name) => it.schedule(name, it.now + 5_000)) },
-      onTimer: (it, name) => (name === "a" ? it.schedule("soon", it.now + 3_000) : undefined),
+      methods: { start: (hook) => ["a", "b"].forEach((name) => hook.schedule(name, hook.now + 5_000)) },
+      onTimer: (hook, name) => (name === "a" ? hook.schedule("soon", hook.now + 3_000) : undefined),
     });
     const ann = await room.join();
     room.storage.sql.exec(

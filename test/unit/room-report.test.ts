@@ -48,7 +48,7 @@ it("R21: a directory call that hangs fails after a while, and the next one has a
     setWebSocketAutoResponse: () => undefined,
     blockConcurrencyWhile: (run: () => Promise<void>) => run(),
   };
-  vi.stubGlobal("WebSocketRequestResponsePair", class {});
+  vi.stubGlobal("WebSocketRequestResponsePair", Object);
   const room = new Tested(ctx as never, { EDGEROOMS_DIRECTORY: directory });
   const first = room.send().then(String, (error: unknown) => `failed: ${String(error)}`);
   await vi.advanceTimersByTimeAsync(60_000);

@@ -37,7 +37,7 @@ describe("of many sockets", () => {
     const { room, peers } = await busy(10);
     for (let i = 0; i < 5; i++) {
       await room.evict();
-      await speak(room, peers.toReversed());
+      await speak(room, peers.slice(-1 - i, -i || undefined));
       expect(carriers(room.sockets)).toHaveLength(1);
     }
   });
