@@ -150,7 +150,7 @@ export const room: readonly Guard[] = [
     tests: ["workerd/promises-people.test.ts"],
   },
   {
-    name: "the beat written down when the alarm is for something else",
+    name: "the heartbeat written down when the alarm is for something else",
     file: "src/room/store/state.ts",
     text: 'this.meta.set("beat"',
     without: 'void ("beat"',

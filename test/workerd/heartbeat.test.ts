@@ -4,7 +4,7 @@ import { Client } from "../support/client.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
-it("keeps who answers, also while the room is out of memory between the beats", async () => {
+it("keeps who answers, also while the room is out of memory between the heartbeats", async () => {
   const room = new TestedRoom("beat");
   const { client } = await Client.join(room.path);
   for (let beat = 1; beat <= 6; beat++) {
@@ -56,7 +56,7 @@ it("forgives two, and any frame is no answer", async () => {
   await client.next("bye");
 });
 
-it("asks again soon when somebody in a quiet room has missed a beat", async () => {
+it("asks again soon when somebody in a quiet room has missed a heartbeat", async () => {
   const room = new TestedRoom("beat");
   const { client: ann } = await Client.join(room.path, { user: "ann" });
   const { client: bob } = await Client.join(room.path, { user: "bob" });
@@ -78,7 +78,7 @@ it("rings for heartbeats only while someone is connected", async () => {
   expect(await room.alarm()).toBeNull();
 });
 
-it("finds the next beat again after an eviction, although the alarm is set for something nearer", async () => {
+it("finds the next heartbeat again after an eviction, although the alarm is set for something nearer", async () => {
   const room = new TestedRoom();
   room.stopClock();
   const { client: ann } = await Client.join(room.path, { user: "ann" });

@@ -61,7 +61,7 @@ export function happen(turn: Turn, event: DueEvent): void {
     case "outboxDue":
       return deliver(turn);
     case "heartbeatDue":
-      return beat(turn, event.answeredAt);
+      return sendHeartbeat(turn, event.answeredAt);
   }
 }
 
@@ -101,7 +101,7 @@ function runTimer(turn: Turn, name: string): void {
   else state.timers.retry(timer, now);
 }
 
-function beat(turn: Turn, answeredAt: Readonly<Record<string, number>>): void {
+function sendHeartbeat(turn: Turn, answeredAt: Readonly<Record<string, number>>): void {
   const { state, now } = turn;
   const { heartbeat: current, definition, log } = state;
   if (!current || current.due > now) return;

@@ -64,7 +64,7 @@ export function acknowledge(turn: Turn, connection: Connection, offset: number):
   else reset(turn, connection, "log_trimmed");
 }
 
-/** The client has everything up to `offset`: what it was sent until there is none of its debt any more. */
+/** The client has everything up to `offset`: what it was sent until there no longer counts against its credit. */
 export function returnCredit(state: RoomState, connection: Connection, offset: number): void {
   connection.grant({ offset, bytes: bytesUpTo(state, connection, offset) });
 }

@@ -129,7 +129,7 @@ export class Turn {
     this.#tick.outgoing.feed(connection, offset);
   }
 
-  /** Lets a connection go: it is told why, and is none of the room's from here on. */
+  /** Lets a connection go: it is told why, and no longer belongs to the room. */
   close(connection: Connection, { code, retryAfter }: Farewell): void {
     const requestId = this.state.sessions.get(connection.session)?.requestId;
     this.#tick.effects.closed.push({ connection, code, requestId });

@@ -173,7 +173,7 @@ export class Scheduler {
   }
 }
 
-/** Whether an event keeps the room alive. A member that leaves is none of its load any more. */
+/** Whether an event keeps the room alive. A member that leaves makes the load smaller. */
 function isUrgent({ event }: Waiting): boolean {
   return event.type !== "frame" || event.frame.type === "leave";
 }
