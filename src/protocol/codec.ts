@@ -105,7 +105,8 @@ function readFrame(value: unknown): ClientFrame | Malformed {
       const { traceparent } = value;
       const to = readRecipients(value["to"]);
       if (to === null) return bad(toRule(), ref);
-      if (traceparent !== undefined && !isTraceparent(traceparent)) return bad("traceparent is not valid W3C Trace Context", ref);
+      if (traceparent !== undefined && !isTraceparent(traceparent))
+        return bad("traceparent is not valid W3C Trace Context", ref);
       return { type, ref, data: data as Json, ...(to && { to }), ...(traceparent !== undefined && { traceparent }) };
     }
     case "signal": {

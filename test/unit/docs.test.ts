@@ -370,7 +370,7 @@ describe("limits", () => {
     `\`sub\`, 1 to ${MAX_USER_ID} printable characters`,
     `1 to ${longestMethod()} UTF-16 units`,
     `those of the session's last ${REMEMBERED_REFS} publications`,
-    `A room beats every ${heartbeat.every / 1_000} s.`,
+    `A room sends a heartbeat every ${heartbeat.every / 1_000} s.`,
     `up to ${heartbeat.idle / 1_000} s`,
     `with ${["no", "one", "two", "three"][heartbeat.misses]} misses in a row`,
     `when ${grace / 1_000} s (the deployer's grace) have passed`,
