@@ -1,4 +1,4 @@
-/** Peers that vanish while their room idles: the span between beats has doubled up to `idle`, and so has the wait. */
+/** Peers that vanish while their room idles: the span between heartbeats has doubled up to `idle`, and so has the wait. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Findings } from "./findings.ts";
 import { item, type Member } from "./member.ts";
@@ -12,7 +12,7 @@ const ROOMS = 4;
 
 /** Waits until the room beats as slowly as it ever does. */
 async function idles(member: Member): Promise<void> {
-  await member.until(() => member.beats.at(-1) === idle, "the slowest beat");
+  await member.until(() => member.beats.at(-1) === idle, "the slowest heartbeat");
 }
 
 export async function vanishWhileIdle(world: World, findings: Findings, random: () => number): Promise<void> {

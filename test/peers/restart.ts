@@ -37,7 +37,7 @@ async function crash(world: World): Promise<number> {
 async function joinAll(world: World, room: string): Promise<Member[]> {
   const members: Member[] = [];
   for (let i = 0; i < MEMBERS; i++) members.push(await world.join(room, `peer-${i}`));
-  await Promise.all(members.map((member) => member.until(() => member.pongs > 0, "the first beat")));
+  await Promise.all(members.map((member) => member.until(() => member.pongs > 0, "the first heartbeat")));
   return members;
 }
 

@@ -29,7 +29,7 @@ export async function killed(world: World, findings: Findings): Promise<void> {
     times.push(droppedAt(seen, `child-${i}`) - at);
     await watcher.until(() => watcher.heardAt(`leave child-${i}`) !== undefined, "the leave");
   }
-  const why = "at once: less than the span of one beat";
+  const why = "at once: less than the span of one heartbeat";
   findings.time({ what: "process killed with SIGKILL: noticed", times, bound: every, why });
 }
 
@@ -102,7 +102,7 @@ async function goesOn(world: World, findings: Findings): Promise<void> {
   findings.fact(
     quiet(watcher) && sound([watcher, ...peers]),
     `Silent for ${(misses - 1) * every} ms, then back on the same connection: ${EACH} of ${EACH} went on as if nothing ` +
-      `had been, also ${misses + 1} beats later.`,
+      `had been, also ${misses + 1} heartbeats later.`,
   );
 }
 
@@ -148,7 +148,7 @@ async function survives(members: readonly Member[]): Promise<void> {
   await Promise.all(
     members.map(async (member) => {
       const { pongs } = member;
-      await member.until(() => member.pongs > pongs + misses, "more beats");
+      await member.until(() => member.pongs > pongs + misses, "more heartbeats");
       if (member.bye !== undefined || member.closed) throw new Error(`${member.user} was closed: ${member.bye}`);
     }),
   );

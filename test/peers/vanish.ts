@@ -33,7 +33,7 @@ export function stall(member: Member): Ghost {
 /** Stalls right after a beat was answered: the latest moment at which a peer can still pass for alive. */
 export async function stallAfterBeat(member: Member): Promise<Ghost> {
   const { pongs } = member;
-  await member.until(() => member.pongs > pongs, "the answer to a beat");
+  await member.until(() => member.pongs > pongs, "the answer to a heartbeat");
   return stall(member);
 }
 
@@ -99,7 +99,7 @@ export async function vanish(world: World, kind: "quick" | "steady", findings: F
   });
   await reckon(world, room, `silent at any moment, every ${every} ms`, await Promise.all(anyMoment), watcher, findings);
   const atWorst = await Promise.all(peers.slice(many).map(stallAfterBeat));
-  await reckon(world, room, `silent right after an answered beat, every ${every} ms`, atWorst, watcher, findings);
+  await reckon(world, room, `silent right after an answered heartbeat, every ${every} ms`, atWorst, watcher, findings);
 
   // Nothing was lost on the way out: whoever the network gives back is told why.
   const held = world.openFiles();
@@ -159,7 +159,7 @@ export async function vanishAsleep(world: World, findings: Findings) {
   const watcher = await world.join(room, "watcher");
   const peers = [await world.join(room, "one"), await world.join(room, "two"), await world.join(room, "three")];
   const ghosts = await Promise.all(peers.map(stallAfterBeat));
-  const seen = await reckon(world, room, "silent while the room sleeps between beats", ghosts, watcher, findings);
+  const seen = await reckon(world, room, "silent while the room sleeps between heartbeats", ghosts, watcher, findings);
   const { misses } = rhythms.asleep.heartbeat;
   findings.fact(seen.woken > misses, `That room was brought into memory ${seen.woken} times meanwhile.`);
 }

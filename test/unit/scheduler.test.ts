@@ -176,14 +176,15 @@ describe("when more waits than a tick takes", () => {
         Array.from({ length: 256 }, () => frame("a")),
         1,
       );
-    expect(scheduler.isOverloaded).toBe(true);
+    expect(scheduler.isOverloadedFor("a")).toBe(true);
+    expect(scheduler.isOverloadedFor("honest"), "who did not cause it is let in").toBe(false);
     vi.runAllTimers();
-    expect(scheduler.isOverloaded).toBe(false);
-    const through = scheduler.submitFrames([frame("a")], 33_554_432);
-    expect(scheduler.isOverloaded).toBe(true);
+    expect(scheduler.isOverloadedFor("a")).toBe(false);
+    const through = scheduler.submitFrames([frame("a")], 2 * 33_554_432);
+    expect(scheduler.isOverloadedFor("a")).toBe(true);
     vi.runAllTimers();
     for (const resolve of resolves) resolve();
     await through;
-    expect(scheduler.isOverloaded).toBe(false);
+    expect(scheduler.isOverloadedFor("a")).toBe(false);
   });
 });

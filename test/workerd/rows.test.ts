@@ -70,7 +70,7 @@ it("neither writes nor wakes for a ping", async () => {
   expect(await room.rowsWritten()).toBeLessThanOrEqual(before);
 });
 
-it("writes one row, the alarm's own, for a heartbeat, and beats less often while nothing happens", async () => {
+it("writes one row, the alarm's own, for a heartbeat, and sends fewer while nothing happens", async () => {
   const room = new TestedRoom("beat");
   const { client } = await Client.join(room.path);
   const idle = () => client.of("heartbeat").at(-1)?.next === 400;

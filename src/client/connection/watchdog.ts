@@ -3,7 +3,7 @@
  * line up when there is none. Keeps one timer, by a clock that nobody sets. Knows no socket and no frame.
  */
 
-/** Silence after a heartbeat was due before the client asks. Cloudflare's alarms, which beat, can be a minute late. */
+/** Silence after a heartbeat was due before the client asks. Cloudflare's alarms, which send it, can be a minute late. */
 export const LATE_MS = 10_000;
 /** Silence before the client asks while the room owes it an answer. */
 const UNANSWERED_MS = 5_000;

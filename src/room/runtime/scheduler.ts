@@ -35,6 +35,8 @@ const PROBE = 4;
 const MAX_EVENTS = 512;
 /** Frames that may wait over all connections: what sixteen ticks take. Past it the room answers that it is overloaded. */
 const MAX_FRAMES = 16 * MAX_EVENTS;
+/** Frames that a session may have waiting all the same. */
+const FAIR_FRAMES = 16;
 /** And UTF-16 units of the messages they came in: a quarter of what an object's memory is. */
 const MAX_LENGTH = 33_554_432;
 
@@ -46,6 +48,8 @@ export class Scheduler {
   /** How many of them are frames of clients, and how long the messages were that are not through yet. */
   #frames = 0;
   #length = 0;
+  /** Frames that wait, by the session that sent them. */
+  readonly #bySession = new Map<string, number>();
   #isTimerSet = false;
   #lastTick = 0;
   /** Milliseconds that the last tick's fan-out asks for before the next. */
@@ -66,9 +70,14 @@ export class Scheduler {
     this.#platform = platform;
   }
 
-  /** Whether so much waits that the frames of clients are refused instead. */
-  get isOverloaded(): boolean {
-    return this.#frames >= MAX_FRAMES || this.#length >= MAX_LENGTH;
+  /**
+   * Whether so much waits that the frames of a session are refused instead. Whoever has little waiting is let in for
+   * longer: a flood must not keep out those who did not cause it.
+   */
+  isOverloadedFor(session: string): boolean {
+    const isFull = this.#frames >= MAX_FRAMES || this.#length >= MAX_LENGTH;
+    const isPacked = this.#frames >= 4 * MAX_FRAMES || this.#length >= 2 * MAX_LENGTH;
+    return isPacked || (isFull && (this.#bySession.get(session) ?? 0) >= FAIR_FRAMES);
   }
 
   /** Resolves when the event's tick is committed and its effects are on their way. */
@@ -86,7 +95,7 @@ export class Scheduler {
   async submitFrames(events: readonly RoomEvent[], length: number): Promise<void> {
     this.#length += length;
     await new Promise((resolve) => {
-      this.#frames += events.length;
+      for (const event of events) this.#countFrame(event, 1);
       this.#add(events.map((event, i) => (i === events.length - 1 ? { event, resolve } : { event })));
     });
     this.#length -= length;
@@ -109,6 +118,14 @@ export class Scheduler {
     if (!isComplete) return;
     this.#arrived++;
     this.#schedule();
+  }
+
+  #countFrame(event: RoomEvent, by: number): void {
+    if (event.type !== "frame") return;
+    this.#frames += by;
+    const waiting = (this.#bySession.get(event.session) ?? 0) + by;
+    if (waiting > 0) this.#bySession.set(event.session, waiting);
+    else this.#bySession.delete(event.session);
   }
 
   #schedule(): void {
@@ -148,7 +165,7 @@ export class Scheduler {
       this.#cost = Math.floor(ran.sockets * SPACING_PER_SOCKET_MS);
     } finally {
       if (done < batch.length) this.#waiting = [...batch.slice(done), ...this.#waiting];
-      for (const { event } of batch.slice(0, done)) if (event.type === "frame") this.#frames--;
+      for (const { event } of batch.slice(0, done)) this.#countFrame(event, -1);
       this.#lastTick = this.#platform.now();
       this.#isBehind = this.#waiting.length > 0;
       this.#isRunning = false;
