@@ -23,7 +23,7 @@ export const DIRECTORY_SHARDS = 16;
 const RELIST_EVERY = 600_000;
 /** And when something happened in it, a multiple of this: what was counted should not be much older. */
 const RELIST_BUSY = 60_000;
-/** Beats come at most an idle interval apart, and reports get lost: a room counts as live for three times the longer. */
+/** Heartbeats come at most an idle interval apart, and reports get lost: a room counts as live for three times the longer. */
 const LISTED_TIMES = 3;
 
 /** The part of the directory that a room belongs to, by FNV-1a of its address. */
