@@ -1,7 +1,7 @@
 /** More guards of a room: the second half of room.ts, which would be too long with them. */
 import type { Guard } from "./guard.ts";
 
-export const more: readonly Guard[] = [
+export const moreRoom: readonly Guard[] = [
   {
     name: "books carried by a socket",
     file: "src/room/runtime/sockets.ts",
@@ -201,8 +201,8 @@ export const more: readonly Guard[] = [
   {
     name: "frames that may wait",
     file: "src/room/runtime/scheduler.ts",
-    text: "return this.#frames >= MAX_FRAMES || this.#length >= MAX_LENGTH;",
-    without: "return false;",
+    text: "const isFull = this.#frames >= MAX_FRAMES || this.#length >= MAX_LENGTH;",
+    without: "const isFull = false;",
     tests: ["unit/scheduler.test.ts"],
   },
   {

@@ -129,7 +129,9 @@ export class RoomHost {
     const { session, generation } = connection;
     const frames = decode(message, this.#definition().maxMessage);
     if (acknowledgeOnly(state, connection, frames)) return this.#remember(state, connection);
-    if (this.#scheduler.isOverloadedFor(session)) {
+    // What makes the load smaller is never refused.
+    const isRelief = frames.every(({ type }) => type === "ack" || type === "leave");
+    if (!isRelief && this.#scheduler.isOverloadedFor(session)) {
       const error = failure("rate_limited", { message: "The room is overloaded.", retryAfter: OVERLOADED_MS });
       this.#recorder.counters.add("errors|rate_limited", frames.length);
       this.#sockets.send(connection, join(frames.map((frame) => encodeFailure(frame, error))));

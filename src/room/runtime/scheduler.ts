@@ -190,7 +190,7 @@ export class Scheduler {
   }
 }
 
-/** Whether an event keeps the room alive. A member that leaves makes no more load. */
+/** Whether an event keeps the room alive. A leave is not: it must not overtake what its session sent before it. */
 function isUrgent({ event }: Waiting): boolean {
-  return event.type !== "frame" || event.frame.type === "leave";
+  return event.type !== "frame";
 }

@@ -132,7 +132,8 @@ export class Ticker {
 
   /** Sets the alarm, or calls it off. */
   arm(next: number | undefined): void {
-    const when = next === undefined ? undefined : Math.min(next, LATEST_ALARM);
+    // The platform takes no moment before its first millisecond.
+    const when = next === undefined ? undefined : Math.max(1, Math.min(next, LATEST_ALARM));
     this.#ringing = undefined;
     if (when === this.#armed) return;
     this.#armed = when;
@@ -209,7 +210,10 @@ export class Ticker {
     if (batch.length <= 1 || !only) {
       const cause = error instanceof EventFailed ? error.cause : error;
       if (only) this.#refuse(only, input, cause);
-      else this.#parts.fail({ code: codeOfThrown(cause), source: "tick", error: cause });
+      else {
+        this.#parts.fail({ code: codeOfThrown(cause), source: "tick", error: cause });
+        this.armRetry();
+      }
       return { done: batch.length, sockets: 0 };
     }
     const index = error instanceof EventFailed ? error.index : undefined;

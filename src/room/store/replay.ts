@@ -47,14 +47,14 @@ export class Replay {
     let parts: string[] = [];
     let bytes = 0;
     for (const part of this.#parts(offset, user)) {
-      if (bytes > 0 && bytes + part.items.length > maxBytes) {
+      if (bytes > 0 && bytes + part.bytes > maxBytes) {
         yield { from, upto, items: parts.join(",") };
         from = upto + 1;
         parts = [];
         bytes = 0;
       }
       if (part.items !== "") parts.push(part.items);
-      bytes += part.items.length;
+      bytes += part.bytes;
       upto = part.upto;
     }
     if (upto >= from) yield { from, upto, items: parts.join(",") };
@@ -105,18 +105,19 @@ export class Replay {
   }
 
   /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */
-  *#parts(offset: number, user: string): Generator<{ upto: number; items: string }> {
+  *#parts(offset: number, user: string): Generator<{ upto: number; items: string; bytes: number }> {
     for (const segment of this.#log.segments.after(offset)) {
       if (segment.first > offset && !segment.addressed) {
-        yield { upto: segment.last, items: this.#text(segment) };
+        yield { upto: segment.last, items: this.#text(segment), bytes: segment.bytes };
         continue;
       }
       const items = this.#load(segment).filter((p) => p.offset > offset && isVisible(p, user));
-      yield { upto: segment.last, items: items.map((p) => JSON.stringify(p)).join(",") };
+      // What the user may not see counts as well: it was read all the same.
+      yield { upto: segment.last, items: items.map((p) => JSON.stringify(p)).join(","), bytes: segment.bytes };
     }
-    for (const { publication, text } of this.#log.staged) {
+    for (const { publication, text, bytes } of this.#log.staged) {
       if (publication.offset > offset) {
-        yield { upto: publication.offset, items: isVisible(publication, user) ? text : "" };
+        yield { upto: publication.offset, items: isVisible(publication, user) ? text : "", bytes };
       }
     }
   }
