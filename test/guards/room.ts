@@ -364,7 +364,7 @@ export const room: readonly Guard[] = [
     file: "src/room/core/resume.ts",
     text: "if (!credit || offset >= gone) return",
     without: "if (true) return",
-    tests: ["workerd/promises-memory.test.ts"],
+    tests: ["unit/room-bounds.test.ts"],
   },
   {
     name: "sessions written once",
@@ -459,9 +459,9 @@ export const room: readonly Guard[] = [
   },
   {
     name: "a heartbeat that was not sent",
-    file: "src/room/core/alarm.ts",
-    text: "const { sentAt } = current;",
-    without: "const sentAt = current.due - current.interval;",
+    file: "src/room/store/state.ts",
+    text: "sentAt: heartbeatAt ?? due - stored.interval",
+    without: "sentAt: due - stored.interval",
     tests: ["unit/room-bounds.test.ts"],
   },
   {
