@@ -98,7 +98,7 @@ export const room: readonly Guard[] = [
     file: "src/room/runtime/dismissed.ts",
     text: "open >= Math.max(LEAST_DISMISSED, perUser)",
     without: "false",
-    tests: ["workerd/flow.test.ts"],
+    tests: ["unit/room-overload.test.ts"],
   },
   {
     name: "a quiet room's doubts",
@@ -455,7 +455,7 @@ export const room: readonly Guard[] = [
     file: "src/room/runtime/ticker.ts",
     text: "if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome, state);",
     without: "",
-    tests: ["workerd/schema.test.ts"],
+    tests: ["unit/room-sockets.test.ts"],
   },
   {
     name: "a heartbeat that was not sent",
@@ -477,5 +477,19 @@ export const room: readonly Guard[] = [
     text: 'return { ok: false, code: "bad_request", message: `this room does not know ${typeOf(command)}` };',
     without: "return { ok: true, value: {} };",
     tests: ["unit/room-bounds.test.ts"],
+  },
+  {
+    name: "the answer of a room that is overloaded",
+    file: "src/room/runtime/host.ts",
+    text: "if (this.#scheduler.isOverloaded) {",
+    without: "if (false) {",
+    tests: ["unit/room-overload.test.ts"],
+  },
+  {
+    name: "an alarm that was killed before",
+    file: "src/room/runtime/host.ts",
+    text: "if (retryCount > 0) await this.#armBeforehand();",
+    without: "",
+    tests: ["unit/room-overload.test.ts"],
   },
 ];
