@@ -91,8 +91,8 @@ describe("an alarm", () => {
   it("R21: that fails keeps what a tick has armed sooner", async () => {
     const room = new HostedRoom({
       heartbeat: { every: 600_000, idle: 600_000 },
-      methods: { start: (it) => ["a", "b"].forEach((name) => it.schedule(name, it.now + 5_000)) },
-      onTimer: (it, name) => (name === "a" ? it.schedule("soon", it.now + 3_000) : undefined),
+      methods: { start: (self) => ["a", "b"].forEach((name) => self.schedule(name, self.now + 5_000)) },
+      onTimer: (self, name) => (name === "a" ? self.schedule("soon", self.now + 3_000) : undefined),
     });
     const ann = await room.join();
     room.storage.sql.exec(
