@@ -186,10 +186,13 @@ describe("a request of a hook that the room cannot do", () => {
     self.sql.exec("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY)");
     self.sql.exec("INSERT INTO orders DEFAULT VALUES");
   };
+  // As long as ids may be: three bytes each, 76 KB in all.
+  const manyIds = Array.from({ length: 100 }, () => "\u20ac".repeat(255));
   const wishes: readonly [string, (room: RoomContext) => void][] = [
     ["a publication over 1 MiB", (self) => self.publish("x".repeat(1_200_000))],
     ["a publication that JSON cannot carry", (self) => self.publish(10n as never)],
     ["a publication to nobody", (self) => self.publish(1, { to: [] })],
+    ["a publication that its addresses make too large", (self) => self.publish("x".repeat(1_048_000), { to: manyIds })],
     ["a signal over 1 MiB", (self) => self.signal("x".repeat(1_200_000))],
     ["a timer without a name", (self) => self.schedule("", self.now)],
     ["a timer at no moment", (self) => self.schedule("a", Number.NaN)],
