@@ -26,4 +26,5 @@ export {
 } from "./room/definition.ts";
 export { OutletRefused, type Batch, type OutEvent, type OutEventType, type Outlet } from "./room/outlet.ts";
 export { Room } from "./room.ts";
+export type { Recording } from "./room/runtime/recording.ts";
 export type { Present } from "./room/store/members.ts";

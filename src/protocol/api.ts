@@ -178,11 +178,11 @@ export interface RoomPage {
   readonly next?: string;
 }
 
-/** One failure, as operators read it. */
-export interface ListedFailure {
+/** One failure, as logs and lists have it. */
+export interface FailureRecord {
   readonly at: number;
   readonly code: CodeName;
-  readonly severity: Severity;
+  /** What failed: the type of a frame, the name of a hook, a route, a part of the room. */
   readonly source: string;
   readonly kind?: string;
   readonly room?: string;
@@ -191,6 +191,11 @@ export interface ListedFailure {
   readonly requestId?: string;
   readonly traceId?: string;
   readonly message?: string;
+}
+
+/** One failure, as operators read it. */
+export interface ListedFailure extends FailureRecord {
+  readonly severity: Severity;
 }
 
 /** The newest failures of all rooms and of the Worker, newest first. */

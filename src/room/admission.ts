@@ -6,6 +6,7 @@
  * is listed here, and the room answers no other origin. `.invalid` can never be a zone of anyone's (RFC 2606), so a
  * request from outside that a careless route passes on still reaches no session.
  */
+import { grants as known } from "../protocol/api.ts";
 import { isOffset } from "../protocol/codec.ts";
 import { codes } from "../protocol/codes.ts";
 import { MAX_USER_ID } from "../protocol/limits.ts";
@@ -28,15 +29,16 @@ export interface Credentials {
   readonly expires: number;
 }
 
-const GRANTS: readonly unknown[] = ["join", "publish", "signal", "call", "admin"] satisfies readonly Grant[];
-
-/** Whether a value can be credentials: they come from tokens, from the deployer's own code, and from older Workers. */
+/**
+ * Whether a value can be credentials. The gate has read them already, by stricter rules; this is for who came around it: an
+ * RPC call of the deployer's own, or a Worker of another version.
+ */
 export function isCredentials(value: unknown): value is Credentials {
   if (typeof value !== "object" || value === null) return false;
   const { user, name, grants, issued, expires } = value as Partial<Record<keyof Credentials, unknown>>;
   if (typeof user !== "string" || user.length === 0 || user.length > MAX_USER_ID) return false;
   if (name !== undefined && typeof name !== "string") return false;
-  if (!Array.isArray(grants) || !grants.every((grant) => GRANTS.includes(grant))) return false;
+  if (!Array.isArray(grants) || !grants.every((grant) => known.includes(grant))) return false;
   return isMoment(issued) && isMoment(expires);
 }
 

@@ -2,6 +2,7 @@
  * What a user of edgerooms writes: the behaviour of one kind of room, as data and synchronous hooks. Turns options as
  * people write them ("30s") into numbers once. Knows nothing of sockets, storage or the engine.
  */
+import type { GrantName } from "../protocol/api.ts";
 import type { CodeName } from "../protocol/codes.ts";
 import type { Json, Member, Publication } from "../protocol/frames.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/limits.ts";
@@ -11,7 +12,7 @@ import { outEventTypes, type OutEventType, type Outlet } from "./outlet.ts";
 export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 
 /** What a member may do in a room. */
-export type Grant = "join" | "publish" | "signal" | "call" | "admin";
+export type Grant = GrantName;
 
 /** The connection on whose behalf a hook runs. */
 export interface Me extends Member {
@@ -106,8 +107,8 @@ export interface Definition {
   rate?: { perSecond?: number; burst?: number };
   /**
    * Events that go out of the room, at least once each and in their order: which (`types`, default all) and where `to`,
-   * such as `webhook({...})` or `queue("BINDING")`. One row written for each tick that has any, and
-   * one deleted for each batch delivered.
+   * an outlet such as the ones that {@link webhook} and {@link queue} make. A tick that has any writes one row; a batch
+   * that was delivered deletes one.
    */
   events?: { types?: readonly OutEventType[]; to: Outlet<never> };
 

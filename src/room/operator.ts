@@ -7,8 +7,6 @@ import type { Refusal } from "../protocol/refusal.ts";
 import type { Credentials } from "./admission.ts";
 import type { Counts } from "./telemetry/counts.ts";
 
-export type { RoomStats, SessionView } from "../protocol/api.ts";
-
 /** Who asks, in which request, and of which room. */
 export interface Caller {
   readonly kind: string;

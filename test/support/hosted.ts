@@ -12,6 +12,7 @@ import { RoomHost } from "../../src/room/runtime/host.ts";
 import type { Platform, RoomSocket } from "../../src/room/runtime/platform.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import type { RoomReport } from "../../src/room/telemetry/recorder.ts";
+import type { Recording } from "../../src/room/runtime/recording.ts";
 import { NodeStorage } from "./sqlite.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
@@ -121,11 +122,14 @@ export class HostedRoom {
   readonly storage = new NodeStorage();
   readonly failures: FailureRecord[] = [];
   readonly reports: RoomReport[] = [];
+  readonly recordings: Recording[] = [];
   /** What the runtime holds. */
   readonly sockets = new Set<Peer>();
   definition: ReturnType<typeof defineRoom>;
   now = 1_800_000_000_000;
   host: RoomHost;
+  /** What the room needs of its place; a test may let a part of it fail. */
+  readonly place: Platform;
   #timers: { readonly at: number; readonly nth: number; readonly run: () => void }[] = [];
   #nth = 0;
   #requests = 0;
@@ -134,6 +138,7 @@ export class HostedRoom {
   constructor(definition: Definition = {}, { tellsBuffered = true }: Place = {}) {
     this.definition = defineRoom(definition);
     this.#tellsBuffered = tellsBuffered;
+    this.place = this.#platform();
     this.host = this.#begin();
   }
 
@@ -256,13 +261,14 @@ export class HostedRoom {
 
   #begin(): RoomHost {
     const host = new RoomHost({
-      platform: this.#platform(),
+      platform: this.place,
       definition: () => this.definition,
       env: {},
       watch: {
         report: (record) => void this.failures.push(record),
         tell: (report) => Promise.resolve(void this.reports.push(report)),
         span: (_name, _attributes, run) => run(),
+        onFailedTick: () => (recording) => void this.recordings.push(recording),
       },
     });
     void host.begin();

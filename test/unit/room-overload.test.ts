@@ -159,3 +159,69 @@ describe("sockets that were told good-bye and do not end", () => {
     expect(await room.connect()).toMatchObject({ ok: true });
   });
 });
+
+describe("while a room is overloaded", () => {
+  it("R12, R19: acks and leaves are never refused", async () => {
+    const { room, peers } = await crowd();
+    const through = flood(peers);
+    const last = peers.at(-1);
+    const before = last?.of("error").length;
+    void last?.say({ type: "ack", offset: 0 });
+    void last?.say({ type: "leave" });
+    await room.settled(through);
+    await room.pass(100);
+    expect(last?.of("error")).toHaveLength(before ?? 0);
+    expect(last?.of("bye")).toMatchObject([{ reason: "done" }]);
+  });
+
+  it("R19: callers that would add to it are refused, those that end it are not", async () => {
+    const { room, peers } = await crowd();
+    const through = flood(peers);
+    const refused = await room.host.command({ type: "publish", data: 1 });
+    const kicked = room.host.command({ type: "kick", user: "u1" });
+    expect(refused).toMatchObject({ ok: false, code: "rate_limited", retryAfter: 1_000 });
+    await room.settled(through);
+    expect(await kicked).toMatchObject({ ok: true, value: { sessions: 1 } });
+  });
+
+  it("promise 10: a peer that reads none of its refusals is cut, and holds no more than any other", async () => {
+    const { room, peers } = await crowd();
+    const through = flood(peers);
+    const deaf = peers.at(-1);
+    if (deaf) deaf.reads = false;
+    const frames = Array.from({ length: 256 }, (_, data) => ({ type: "signal", data }));
+    for (let i = 0; i < 400; i++) void deaf?.say(...frames);
+    expect(deaf?.bufferedAmount).toBeLessThan(4.2 * 1_048_576);
+    await room.settled(through);
+    await room.pass(5_000);
+    expect(deaf?.of("bye")).toMatchObject([{ reason: "slow" }]);
+  });
+
+  it("R19: whoever did not cause it is let in, and a leave overtakes nothing of its own session", async () => {
+    const { room, peers } = await crowd();
+    const honest = await room.join({ user: "honest" });
+    void room.host.command({ type: "signal", data: 0 });
+    const through = flood(peers);
+    void honest.say({ type: "publish", ref: 1, data: "said before" }, { type: "leave" });
+    await room.settled(through);
+    await room.pass(100);
+    expect(honest.of("ack")).toMatchObject([{ ref: 1 }]);
+    expect(peers[0]?.items.map(({ data }) => data)).toEqual(["said before"]);
+  });
+});
+
+it("R18: a replay of what is addressed to others ends where its bounds are, not where the log is", async () => {
+  const room = new HostedRoom({ rate: { perSecond: 1_000_000, burst: 1_000_000 }, retain: 5_000 });
+  const ann = await room.join({ user: "ann" });
+  const other = await room.join({ user: "other", credit: true });
+  const statements: string[] = [];
+  for (let ref = 1; ref <= 300; ref++) {
+    await room.settled(ann.say({ type: "publish", ref, data: "x".repeat(20_000), to: ["ann"] }));
+  }
+  room.storage.fault = (statement) => void statements.push(statement);
+  await room.settled(other.say({ type: "sync", offset: 0 }));
+  room.storage.fault = undefined;
+  // 6 MB are in the log, and credit is 1 MiB.
+  expect(statements.filter((statement) => statement.includes("SELECT items")).length).toBeLessThan(100);
+  expect(other.of("pub").at(-1)?.upto).toBeLessThan(100);
+});

@@ -15,6 +15,8 @@ import type { Turn } from "./turn.ts";
 
 /** Bytes that {@link RoomContext.recent} returns, at most; it travels in one welcome. */
 const RECENT_BYTES = 262_144;
+/** UTF-16 units of data in what one hook asks for, at most: as much as a tick says to single connections. */
+const MAX_ASKED = 8_388_608;
 /** Hooks that may set off one another: a kick runs `onLeave`, which may kick. */
 const MAX_DEPTH = 8;
 
@@ -30,16 +32,21 @@ export type HookResult<T> =
  */
 export function runHook<T>(turn: Turn, source: string, hook: (room: RoomContext) => T): HookResult<T> {
   const context = new HookContext(turn);
+  let isHookRunning = false;
   try {
     const value = turn.state.atomic(() => {
+      isHookRunning = true;
       const returned = hook(context);
       if (returned instanceof Rejection) throw returned;
       assertSynchronous(returned);
+      isHookRunning = false;
       return returned as Exclude<T, Rejection>;
     });
     turn.ask(context.requests);
     return { ok: true, value };
   } catch (error) {
+    // The storage failed, and not the hook: what it did in memory cannot stand, so the whole event is undone.
+    if (!isHookRunning) throw error;
     if (error instanceof Rejection) {
       const { message, retryAfter } = error;
       return { ok: false, code: "rejected", message, ...(retryAfter !== undefined && { retryAfter }) };
@@ -60,6 +67,7 @@ class HookContext implements RoomContext {
   readonly #depth: number;
   readonly #limit: number;
   #isOpen = true;
+  #asked = 0;
 
   constructor({ state, now, depth, requestsLeft }: Turn) {
     const { kind, name } = state.name;
@@ -89,11 +97,11 @@ class HookContext implements RoomContext {
   }
 
   publish(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
-    this.#ask({ type: "publish", data: plain(data), ...recipients(options) });
+    this.#ask({ type: "publish", data: this.#plain(data), ...recipients(options) });
   }
 
   signal(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
-    this.#ask({ type: "signal", data: plain(data), ...recipients(options) });
+    this.#ask({ type: "signal", data: this.#plain(data), ...recipients(options) });
   }
 
   kick(user: string): void {
@@ -108,7 +116,7 @@ class HookContext implements RoomContext {
     if (this.#state.timers.size >= MAX_TIMERS && !this.#state.timers.get(name)) {
       throw new RangeError(`a room holds at most ${MAX_TIMERS} timers`);
     }
-    this.#ask({ type: "schedule", name, due: Math.max(this.now, Math.round(when)), data: plain(data) });
+    this.#ask({ type: "schedule", name, due: Math.max(this.now, Math.round(when)), data: this.#plain(data) });
   }
 
   cancel(name: string): void {
@@ -135,19 +143,22 @@ class HookContext implements RoomContext {
     this.requests.push(command);
   }
 
+  /**
+   * What JSON makes of a value, now: a throw here is the hook's own, and later changes to the object change nothing.
+   *
+   * @throws TypeError when JSON cannot carry it
+   * @throws RangeError when it is larger than any message may be, or everything together is too much
+   */
+  #plain(data: Json): Json {
+    const text = carried(data);
+    this.#asked += text.length;
+    if (this.#asked > MAX_ASKED) throw new RangeError("one hook may ask for at most 8 MiB of data");
+    return JSON.parse(text) as Json;
+  }
+
   #check(): void {
     if (!this.#isOpen) throw new Error("this hook has returned: use the context that a later hook is given");
   }
-}
-
-/**
- * What JSON makes of a value, now: a throw here is the hook's own, and later changes to the object change nothing.
- *
- * @throws TypeError when JSON cannot carry it
- * @throws RangeError when it is larger than any message may be
- */
-function plain(data: Json): Json {
-  return JSON.parse(carried(data)) as Json;
 }
 
 function carried(data: unknown): string {

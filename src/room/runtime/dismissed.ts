@@ -21,11 +21,17 @@ export interface Goodbye {
   readonly user?: string;
 }
 
+/** After so many more than there were, sockets that the runtime has no more are looked for. */
+const PRUNE_AFTER = 64;
+
 /** The dismissed sockets of one room. */
 export class Dismissed {
   readonly #platform: Platform;
   /** By socket: its user, and what calls off its close. */
   readonly #sockets = new Map<RoomSocket, { readonly user: string; readonly cancel: () => void }>();
+  readonly #byUser = new Map<string, Set<RoomSocket>>();
+  /** How many there were when those that are gone were last looked for. */
+  #pruned = 0;
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -39,39 +45,49 @@ export class Dismissed {
   /** A socket was told good-bye. */
   add(socket: RoomSocket, { code, reason, user = "" }: Goodbye): void {
     const cancel = this.#platform.later(BYE_GRACE_MS, () => closeQuietly(socket, code, reason));
-    this.#sockets.set(socket, { user, cancel });
+    this.#remember(socket, user, cancel);
+    if (this.#sockets.size >= 2 * this.#pruned + PRUNE_AFTER) this.#prune();
   }
 
   /** The room has woken, and this one was told good-bye before it slept. */
   recall(socket: RoomSocket, { code, reason, user = "" }: Goodbye): void {
     if (this.#sockets.has(socket)) return;
-    this.#sockets.set(socket, { user, cancel: () => undefined });
+    this.#remember(socket, user, () => undefined);
     closeQuietly(socket, code, reason);
   }
 
   /** A socket has closed. */
   delete(socket: RoomSocket): void {
+    const known = this.#sockets.get(socket);
+    if (!known) return;
     // A timer would keep the object in memory.
-    this.#sockets.get(socket)?.cancel();
+    known.cancel();
     this.#sockets.delete(socket);
+    const mine = this.#byUser.get(known.user);
+    mine?.delete(socket);
+    if (mine?.size === 0) this.#byUser.delete(known.user);
   }
 
   /** Whether so many sockets of a user are still ending that it must wait with new ones. */
   isFull(user: string, perUser: number): boolean {
-    let mine = 0;
-    for (const whose of this.#sockets.values()) if (whose.user === user) mine++;
-    if (mine < MAX_UNREAD) return false;
-    // No handler tells of the end of one that the room closed; the runtime just has it no more.
+    if ((this.#byUser.get(user)?.size ?? 0) < MAX_UNREAD) return false;
+    this.#prune();
+    const mine = [...(this.#byUser.get(user) ?? [])];
+    const unread = mine.filter(({ bufferedAmount = 0 }) => bufferedAmount > UNREAD_BYTES);
+    return unread.length >= MAX_UNREAD || mine.length >= Math.max(LEAST_DISMISSED, perUser);
+  }
+
+  #remember(socket: RoomSocket, user: string, cancel: () => void): void {
+    this.#sockets.set(socket, { user, cancel });
+    const mine = this.#byUser.get(user);
+    if (mine) mine.add(socket);
+    else this.#byUser.set(user, new Set([socket]));
+  }
+
+  /** No handler tells of the end of one that the room closed; the runtime just has it no more. */
+  #prune(): void {
     const held = new Set(this.#platform.sockets.all());
-    let open = 0;
-    let unread = 0;
-    for (const [socket, whose] of this.#sockets) {
-      if (!held.has(socket)) this.delete(socket);
-      else if (whose.user === user) {
-        open++;
-        if ((socket.bufferedAmount ?? 0) > UNREAD_BYTES) unread++;
-      }
-    }
-    return unread >= MAX_UNREAD || open >= Math.max(LEAST_DISMISSED, perUser);
+    for (const socket of this.#sockets.keys()) if (!held.has(socket)) this.delete(socket);
+    this.#pruned = this.#sockets.size;
   }
 }

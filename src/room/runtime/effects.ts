@@ -3,6 +3,7 @@
  * be recorded. Decides nothing; what comes of it is submitted as an event of its own.
  */
 import { encode } from "../../protocol/codec.ts";
+import type { CodeName } from "../../protocol/codes.ts";
 import type { Effects, Work } from "../core/effects.ts";
 import type { RoomEvent } from "../core/event.ts";
 import type { TickOutcome } from "../core/tick.ts";
@@ -42,7 +43,7 @@ export class EffectRunner {
   run(state: RoomState, { outgoing, effects }: TickOutcome): number {
     const { recorder, sockets } = this.#parts;
     // A socket must be there before it is written to.
-    for (const connection of effects.accepted) sockets.accept(connection);
+    for (const connection of effects.accepted) this.#accept(connection);
     this.#record(state, effects);
     for (const work of effects.work) void this.#work(work);
     for (const batch of effects.batches) void this.#deliver(batch);
@@ -67,6 +68,36 @@ export class EffectRunner {
     }));
   }
 
+  /** To one connection, apart from a tick. A peer that does not read what it is sent is cut instead. */
+  tell(state: RoomState, connection: Connection, text: string): void {
+    const { platform, sockets } = this.#parts;
+    if (sockets.reads(connection, platform.now(), this.#question(state))) sockets.send(connection, text);
+    else this.#cut(connection, "slow");
+  }
+
+  #accept(connection: Connection): void {
+    const { fail, sockets } = this.#parts;
+    try {
+      sockets.accept(connection);
+    } catch (error) {
+      // The platform has no socket for it: whoever waits for it is refused, and nobody else is harmed.
+      fail({ code: "internal", source: "accept", session: connection.session, user: connection.user, error });
+      this.#cut(connection, "internal");
+    }
+  }
+
+  #cut({ session, generation }: Connection, code: CodeName): void {
+    void this.#parts.submit({ type: "cut", session, generation, code });
+  }
+
+  /** What asks a peer for a sign of life. */
+  #question(state: RoomState): (connection: Connection) => string {
+    return ({ stoppedAt }) => {
+      const next = Math.max(0, (state.heartbeat?.due ?? 0) - this.#parts.platform.now());
+      return encode({ type: "heartbeat", offset: stoppedAt ?? state.log.committed, next });
+    };
+  }
+
   #record(state: RoomState, { counts, failures, closed }: Effects): void {
     const { recorder, fail } = this.#parts;
     recorder.counters.merge(counts.counts);
@@ -79,19 +110,16 @@ export class EffectRunner {
   }
 
   #send(state: RoomState, outgoing: TickOutcome["outgoing"]): number {
-    const { platform, recorder, sockets, submit } = this.#parts;
+    const { platform, recorder, sockets } = this.#parts;
     const now = platform.now();
-    const next = Math.max(0, (state.heartbeat?.due ?? 0) - now);
+    const ask = this.#question(state);
     let written = 0;
     let messages = 0;
     let publications = 0;
     let to: Connection | undefined;
     let reads = true;
-    const ask = (connection: Connection) => () => {
-      return encode({ type: "heartbeat", offset: connection.stoppedAt ?? state.log.committed, next });
-    };
     // Who has caught up gets signals again: where there are only signals, nothing else would have it judged.
-    for (const connection of sockets.behind) sockets.reads(connection, now, ask(connection));
+    for (const connection of sockets.behind) sockets.reads(connection, now, ask);
     const audience = { connections: state.connections.values(), members: () => state.roster.text };
     for (const { connection, text, items, isLast } of compose(outgoing, audience)) {
       messages++;
@@ -100,9 +128,8 @@ export class EffectRunner {
       if (connection !== to) {
         written++;
         to = connection;
-        reads = sockets.reads(connection, now, ask(connection));
-        const { session, generation } = connection;
-        if (!reads && !isLast) void submit({ type: "cut", session, generation, code: "slow" });
+        reads = sockets.reads(connection, now, ask);
+        if (!reads && !isLast) this.#cut(connection, "slow");
         if (outgoing.isHeartbeat) connection.backlog.asked(now);
       }
       if (reads || isLast) sockets.send(connection, text);
@@ -117,6 +144,8 @@ export class EffectRunner {
     if (followUp) continuations.set(id, followUp);
     let outcome: { ok: true; value: unknown } | { ok: false; error: unknown };
     try {
+      // The tick's own messages go out first: they do not wait for anybody's code.
+      await Promise.resolve();
       outcome = { ok: true, value: await run() };
     } catch (error) {
       outcome = { ok: false, error };

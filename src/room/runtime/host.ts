@@ -23,8 +23,10 @@ import { Scheduler } from "./scheduler.ts";
 import { Sockets } from "./sockets.ts";
 import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
 
-/** When a client whose frames were refused for overload may try again. */
-const OVERLOADED_MS = 1_000;
+/** What is refused for overload may be tried again in a second. */
+const OVERLOADED = { ok: false, code: "rate_limited", message: "The room is overloaded.", retryAfter: 1_000 } as const;
+/** What callers ask for that makes the load larger. All else is few, or keeps the room alive. */
+const TAKES_LOAD: ReadonlySet<string> = new Set(["publish", "signal", "post", "read"]);
 
 /** Who watches a room. */
 export interface Watch {
@@ -132,9 +134,9 @@ export class RoomHost {
     // What makes the load smaller is never refused.
     const isRelief = frames.every(({ type }) => type === "ack" || type === "leave");
     if (!isRelief && this.#scheduler.isOverloadedFor(session)) {
-      const error = failure("rate_limited", { message: "The room is overloaded.", retryAfter: OVERLOADED_MS });
+      const error = failure(OVERLOADED.code, OVERLOADED);
       this.#recorder.counters.add("errors|rate_limited", frames.length);
-      this.#sockets.send(connection, join(frames.map((frame) => encodeFailure(frame, error))));
+      this.#effects.tell(state, connection, join(frames.map((frame) => encodeFailure(frame, error))));
       return;
     }
     const events = frames.map((frame): RoomEvent => ({ type: "frame", session, generation, frame }));
@@ -163,9 +165,8 @@ export class RoomHost {
       const state = this.#ticker.load();
       const events = dueEvents(state, now, () => this.#answeredAt(state));
       const results = await this.#scheduler.submitAll(events);
-      // Nothing was due yet, or something failed, which only knows when it is tried again: the alarm is set for what is
-      // next.
-      if (results.every(({ ok }) => !ok)) this.#ticker.run([]);
+      // A tick that does something sets the alarm. None did where nothing was due yet, or all of it failed.
+      if (!results.some(({ ok }) => ok)) this.#ticker.run([]);
     } catch (error) {
       this.#fail({ code: codeOfThrown(error), source: "alarm", error });
       this.#ticker.armRetry();
@@ -174,6 +175,7 @@ export class RoomHost {
 
   /** What a server-side caller asks for. */
   async command<C extends Command>(command: C): Promise<Result<CommandResults[C["type"]]>> {
+    if (this.#scheduler.isFull && TAKES_LOAD.has(command.type)) return OVERLOADED;
     const result = await this.#scheduler.submit({ type: "command", command });
     // Sound: `apply` pairs each command with its result.
     return result as Result<CommandResults[C["type"]]>;
@@ -181,6 +183,7 @@ export class RoomHost {
 
   /** What is asked over HTTP with a token; the Worker has verified it. */
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
+    if (this.#scheduler.isFull && TAKES_LOAD.has(command.type)) return OVERLOADED;
     const facts = this.#factsFor(command);
     const result = await this.#scheduler.submit({ type: "operate", caller, command, facts });
     return result.ok ? { ok: true, value: result.value as object } : result;
@@ -221,6 +224,8 @@ export class RoomHost {
 
   #factsFor({ type }: OperatorCommand): Facts {
     const { counts } = this.#recorder.counters;
+    // A room that slept has to know its sockets before it can tell of them.
+    if (type === "sessions") this.#ticker.wake();
     const sockets: Record<string, SocketFacts> = {};
     for (const connection of type === "sessions" ? (this.#ticker.loaded?.connections.values() ?? []) : []) {
       const unread = this.#sockets.unread(connection);

@@ -33,20 +33,19 @@ const IN_VAIN = 3;
 const PROBE = 4;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
-/** Frames that may wait over all connections: what sixteen ticks take. Past it the room answers that it is overloaded. */
-const MAX_FRAMES = 16 * MAX_EVENTS;
-/** Frames that a session may have waiting all the same. */
-const FAIR_FRAMES = 16;
-/** And UTF-16 units of the messages they came in: a quarter of what an object's memory is. */
+/** Events that may wait: what sixteen ticks take. Past it the room answers that it is overloaded. */
+const MAX_WAITING = 16 * MAX_EVENTS;
+/** And UTF-16 units of the messages that frames came in: a quarter of what an object's memory is. */
 const MAX_LENGTH = 33_554_432;
+/** Frames that one session may have waiting for as long as not four times as much waits. */
+const FAIR_FRAMES = 16;
 
 /** The events that wait for the next tick of one room. */
 export class Scheduler {
   readonly #run: (batch: readonly Waiting[]) => Ran;
   readonly #platform: Pick<Platform, "now" | "later">;
   #waiting: Waiting[] = [];
-  /** How many of them are frames of clients, and how long the messages were that are not through yet. */
-  #frames = 0;
+  /** How long the messages were whose frames are not through yet. */
   #length = 0;
   /** Frames that wait, by the session that sent them. */
   readonly #bySession = new Map<string, number>();
@@ -70,14 +69,18 @@ export class Scheduler {
     this.#platform = platform;
   }
 
+  /** Whether so much waits that more load is refused. */
+  get isFull(): boolean {
+    return this.#waiting.length >= MAX_WAITING || this.#length >= MAX_LENGTH;
+  }
+
   /**
-   * Whether so much waits that the frames of a session are refused instead. Whoever has little waiting is let in for
-   * longer: a flood must not keep out those who did not cause it.
+   * Whether so much waits that the frames of a session are refused. Whoever has little waiting is let in for longer: a
+   * flood must not keep out those who did not cause it.
    */
   isOverloadedFor(session: string): boolean {
-    const isFull = this.#frames >= MAX_FRAMES || this.#length >= MAX_LENGTH;
-    const isPacked = this.#frames >= 4 * MAX_FRAMES || this.#length >= 2 * MAX_LENGTH;
-    return isPacked || (isFull && (this.#bySession.get(session) ?? 0) >= FAIR_FRAMES);
+    const isPacked = this.#waiting.length >= 4 * MAX_WAITING || this.#length >= 2 * MAX_LENGTH;
+    return isPacked || (this.isFull && (this.#bySession.get(session) ?? 0) >= FAIR_FRAMES);
   }
 
   /** Resolves when the event's tick is committed and its effects are on their way. */
@@ -122,7 +125,6 @@ export class Scheduler {
 
   #countFrame(event: RoomEvent, by: number): void {
     if (event.type !== "frame") return;
-    this.#frames += by;
     const waiting = (this.#bySession.get(event.session) ?? 0) + by;
     if (waiting > 0) this.#bySession.set(event.session, waiting);
     else this.#bySession.delete(event.session);

@@ -78,14 +78,14 @@ export class Sockets {
   }
 
   /** Whether the peer reads what it is sent; `ask` is for a sign of life, where only that can tell. */
-  reads(connection: Connection, now: number, ask: () => string): boolean {
+  reads(connection: Connection, now: number, ask: (connection: Connection) => string): boolean {
     const { backlog } = connection;
     if (backlog.isLight) return true;
     const reading = () => ({ buffered: this.unread(connection), answeredAt: this.answeredAt(connection) });
     const verdict = backlog.judge(reading, now, ROOM_BACKLOG_BYTES / (this.#behind.size + 1));
     if (backlog.isBehind) this.#behind.add(connection);
     else this.#behind.delete(connection);
-    if (verdict === "ask") this.send(connection, ask());
+    if (verdict === "ask") this.send(connection, ask(connection));
     return verdict !== "slow";
   }
 

@@ -217,6 +217,11 @@ export class Ticker {
       return { done: batch.length, sockets: 0 };
     }
     const index = error instanceof EventFailed ? error.index : undefined;
+    if (index === 0 && error instanceof EventFailed) {
+      // Nothing came before it: it has just been seen to fail alone.
+      this.#refuse(only, input, error.cause);
+      return { done: 1, sockets: 0 };
+    }
     const parts =
       index === undefined
         ? [batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1)]

@@ -2,8 +2,11 @@
  * What went wrong, and about whom: the same for a bad frame, a hook that throws, a disk that fails and a refused request.
  * Turns what was thrown into a line that can be shown to an operator.
  */
+import type { FailureRecord } from "../../protocol/api.ts";
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import { traceIdOf } from "../../protocol/trace.ts";
+
+export type { FailureRecord } from "../../protocol/api.ts";
 
 /** Whose doing or loss a failure is. */
 export interface FailureContext {
@@ -21,21 +24,6 @@ export interface Failure extends FailureContext {
   readonly source: string;
   /** What was thrown: only its name and message are ever read. */
   readonly error?: unknown;
-}
-
-/** A failure as logs and lists have it. */
-export interface FailureRecord {
-  /** When, in ms since the epoch. */
-  readonly at: number;
-  readonly code: CodeName;
-  readonly source: string;
-  readonly kind?: string;
-  readonly room?: string;
-  readonly session?: string;
-  readonly user?: string;
-  readonly requestId?: string;
-  readonly traceId?: string;
-  readonly message?: string;
 }
 
 /** Characters of a message, at most: a hook may throw anything. */

@@ -1,0 +1,112 @@
+/** The disk, the platform or a row fails: what failed is undone whole, the alarm stands, and the tick can be played again. */
+import { describe, expect, it } from "vitest";
+import type { RoomContext } from "../../src/room/definition.ts";
+import type { Recording } from "../../src/room/runtime/recording.ts";
+import { HostedRoom } from "../support/hosted.ts";
+import { replayed } from "../support/replayed.ts";
+
+const publish = (ref: number, data: unknown) => ({ type: "publish", ref, data });
+
+describe("a tick that failed in the field", () => {
+  it("is recorded as data, and fails the same way when a test plays it again", async () => {
+    const definition = {
+      onTimer: () => undefined,
+      methods: { start: (self: RoomContext) => self.schedule("job", self.now + 1_000) },
+    };
+    const room = new HostedRoom(definition);
+    const ann = await room.join();
+    await room.settled(ann.say({ type: "call", ref: 1, method: "start", data: null }));
+    room.storage.sql.exec("UPDATE edgerooms_jobs SET data = '{half'");
+    await room.ring();
+    const [recording] = room.recordings;
+    expect(recording).toMatchObject({ room: "one", input: { events: [{ type: "timerDue", name: "job" }] } });
+    const copy = JSON.parse(JSON.stringify(recording)) as Recording;
+    expect(() => replayed(copy, room.definition)).toThrow("an event could not be applied");
+    const mended = copy.tables?.map((table) =>
+      table.name === "edgerooms_jobs" ? { ...table, rows: table.rows.map((row) => ({ ...row, data: "1" })) } : table,
+    );
+    const outcome = replayed({ ...copy, tables: mended }, room.definition);
+    expect(outcome.results, "what made it fail is in the rows").toEqual([{ ok: true, value: undefined }]);
+  });
+});
+
+it("promise 7: an alarm with nothing due whose tick fails rings again", async () => {
+  const room = new HostedRoom();
+  await room.join();
+  await room.pass(100);
+  // The runtime rings it early, and has it no more.
+  await room.storage.deleteAlarm();
+  let failures = 0;
+  room.storage.fault = (statement) => {
+    if (/^(?:COMMIT|RELEASE)/i.test(statement) && failures++ === 0) throw new Error("disk I/O error: SQLITE_IOERR");
+  };
+  await room.alarm(0);
+  room.storage.fault = undefined;
+  expect(failures).toBeGreaterThan(0);
+  expect(await room.storage.getAlarm()).toBe(room.now + 30_000);
+});
+
+it("promise 5: a hook whose transaction cannot be closed leaves nothing, not even its publication", async () => {
+  const room = new HostedRoom({ onPublish: (self) => void self.sql.exec("CREATE TABLE IF NOT EXISTS t (x)") });
+  const ann = await room.join();
+  let failures = 0;
+  room.storage.fault = (statement) => {
+    if (/^RELEASE/i.test(statement) && failures++ < 3) throw new Error("disk I/O error: SQLITE_IOERR");
+  };
+  await room.settled(ann.say(publish(1, "undone")));
+  room.storage.fault = undefined;
+  expect(failures).toBeGreaterThan(0);
+  const refused = ann.of("error").map(({ code, ref }) => [code, ref]);
+  const acked = ann.of("ack").map(({ ref }) => ref);
+  expect(refused.length + acked.length).toBe(1);
+  expect(ann.items.length, "seen by its publisher exactly when it was acknowledged").toBe(acked.length);
+  await room.evict();
+  await room.settled(ann.say(publish(2, "next")));
+  expect(ann.items.at(-1)).toMatchObject({ offset: acked.length + 1, data: "next" });
+});
+
+it("promise 14: a connection that the platform has no socket for harms nobody else", async () => {
+  const room = new HostedRoom();
+  const ann = await room.join({ user: "ann" });
+  const { open } = room.place.sockets;
+  room.place.sockets.open = () => {
+    throw new Error("too many sockets");
+  };
+  const refused = room.connect({ user: "bob" });
+  const told = room.settled(ann.say(publish(1, "said in the same tick")));
+  expect(await refused).toMatchObject({ ok: false, code: "internal" });
+  await told;
+  room.place.sockets.open = open;
+  expect(ann.items.map((item) => item.data)).toEqual(["said in the same tick"]);
+  await room.pass(20_000);
+  expect(ann.of("presence").flatMap(({ leave = [] }) => leave)).toEqual(["bob"]);
+});
+
+it("what an operator learns of sessions is true of a room that slept", async () => {
+  const room = new HostedRoom();
+  const ann = await room.join();
+  ann.ping();
+  await room.evict();
+  const answer = await room.operate({ type: "sessions" });
+  expect(answer).toMatchObject({ ok: true, value: { sessions: [{ connected: true, heardAt: ann.answeredAt }] } });
+});
+
+it("work that a hook defers begins after the frames of its tick", async () => {
+  const order: string[] = [];
+  const room = new HostedRoom({
+    onPublish: (self) => self.defer(() => Promise.resolve(void order.push(`work after ${ann.items.length}`))),
+  });
+  const ann = await room.join();
+  await room.settled(ann.say(publish(1, "first")));
+  await room.pass(100);
+  expect(order).toEqual(["work after 1"]);
+});
+
+it("R1: a hook that asks for more than 8 MiB in all gets an error, and nothing of it happens", async () => {
+  const mib = "x".repeat(1_000_000);
+  const room = new HostedRoom({ methods: { much: (self) => void [...Array(9)].forEach(() => self.publish(mib)) } });
+  const ann = await room.join();
+  await room.settled(ann.say({ type: "call", ref: 1, method: "much", data: null }));
+  expect(ann.of("reply")[0]?.error).toMatchObject({ code: "hook_failed" });
+  expect(ann.items).toEqual([]);
+});
