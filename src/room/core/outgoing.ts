@@ -130,7 +130,8 @@ export class Outgoing {
   }
 
   /** The tick's end: its publications go out, but not to connections without credit. They are stopped where they are. */
-  finish({ log, connections }: RoomState): void {
+  finish(state: RoomState, now: number): void {
+    const { log, connections } = state;
     this.range = { after: log.committed, upto: log.head, items: log.staged };
     if (log.head === log.committed && !this.#presenceChanged) return;
     const total = log.totalUpTo(log.committed);
@@ -141,6 +142,7 @@ export class Outgoing {
         const bytes = fed === log.committed ? total : log.totalUpTo(fed);
         if (connection.mayFeed(fed, bytes)) continue;
         connection.stop(fed);
+        this.send(connection, encode(askForAck(state, now)));
       }
       if (this.#presenceChanged && !this.listed.has(connection)) connection.markPresence(true);
     }
@@ -158,6 +160,15 @@ export class Outgoing {
     this.#shared.push(shared);
     this.#sharedLength += length;
   }
+}
+
+/**
+ * What a connection hears that is stopped for lack of credit: a heartbeat that is ahead of it makes its client acknowledge
+ * what it has. Without it, a client that was shown few of the publications that used up its credit would not know that the
+ * room waits for it, and would wait until the next heartbeat.
+ */
+export function askForAck({ log, heartbeat }: RoomState, now: number): Extract<ServerFrame, { type: "heartbeat" }> {
+  return { type: "heartbeat", offset: log.head, next: Math.max(0, (heartbeat?.due ?? now) - now) };
 }
 
 function lengthOf({ id, name = "", data }: Member): number {

@@ -10,6 +10,7 @@ import { member } from "../store/members.ts";
 import { toMe } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { runHook, sendable } from "./hooks.ts";
+import { askForAck } from "./outgoing.ts";
 import type { Turn } from "./turn.ts";
 
 /** A replay goes out in `pub` frames of about this many bytes. */
@@ -90,7 +91,10 @@ function feed(turn: Turn, connection: Connection, offset: number): void {
     turn.sendText(connection, encodePub(from, upto, items));
     fed = upto;
   }
-  if (fed < state.log.head) return connection.stop(fed);
+  if (fed < state.log.head) {
+    connection.stop(fed);
+    return turn.send(connection, askForAck(state, turn.now));
+  }
   connection.catchUp();
   turn.feed(connection, fed);
   refreshPresence(turn, connection);

@@ -74,7 +74,7 @@ export function applyTick(state: RoomState, { events, now, id }: TickInput): Tic
   if (eventsOut) dispatch(new Turn(tick), eventsOut.events);
   state.sessions.commit();
   state.log.commit();
-  outgoing.finish(state);
+  outgoing.finish(state, now);
   effects.counts.add("publications", state.log.staged.length);
   state.log.settle();
   const isLive = state.connections.size > 0;
