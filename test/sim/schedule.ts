@@ -61,7 +61,7 @@ export interface Step {
 }
 
 /** Steps of one schedule. */
-const STEPS = [20, 60] as const;
+const STEPS = [16, 48] as const;
 
 /** The schedule of a seed. */
 export function scheduleOf(seed: number): Step[] {

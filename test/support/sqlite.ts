@@ -220,7 +220,7 @@ export class NodeStorage implements Pick<
     try {
       const { statement, columns, changesSchema } = this.#prepare(text);
       // Rows are arrays because of `setReturnArrays`.
-      const rows = statement.all(...values) as unknown as SQLOutputValue[][];
+      const rows = all(statement, values) as unknown as SQLOutputValue[][];
       if (changesSchema) {
         this.#hasNewSchema = true;
         this.#prepared.clear();
@@ -237,8 +237,8 @@ export class NodeStorage implements Pick<
     if (this.#prepared.size >= MAX_CACHED) this.#prepared.clear();
     const statement = this.#db.prepare(text);
     statement.setReturnArrays(true);
-    // Else an integer past 2^53 is an error; the runtime rounds it.
-    statement.setReadBigInts(true);
+    // Whatever changes something must not be run again by `all`.
+    statement.setReadBigInts(!/^\s*select\b/i.test(text));
     const columns = statement.columns().map(({ name }) => name);
     const prepared = { statement, columns, changesSchema: isSchemaChange(text) };
     this.#prepared.set(text, prepared);
@@ -252,6 +252,17 @@ export class NodeStorage implements Pick<
 
   #hasAlarmTable(): boolean {
     return this.#run("SELECT 1 FROM sqlite_master WHERE name = '_cf_METADATA'").rows.length > 0;
+  }
+}
+
+/** Rows of a statement. An integer past 2^53 is an error of Node's, and the runtime rounds it: then it is read as a BigInt. */
+function all(statement: StatementSync, values: readonly SQLInputValue[]): unknown[] {
+  try {
+    return statement.all(...values);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_OUT_OF_RANGE") throw error;
+    statement.setReadBigInts(true);
+    return statement.all(...values);
   }
 }
 
