@@ -9,29 +9,35 @@ function waits(aloneMs: number) {
   return { env, testTimeout: patience(aloneMs), hookTimeout: patience(aloneMs) };
 }
 
-/** Tests that run inside the runtime, next to the Worker under test. */
-function inWorkerd(name: string, include: string[]): TestProjectConfiguration {
+/**
+ * Tests that run inside the runtime, next to the Worker under test.
+ *
+ * @param isolate whether each file has an isolate to itself; a second to start it, so only for tests of what isolates keep
+ */
+function inWorkerd(name: string, isolate: boolean): TestProjectConfiguration {
   return {
     plugins: [
       cloudflareTest({
         wrangler: { configPath: "./test/support/wrangler.toml" },
       }),
     ],
-    test: { name, include, ...waits(6_000) },
+    test: { name, include: [`test/${name}/**/*.test.ts`], isolate, ...waits(6_000) },
   };
 }
 
 export default defineConfig({
   test: {
-    // Vitest would leave one core to itself, of two: half of the machine.
-    maxWorkers: availableParallelism(),
+    // One more than there are cores: some tests wait for what takes its time by the clock, such as a token's end.
+    maxWorkers: availableParallelism() + 1,
     // The log of rooms and Worker: tests that are about it listen for themselves.
     onConsoleLog: (line) => !line.startsWith('{"level":'),
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...waits(6_000) } },
-      inWorkerd("workerd", ["test/workerd/**/*.test.ts"]),
+      inWorkerd("workerd", false),
+      // What an isolate keeps for all its rooms and requests: its log, its alerts, its counts, its breakers.
+      inWorkerd("isolate", true),
       // Half a minute for one test is too long for `npm test`: `npm run smoke` has it.
-      inWorkerd("slow", ["test/slow/**/*.test.ts"]),
+      inWorkerd("slow", true),
       {
         test: {
           name: "browser",

@@ -21,7 +21,7 @@ export const around: readonly Guard[] = [
     file: "src/ops/failures.ts",
     text: "if (++flow.lines > LINES) {",
     without: "if (false) {",
-    tests: ["workerd/alerts.test.ts"],
+    tests: ["isolate/alerts.test.ts"],
   },
   {
     name: "credentials of authorize are checked",
@@ -49,7 +49,7 @@ export const around: readonly Guard[] = [
     file: "src/room.ts",
     text: "REPORT_TIMEOUT_MS,\n      );",
     without: "1e9,\n      );",
-    tests: ["workerd/telling.test.ts"],
+    tests: ["isolate/telling.test.ts"],
   },
   {
     name: "failures of earlier versions are read",
@@ -63,6 +63,6 @@ export const around: readonly Guard[] = [
     file: "src/ops/upstream.ts",
     text: "if (this.#breaker.state !== CircuitState.HalfOpen) return;",
     without: "return;",
-    tests: ["workerd/upstream.test.ts"],
+    tests: ["isolate/upstream.test.ts"],
   },
 ];

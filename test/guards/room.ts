@@ -63,7 +63,7 @@ export const room: readonly Guard[] = [
     file: "src/room/core/alarm.ts",
     text: "hasDoubts || isBusy",
     without: "isBusy",
-    tests: ["workerd/heartbeat.test.ts"],
+    tests: ["unit/heartbeat.test.ts"],
   },
   {
     name: "future-offset check",
@@ -98,7 +98,7 @@ export const room: readonly Guard[] = [
     file: "src/room/store/state.ts",
     text: 'this.meta.set("beat"',
     without: 'void ("beat"',
-    tests: ["workerd/heartbeat.test.ts"],
+    tests: ["unit/heartbeat.test.ts"],
   },
   {
     name: "credit",
@@ -168,7 +168,7 @@ export const room: readonly Guard[] = [
     file: "src/room/telemetry/failure.ts",
     text: '.replace(TOKEN, "[token]")',
     without: "",
-    tests: ["workerd/security-frames.test.ts"],
+    tests: ["isolate/security-frames.test.ts"],
   },
   {
     name: "revoked tokens over HTTP",

@@ -89,7 +89,15 @@ function failures(tree: string, tests: readonly string[]): ReadonlyMap<string, r
   const report = join(tree, "report.json");
   rmSync(report, { force: true });
   const paths = tests.map((test) => `test/${test}`);
-  const args = ["run", ...paths, "--project=unit", "--project=workerd", "--reporter=json", `--outputFile=${report}`];
+  const args = [
+    "run",
+    ...paths,
+    "--project=unit",
+    "--project=workerd",
+    "--project=isolate",
+    "--reporter=json",
+    `--outputFile=${report}`,
+  ];
   const run = spawnSync(join(root, "node_modules/.bin/vitest"), args, { cwd: tree, encoding: "utf8", env });
   if (!existsSync(report)) throw new Error(`vitest said nothing of ${paths.join()}:\n${run.stdout}${run.stderr}`);
   const { testResults } = JSON.parse(readFileSync(report, "utf8")) as {

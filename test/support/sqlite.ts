@@ -197,9 +197,9 @@ export class NodeStorage implements Pick<
   }
 
   #exec(query: string, bindings: readonly unknown[]): NodeCursor {
-    const all = this.#parse(query);
-    const last = all.at(-1);
-    for (const { text } of all.slice(0, -1)) this.#run(text);
+    const statements = this.#parse(query);
+    const last = statements.at(-1);
+    for (const { text } of statements.slice(0, -1)) this.#run(text);
     if (bindings.length !== last?.parameters) throw new Error("Wrong number of parameter bindings for SQL query.");
     const { columns, rows } = this.#run(last.text, bindings.map(toSql));
     return new NodeCursor(columns, rows);

@@ -171,6 +171,9 @@ describe("presence", () => {
     await room.pass(100);
     const [first, second, last] = [peers[0], peers[1], peers.at(-1)];
     expect(last?.of("error")).toMatchObject([{ code: "rejected", frame: "presence" }]);
+    expect(last?.of("error")[0]?.message).toContain("all the presence data");
+    const [sum] = room.rows("SELECT sum(length(data)) AS n FROM edgerooms_sessions");
+    expect(Number(sum?.["n"])).toBeLessThanOrEqual(524_288);
     void first?.say({ type: "presence", data: null });
     await room.pass(100);
     expect(first?.of("error")).toEqual([]);
@@ -231,6 +234,24 @@ it("R10: an ack of what a short log has let go gives back what was read, and no 
     if (ref === 500) await room.settled(slow.say({ type: "ack", offset: 10 }));
   }
   expect(bytesOf(slow)).toBeLessThan(CREDIT_BYTES + 131_072);
+});
+
+it("the log keeps less than was asked for once it holds too many bytes, and says reset to who is behind", async () => {
+  const room = new HostedRoom({ ...free, retain: 1_000 });
+  const ann = await room.join({ user: "ann" });
+  const bob = await room.join({ user: "bob" });
+  const { session, epoch } = bob.welcome;
+  await bob.end();
+  for (let ref = 1; ref <= 340; ref++) await room.settled(ann.say(publish(ref, "z".repeat(60_000))));
+  const [{ kept } = {}] = room.rows("SELECT sum(bytes) AS kept FROM edgerooms_log");
+  expect(Number(kept)).toBeLessThan(18 * 1_048_576);
+  expect(Number(kept)).toBeGreaterThan(15 * 1_048_576);
+  const back = async (offset: number, credit = false) =>
+    (await room.join({ user: "bob", resume: { session, position: { epoch, offset } }, credit })).welcome;
+  expect((await back(0)).reason).toBe("log_trimmed");
+  // Still in the log, but more than a client without credit can be sent at once.
+  expect((await back(240)).reason).toBe("too_far");
+  expect((await back(240, true)).resumed).toBe(true);
 });
 
 describe("what this room does not know", () => {

@@ -20,12 +20,10 @@ describe("a tick that failed in the field", () => {
     await room.ring();
     const [recording] = room.recordings;
     expect(recording).toMatchObject({ room: "one", input: { events: [{ type: "timerDue", name: "job" }] } });
-    const copy = JSON.parse(JSON.stringify(recording)) as Recording;
-    expect(() => replayed(copy, room.definition)).toThrow("an event could not be applied");
-    const mended = copy.tables?.map((table) =>
-      table.name === "edgerooms_jobs" ? { ...table, rows: table.rows.map((row) => ({ ...row, data: "1" })) } : table,
-    );
-    const outcome = replayed({ ...copy, tables: mended }, room.definition);
+    const text = JSON.stringify(recording);
+    const replay = (json: string) => replayed(JSON.parse(json) as Recording, room.definition);
+    expect(() => replay(text)).toThrow("an event could not be applied");
+    const outcome = replay(text.replace('"{half"', '"1"'));
     expect(outcome.results, "what made it fail is in the rows").toEqual([{ ok: true, value: undefined }]);
   });
 });
@@ -68,15 +66,16 @@ it("promise 5: a hook whose transaction cannot be closed leaves nothing, not eve
 it("promise 14: a connection that the platform has no socket for harms nobody else", async () => {
   const room = new HostedRoom();
   const ann = await room.join({ user: "ann" });
-  const { open } = room.place.sockets;
-  room.place.sockets.open = () => {
+  const { sockets } = room.place;
+  const open = sockets.open.bind(sockets);
+  sockets.open = () => {
     throw new Error("too many sockets");
   };
   const refused = room.connect({ user: "bob" });
   const told = room.settled(ann.say(publish(1, "said in the same tick")));
   expect(await refused).toMatchObject({ ok: false, code: "internal" });
   await told;
-  room.place.sockets.open = open;
+  sockets.open = open;
   expect(ann.items.map((item) => item.data)).toEqual(["said in the same tick"]);
   await room.pass(20_000);
   expect(ann.of("presence").flatMap(({ leave = [] }) => leave)).toEqual(["bob"]);
@@ -104,7 +103,7 @@ it("work that a hook defers begins after the frames of its tick", async () => {
 
 it("R1: a hook that asks for more than 8 MiB in all gets an error, and nothing of it happens", async () => {
   const mib = "x".repeat(1_000_000);
-  const room = new HostedRoom({ methods: { much: (self) => void [...Array(9)].forEach(() => self.publish(mib)) } });
+  const room = new HostedRoom({ methods: { much: (self) => [...Array(9)].forEach(() => self.publish(mib)) } });
   const ann = await room.join();
   await room.settled(ann.say({ type: "call", ref: 1, method: "much", data: null }));
   expect(ann.of("reply")[0]?.error).toMatchObject({ code: "hook_failed" });

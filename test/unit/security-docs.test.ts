@@ -72,7 +72,7 @@ describe("the table of docs/security.md", () => {
   });
 
   it.each(cited)("names a test of $file that is there: $title", ({ file, title }) => {
-    expect(file).toMatch(/^test\/(?:unit|workerd|model|e2e|browser|attack)\/[\w.-]+\.ts$/);
+    expect(file).toMatch(/^test\/(?:unit|workerd|isolate|e2e|browser|attack)\/[\w.-]+\.ts$/);
     expect(existsSync(join(root, file)), file).toBe(true);
     expect(hasTitle(read(file), title), `"${title}" in ${file}`).toBe(true);
   });

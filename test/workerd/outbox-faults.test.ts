@@ -1,24 +1,11 @@
 /** Events out of a room while things go wrong: receivers that fail, refuse and hang, rooms that are evicted and killed. */
-import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { sign } from "../support/client.ts";
-import { ask, dead, join, say, stats, stopped, word, words } from "../support/events.ts";
+import { ask, dead, say, stats, stopped, word, words } from "../support/events.ts";
 import { eventually } from "../support/patience.ts";
 import type { TestedRoom } from "../support/room.ts";
 
 /** Waits until the n-th delivery has failed. */
 const failed = async (room: TestedRoom, n: number) => eventually(async () => (await stats(room)).tries === n);
-
-/** How many batches became dead letters, as Prometheus reads it once the room has told. */
-async function deadInMetrics(): Promise<number> {
-  const token = await sign("op", { rooms: { "*": ["admin"] } });
-  const response = await exports.default.fetch("http://edge.test/metrics", {
-    headers: { authorization: `Bearer ${token}` },
-  });
-  const [, count = "0"] =
-    /edgerooms_events_out_total\{kind="events",result="dead"\} (\d+)/.exec(await response.text()) ?? [];
-  return Number(count);
-}
 
 describe("a receiver that is down", () => {
   it("gets one batch at a time, in order: the rest waits for the oldest", async () => {
@@ -41,43 +28,6 @@ describe("a receiver that is down", () => {
     expect(words(room)).toEqual(["one", "two", "three", "four"]);
     const [first, again] = room.receiver.tried;
     expect(again).toEqual({ ...first, tries: 1 });
-  });
-
-  it("is tried again after 1 s, 2 s, 4 s ... 5 min, and given up after about a day; the next has its turn", async () => {
-    const room = stopped();
-    room.receiver.mood = (batch) => (batch.events.some((event) => word(event) === "bad") ? "fail" : "take");
-    const began = room.now;
-    const metric = await deadInMetrics();
-    await say(room, "bad");
-    await failed(room, 1);
-    await say(room, "good");
-    const waits: number[] = [];
-    for (let tries = 1; tries < 296; tries++) {
-      const { nextTry = 0 } = await stats(room);
-      waits.push(nextTry - room.now);
-      expect(await room.alarm()).toBe(nextTry);
-      // A millisecond early is too early.
-      if (tries < 12) await room.pass(nextTry - room.now - 1);
-      expect(room.receiver.tried.length).toBe(tries);
-      await room.pass(nextTry - room.now);
-      await eventually(() => room.receiver.tried.length > tries);
-      if (tries < 295) await failed(room, tries + 1);
-    }
-    expect(waits.slice(0, 11)).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((s) => s * 1_000));
-    expect(waits.slice(11).every((wait) => wait === 300_000)).toBe(true);
-    await eventually(() => words(room).length === 1);
-    expect(words(room)).toEqual(["good"]);
-    const hours = (room.now - began) / 3_600_000;
-    expect(hours).toBeGreaterThan(23);
-    expect(hours).toBeLessThan(25);
-    expect(await stats(room)).toEqual({ pending: 0, dead: 1, tries: 0 });
-    const [id] = room.receiver.tried.map((batch) => batch.id);
-    expect(await dead(room)).toEqual([{ id, at: began, tries: 296, error: "upstream_failed", events: 1 }]);
-    expect(room.reports.filter((line) => line.includes("given up"))).toEqual([
-      "events: Error: 1 batches of events given up: upstream_failed",
-    ]);
-    await (await join(room, "ann")).close();
-    await eventually(async () => (await deadInMetrics()) === metric + 1);
   });
 
   it("and that refuses has a dead letter at once; it is sent again with the same ids when an operator says so", async () => {

@@ -106,20 +106,3 @@ it("a room that is full says so to the next and stays with whom it has", async (
   expect((await ann.publish(1, "still here")).offset).toBe(1);
   expect(await rowsOf(room, "edgerooms_sessions")).toBe(4);
 });
-
-it("presence of everyone together has a bound, so that a welcome has one", async () => {
-  const room = new TestedRoom("fast");
-  const clients: Client[] = [];
-  const data = "p".repeat(2_046);
-  for (let i = 0; i < 270; i++) {
-    const { client } = await Client.join(room.path, { user: `u${i}` });
-    clients.push(client);
-    client.send({ type: "presence", data });
-  }
-  const refused = () => clients.reduce((n, client) => n + client.of("error").length, 0);
-  await clients.at(-1)?.until(() => refused() > 0, "a refusal");
-  const sum = await room.sql("SELECT sum(length(data)) AS n FROM edgerooms_sessions");
-  expect(Number(sum[0]?.["n"])).toBeLessThanOrEqual(524_288);
-  expect(clients.flatMap((client) => client.of("error"))[0]?.message).toContain("all the presence data");
-  for (const client of clients) client.socket.close(1000);
-});

@@ -1,13 +1,13 @@
 /**
- * What a receiver of a room's events must be able to rely on: every event at least once, first times in order, joins and
- * leaves by turns.
+ * What a receiver of a room's events must be able to rely on: every event at least once, again as it was, first times in
+ * order, joins and leaves by turns.
  */
 import type { Batch, OutEvent } from "../../../src/room/outlet.ts";
 import { check } from "./history.ts";
 
 /** The receiver of one room's events. */
 export class Outgoing {
-  readonly #taken = new Set<string>();
+  readonly #taken = new Map<string, string>();
   readonly #here = new Set<string>();
   #offset = 0;
   #isSure = true;
@@ -22,8 +22,13 @@ export class Outgoing {
   /** @param era which history the batch belongs to */
   take(batch: Batch, _era: number): void {
     for (const event of batch.events) {
-      if (this.#taken.has(event.id)) continue;
-      this.#taken.add(event.id);
+      const text = JSON.stringify(event);
+      const before = this.#taken.get(event.id);
+      if (before !== undefined) {
+        check(before === text || !this.#isSure, () => `event ${event.id} came again as another`);
+        continue;
+      }
+      this.#taken.set(event.id, text);
       this.taken++;
       if (this.#isSure) this.#judge(event);
     }
