@@ -9,8 +9,13 @@ const root = join(import.meta.dirname, "..");
 const vars = join(root, ".dev.vars");
 if (!existsSync(vars)) {
   const secret = randomBytes(32).toString("base64url");
-  writeFileSync(vars, `AUTH_SECRET=${secret}\nENVIRONMENT=development\n`, { mode: 0o600 });
-  console.log("Wrote .dev.vars with a new AUTH_SECRET.");
+  try {
+    // Of two that start at once the first decides.
+    writeFileSync(vars, `AUTH_SECRET=${secret}\nENVIRONMENT=development\n`, { mode: 0o600, flag: "wx" });
+    console.log("Wrote .dev.vars with a new AUTH_SECRET.");
+  } catch (error) {
+    if (error.code !== "EEXIST") throw error;
+  }
 }
 
 const wrangler = join(dirname(createRequire(import.meta.url).resolve("wrangler/package.json")), "bin/wrangler.js");

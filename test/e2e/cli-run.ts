@@ -2,9 +2,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Json } from "../../src/protocol/frames.ts";
+import { freePort } from "../support/port.ts";
 import { Peer } from "./peer.ts";
 import { Server } from "./server.ts";
 
@@ -67,9 +67,10 @@ export class Way {
     this.#target = target;
   }
 
-  async open(port = 0): Promise<this> {
+  async open(given?: number): Promise<this> {
+    const port = given ?? (await freePort());
     await once(this.#server.listen(port, "127.0.0.1"), "listening");
-    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    this.url = `http://127.0.0.1:${port}`;
     return this;
   }
 

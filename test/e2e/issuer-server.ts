@@ -1,7 +1,9 @@
 /** An issuer that serves its keys over real HTTP, and can fail, hang, go away and come back at the same address. */
+import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from "jose";
+import { freePort } from "../support/port.ts";
 
 /** How it meets a question: with its keys, a 500, silence, or half of an answer. */
 export type Mood = "well" | "failing" | "hanging" | "stopping";
@@ -30,8 +32,8 @@ export class IssuerServer {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
-    await new Promise<void>((resolve) => server.listen(this.#port, "127.0.0.1", resolve));
-    this.#port = (server.address() as AddressInfo).port;
+    this.#port ||= await freePort();
+    await once(server.listen(this.#port, "127.0.0.1"), "listening");
     this.#server = server;
   }
 

@@ -4,6 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/**
+ * Arguments for wrangler: the system gives a port to it, and one to its inspector. Without the second wrangler looks for
+ * a free one first and takes it a while later, when another that starts at the same time may have it.
+ */
+export const ANY_PORTS = ["--port", "0", "--inspector-port", "0"];
 const READY = /Ready on (http:\/\/\S+)/;
 
 export class Server {
@@ -18,7 +23,8 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const child = spawn("npm", ["start", "--", "--port", "0", "--persist-to", this.#storage, ...this.#args], {
+    const given = [...ANY_PORTS, "--persist-to", this.#storage, ...this.#args];
+    const child = spawn("npm", ["start", "--", ...given], {
       cwd: join(import.meta.dirname, "../.."),
       detached: true,
     });

@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Publication } from "../../src/protocol/frames.ts";
-import { freePort, Workerd } from "../serve/workerd.ts";
+import { Workerd } from "../serve/workerd.ts";
+import { freePort } from "../support/port.ts";
 import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { Crowd, SECRET, tokenOf } from "./crowd.ts";

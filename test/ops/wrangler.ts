@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { ANY_PORTS } from "../e2e/server.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const WRANGLER = join(dirname(createRequire(import.meta.url).resolve("wrangler/package.json")), "bin/wrangler.js");
@@ -24,7 +25,7 @@ export class Wrangler {
     const args = ["-c", config, "-c", this.#tail(vars)];
     const child = spawn(
       process.execPath,
-      [WRANGLER, "dev", "--ip", "127.0.0.1", "--port", "0", "--persist-to", this.#storage, ...args],
+      [WRANGLER, "dev", "--ip", "127.0.0.1", ...ANY_PORTS, "--persist-to", this.#storage, ...args],
       { cwd: ROOT, detached: true, env: { ...process.env, CLOUDFLARE_CF_FETCH_ENABLED: "false" } },
     );
     this.#process = child;
