@@ -176,6 +176,8 @@ class Samples {
 
   constructor(world: World, collect: () => Promise<void>) {
     this.#done = this.#watch(world, collect);
+    // `stop` tells of it. A run that failed ends the server first, and its own error is the one to be seen.
+    this.#done.catch(() => undefined);
   }
 
   async stop(): Promise<Pick<Run, "found" | "held" | "buffered" | "unacked">> {

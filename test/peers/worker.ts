@@ -5,6 +5,7 @@
 import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
 import { defineRoom, type RoomDefinition } from "../../src/room/definition.ts";
+import type { Pointer } from "../../src/room/rules/connection.ts";
 import { Room } from "../../src/room.ts";
 import { FAST, rhythms, type Seen } from "./rhythms.ts";
 
@@ -17,11 +18,8 @@ interface Env {
   readonly LOG: DurableObjectNamespace<Watched>;
 }
 
-/** What a socket remembers of its credit: `fed` only while it is behind. */
-type Pointed = { readonly acked?: number; readonly fed?: number };
-
-function unackedOf(pointed: Pointed | null, head: number): number {
-  return pointed?.acked === undefined ? 0 : (pointed.fed ?? head) - pointed.acked;
+function unackedOf(pointer: Pointer | null, head: number): number {
+  return pointer?.credit ? (pointer.stoppedAt ?? head) - pointer.credit.offset : 0;
 }
 
 type Row = { user: string; generation: number; dropped_at: number | null; present: number };
@@ -62,7 +60,7 @@ abstract class Watched extends Room<Env> {
       sockets: this.ctx.getWebSockets().map((socket) => ({
         open: socket.readyState === WebSocket.OPEN,
         buffered: (socket as { bufferedAmount?: number }).bufferedAmount ?? 0,
-        unacked: unackedOf(socket.deserializeAttachment() as Pointed | null, head),
+        unacked: unackedOf(socket.deserializeAttachment() as Pointer | null, head),
       })),
       woken: woken.get(String(this.ctx.id)) ?? 0,
       latestAlarm: this.#latest,
