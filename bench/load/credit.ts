@@ -23,15 +23,15 @@ export class Credit {
    * Counts a message.
    *
    * @param offset the last offset that the client has, this message included
-   * @param heartbeat the offset of a heartbeat in this message, 0 for none
+   * @param isAsked a heartbeat in this message is ahead of the client, or says that the room waits for an `ack`
    * @param length the length of this message in UTF-16 units
    * @returns the `ack` frame that is due now, or `undefined`
    */
-  read(offset: number, heartbeat: number, length: number): string | undefined {
+  read(offset: number, isAsked: boolean, length: number): string | undefined {
     const unacked = offset - this.#acked;
     this.#length = unacked > 0 ? this.#length + length : 0;
     if (unacked === 0) return undefined;
-    const isDue = heartbeat > offset || unacked >= ACK_EVERY || this.#length >= ACK_BYTES;
+    const isDue = isAsked || unacked >= ACK_EVERY || this.#length >= ACK_BYTES;
     if (!isDue) return undefined;
     this.begin(offset);
     return encode({ type: "ack", offset });

@@ -13,6 +13,7 @@ const PUB = Buffer.from('pub","from":');
 const ACK = Buffer.from('ack"');
 const WELCOME = Buffer.from("welcome");
 const HEARTBEAT = Buffer.from('heartbeat","offset":');
+const ASKED = Buffer.from('"ack":true');
 const UPTO = ',"upto":';
 const ARRAY = 91;
 const OBJECT = 123;
@@ -25,15 +26,17 @@ interface Found {
   acks: number;
   /** The offset of a heartbeat, 0 for none. */
   heartbeat: number;
+  /** Whether it says that the room waits for an acknowledgement. */
+  isAsked: boolean;
 }
 
 /** As the SDK speaks it. */
 export const edgerooms: Dialect = {
   ...dialect("credit=1"),
   read(member, view, length) {
-    const { heartbeat } = readMessage(member, view);
+    const { heartbeat, isAsked } = readMessage(member, view);
     const offset = Number(member.place.offset);
-    const ack = member.credit.read(offset, heartbeat, length);
+    const ack = member.credit.read(offset, isAsked || heartbeat > offset, length);
     if (ack !== undefined) member.acknowledge(ack);
     // The SDK would ask for what is missing. In a run without faults nothing may be.
     else if (heartbeat > offset) member.fail(`the room is at ${heartbeat}, this client at ${offset}`);
@@ -70,7 +73,7 @@ function dialect(query: string): Dialect {
 }
 
 function readMessage(member: Member, view: Buffer): Found {
-  const found: Found = { acks: 0, heartbeat: 0 };
+  const found: Found = { acks: 0, heartbeat: 0, isAsked: false };
   if (view[0] === OBJECT) readFrame(member, view, FRAME.length, found);
   else if (view[0] === ARRAY) {
     // Only frames begin with these bytes: items begin with their offset, and payloads have no quotes.
@@ -95,6 +98,7 @@ function readFrame(member: Member, view: Buffer, at: number, found: Found): void
   else if (is(view, at, WELCOME)) welcome(member, view.subarray(at, at + 400).toString("latin1"));
   else if (is(view, at, HEARTBEAT)) {
     found.heartbeat = number(view, at + HEARTBEAT.length);
+    found.isAsked = view.includes(ASKED, at);
     member.say(PING);
   } else if (!/^(?:presence|snapshot|signal)/.test(view.subarray(at, at + 10).toString("latin1")))
     member.fail(view.subarray(at, at + 200).toString("latin1"));

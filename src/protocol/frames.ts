@@ -132,7 +132,8 @@ export type ServerFrame =
       readonly members?: readonly Member[];
     }
   | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
-  | { readonly type: "heartbeat"; readonly offset: number; readonly next: number }
+  /** `ack`: the room feeds this connection nothing more until it acknowledges what it has. */
+  | { readonly type: "heartbeat"; readonly offset: number; readonly next: number; readonly ack?: true }
   /** `frame`: the type of the frame that failed, where it has no `ref`; absent where it could not be read. */
   | ({ readonly type: "error"; readonly ref?: number; readonly frame?: ClientFrame["type"] } & FrameError)
   | { readonly type: "snapshot"; readonly data: Json; readonly offset: number; readonly reason: ResetReason }

@@ -45,6 +45,7 @@ export class Member {
   readonly #changes = new Changes();
   #acknowledged = 0;
   #bytes = 0;
+  #isAsked = false;
 
   constructor(user: string, url: URL, token: string, resume?: Resume) {
     this.user = user;
@@ -90,12 +91,13 @@ export class Member {
     if (text === PONG) this.pongs++;
     else for (const frame of decodeServer(text) ?? []) this.#frame(frame);
     this.#bytes += text.length;
-    const due = this.offset - this.#acknowledged >= ACK_EVERY || this.#bytes >= ACK_BYTES;
+    const due = this.#isAsked || this.offset - this.#acknowledged >= ACK_EVERY || this.#bytes >= ACK_BYTES;
     if (this.#credit && due && this.offset > this.#acknowledged && this.socket.readyState === WebSocket.OPEN) {
       this.send({ type: "ack", offset: this.offset });
       this.#acknowledged = this.offset;
       this.#bytes = 0;
     }
+    this.#isAsked = false;
     this.#changes.notify();
   }
 
@@ -108,6 +110,7 @@ export class Member {
     else if (frame.type === "error") this.wrong.push(`error ${frame.code}`);
     else if (frame.type === "heartbeat") {
       this.beats.push(frame.next);
+      this.#isAsked ||= frame.ack === true;
       if (this.socket.readyState === WebSocket.OPEN) this.socket.send(PING);
     } else if (frame.type === "snapshot") {
       if (frame.reason !== "new") this.resets.push({ reason: frame.reason, from: this.offset, to: frame.offset });

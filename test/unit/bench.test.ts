@@ -21,6 +21,7 @@ describe("credit", () => {
         items: fc.oneof(fc.constantFrom(0, 1, 64, 639, 640), fc.integer({ min: 0, max: 900 })),
         length: fc.oneof(fc.constantFrom(1, 131_072, 262_143), fc.integer({ min: 1, max: 160_000 })),
         isHeartbeatAhead: fc.boolean(),
+        isAsked: fc.boolean(),
       }),
       { maxLength: 60 },
     );
@@ -33,14 +34,17 @@ describe("credit", () => {
         credit.begin(start);
         let offset = start;
         let acked = start;
-        for (const { items, length, isHeartbeatAhead } of all) {
+        for (const { items, length, isHeartbeatAhead, isAsked } of all) {
           offset += items;
           // With nothing to acknowledge the SDK asks for what is missing. In the bench nothing may be.
           const heartbeat = isHeartbeatAhead && offset > acked ? offset + 1 : offset;
           const expected: string[] = [];
           position.moveTo(offset);
-          position.read({ isGap: false, heartbeat, bytes: length }, (frame: string) => expected.push(frame) > 0);
-          const ack = credit.read(offset, heartbeat, length);
+          position.read(
+            { isGap: false, heartbeat, isAsked, bytes: length },
+            (frame: string) => expected.push(frame) > 0,
+          );
+          const ack = credit.read(offset, isAsked || heartbeat > offset, length);
           expect(ack === undefined ? [] : [ack]).toEqual(expected);
           if (ack !== undefined) acked = offset;
         }
@@ -50,8 +54,12 @@ describe("credit", () => {
   });
 
   it.each([
-    ["edgerooms", "/rooms/one?credit=1", ['{"type":"ack","offset":647}', "ping", '{"type":"ack","offset":648}']],
-    ["edgerooms-without-credit", "/rooms/one", ["ping"]],
+    [
+      "edgerooms",
+      "/rooms/one?credit=1",
+      ['{"type":"ack","offset":647}', "ping", '{"type":"ack","offset":648}', "ping", '{"type":"ack","offset":649}'],
+    ],
+    ["edgerooms-without-credit", "/rooms/one", ["ping", "ping"]],
   ] as const)("a client of %s connects to %s and answers with %j", async (dialect, path, answers) => {
     const { member, url, room, heard, stop } = await connected(dialect);
     const pub = (from: number, upto: number) => `{"type":"pub","from":${from},"upto":${upto},"items":[]}`;
@@ -60,9 +68,10 @@ describe("credit", () => {
       room.send(pub(8, 646));
       room.send(`[${pub(647, 647)},{"type":"heartbeat","offset":647,"next":30000}]`);
       room.send(`[{"type":"heartbeat","offset":649,"next":30000},${pub(648, 648)}]`);
-      await eventually(() => expect(heard.filter((text) => text === "ping").length).toBe(2));
+      room.send(`[${pub(649, 649)},{"type":"heartbeat","offset":649,"next":30000,"ack":true}]`);
+      await eventually(() => expect(heard.filter((text) => text === "ping").length).toBe(3));
       await eventually(() => expect(heard.toSorted()).toEqual([...answers, "ping"].toSorted()));
-      expect(member.received).toBe(641);
+      expect(member.received).toBe(642);
       expect(member.failure).toBeUndefined();
     } finally {
       await stop();

@@ -11,9 +11,9 @@ function begun(store: SessionStore = memoryStore()) {
   position.begin("s", "e", false);
   position.moveTo(0, true);
   const sent: [string, number][] = [];
-  const read = (options: { isGap?: boolean; heartbeat?: number; bytes?: number; isOpen?: boolean } = {}) => {
-    const { isGap = false, heartbeat = 0, bytes = 1, isOpen = true } = options;
-    position.read({ isGap, heartbeat, bytes }, (frame, cost) => (sent.push([frame, cost]), isOpen));
+  const read = (options: { isGap?: boolean; heartbeat?: number; isAsked?: boolean; bytes?: number; isOpen?: boolean } = {}) => {
+    const { isGap = false, heartbeat = 0, isAsked = false, bytes = 1, isOpen = true } = options;
+    position.read({ isGap, heartbeat, isAsked, bytes }, (frame, cost) => (sent.push([frame, cost]), isOpen));
     return sent.splice(0);
   };
   return { position, read };
@@ -62,6 +62,13 @@ describe("acks", () => {
     expect(read()).toEqual([ack(5_640, 0)]);
   });
 
+  it("a room that asks gets an ack of what there is to acknowledge, and nothing where that is on its way", () => {
+    const { position, read } = begun();
+    position.moveTo(70);
+    expect(read({ heartbeat: 70, isAsked: true })).toEqual([ack(70, 0)]);
+    expect(read({ heartbeat: 70, isAsked: true })).toEqual([]);
+  });
+
   it("offsets from before a resume need no ack", () => {
     const { position, read } = begun();
     position.moveTo(100);
@@ -98,6 +105,13 @@ describe("syncs", () => {
     position.moveTo(70);
     expect(read({ heartbeat: 90 })).toEqual([ack(70, 0)]);
     expect(read({ heartbeat: 90 })).toEqual([sync(70)]);
+  });
+
+  it("a sync that the room refused is sent for the next gap message", () => {
+    const { position, read } = begun();
+    expect(read({ isGap: true })).toEqual([sync(0)]);
+    position.syncRefused();
+    expect(read({ isGap: true })).toEqual([sync(0)]);
   });
 
   it("a sync that could not be sent is sent for the next gap message", () => {

@@ -325,3 +325,30 @@ it("a gap is filled by one sync, and items that come twice are handed over once"
   line().hears(pub(2, 5));
   expect(items).toEqual([1, 2, 3, 4, 5]);
 });
+
+it("a sync that the room refused is sent again for a later message, but not before the room takes frames again", async () => {
+  const { line, log } = await joined();
+  line().hears(pub(3, 3));
+  line().hears({
+    type: "error",
+    frame: "sync",
+    code: "rate_limited",
+    message: "no",
+    retryable: true,
+    retryAfter: 2_000,
+  });
+  expect(log).toEqual(["error rate_limited no"]);
+  for (let offset = 4; offset < 20; offset++) {
+    await pass(100);
+    line().hears(pub(offset, offset));
+  }
+  expect(line().of("sync").length).toBe(1);
+  await pass(1_000);
+  line().hears(pub(20, 20));
+  line().hears(pub(21, 21));
+  await turn();
+  expect(line().of("sync")).toEqual([
+    { type: "sync", offset: 0 },
+    { type: "sync", offset: 0 },
+  ]);
+});

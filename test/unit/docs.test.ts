@@ -64,7 +64,7 @@ const serverFields = {
   signal: { by: "always", data: "always" },
   presence: { join: "optional", leave: "optional", update: "optional", members: "optional" },
   reply: { ref: "always", data: "optional", error: "optional" },
-  heartbeat: { offset: "always", next: "always" },
+  heartbeat: { offset: "always", next: "always", ack: "optional" },
   error: {
     ref: "optional",
     frame: "optional",

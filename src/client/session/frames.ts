@@ -18,6 +18,7 @@ export type Frame<K extends ServerFrame["type"]> = Extract<ServerFrame, { type: 
 export interface Message extends MessageFacts {
   isGap: boolean;
   heartbeat: number;
+  isAsked: boolean;
   /** Its welcome resumed the session. */
   isResumed: boolean;
   /** Whether the connection it came by is still the client's: a listener may have closed the client. */
@@ -60,10 +61,14 @@ const handlers: Handlers = {
   reply({ calls }, { ref, error, data }) {
     calls.answer(ref, error ? RoomError.from(error) : (data ?? null));
   },
-  heartbeat(_, { offset }, message) {
+  heartbeat(_, { offset, ack }, message) {
     message.heartbeat = offset;
+    message.isAsked = ack === true;
   },
-  error: (on, frame) => on.refused(RoomError.from(frame), frame.ref),
+  error(on, frame) {
+    if (frame.frame === "sync") on.position.syncRefused();
+    on.refused(RoomError.from(frame), frame.ref);
+  },
   goaway: ({ events }, { within }) => events.emit("goaway", { within }),
 };
 

@@ -20,6 +20,8 @@ export interface MessageFacts {
   readonly isGap: boolean;
   /** The offset of its heartbeat, 0 without one. */
   readonly heartbeat: number;
+  /** Whether the room waits for an acknowledgement. */
+  readonly isAsked: boolean;
   /** Its length. */
   readonly bytes: number;
 }
@@ -78,7 +80,7 @@ export class Position {
   }
 
   /** A message was handled: acknowledges or asks for what is missing, and saves. */
-  read({ isGap, heartbeat, bytes }: MessageFacts, send: SendAtCost): void {
+  read({ isGap, heartbeat, isAsked, bytes }: MessageFacts, send: SendAtCost): void {
     if (!this.#saved) return;
     const { offset } = this;
     const unacked = offset - this.#acked;
@@ -89,12 +91,17 @@ export class Position {
     if ((isGap && !this.#isSyncing) || (isBehind && (unacked === 0 || this.#isSyncing))) {
       this.#isSyncing = send(encode({ type: "sync", offset }), SYNC_COST_FRAMES);
       this.#acked = offset;
-    } else if (unacked > 0 && (isBehind || unacked >= ACK_OFFSETS || this.#bytes >= ACK_BYTES)) {
+    } else if (unacked > 0 && (isAsked || isBehind || unacked >= ACK_OFFSETS || this.#bytes >= ACK_BYTES)) {
       send(encode({ type: "ack", offset }), 0);
       this.#acked = offset;
       this.#bytes = 0;
     }
     save(this.#store, this.#key, this.#saved);
+  }
+
+  /** The room refused to say what is missing: the next message asks again. */
+  syncRefused(): void {
+    this.#isSyncing = false;
   }
 
   /** The session is over, or another client's. `everywhere`: in the store, too. */

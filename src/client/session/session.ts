@@ -145,14 +145,16 @@ export class Session<T extends Transport = Transport> {
   receive(frames: readonly ServerFrame[], bytes: number): void {
     const losses = this.#losses;
     const isCurrent = () => losses === this.#losses;
-    const message: Message = { isGap: false, heartbeat: 0, isResumed: false, bytes, isCurrent };
+    const message: Message = { isGap: false, heartbeat: 0, isAsked: false, isResumed: false, bytes, isCurrent };
     for (const frame of frames) {
       // A listener has closed the client. The frames that it was not told of come again when it is back.
       if (!isCurrent()) break;
       handle(this, frame, message);
     }
     if (message.isResumed && isCurrent()) this.events.emit("resumed", { offset: this.position.offset });
-    this.position.read(message, (frame, cost) => this.#send(frame, cost));
+    // Nothing that costs goes out while the room takes nothing: each of those counts against the client.
+    const mayCost = this.#pace?.allowance(performance.now());
+    this.position.read(message, (frame, cost) => !(cost && !mayCost) && this.#send(frame, cost));
     this.#flush();
     this.#expectAnswer();
   }

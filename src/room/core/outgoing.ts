@@ -142,7 +142,7 @@ export class Outgoing {
         const bytes = fed === log.committed ? total : log.totalUpTo(fed);
         if (connection.mayFeed(fed, bytes)) continue;
         connection.stop(fed);
-        this.send(connection, encode(askForAck(state, now)));
+        this.send(connection, encode(askForAck(state, now, fed)));
       }
       if (this.#presenceChanged && !this.listed.has(connection)) connection.markPresence(true);
     }
@@ -163,12 +163,18 @@ export class Outgoing {
 }
 
 /**
- * What a connection hears that is stopped for lack of credit: a heartbeat that is ahead of it makes its client acknowledge
- * what it has. Without it, a client that was shown few of the publications that used up its credit would not know that the
- * room waits for it, and would wait until the next heartbeat.
+ * What a connection hears that is stopped for lack of credit. Without it, a client that was shown few of the publications
+ * that used up its credit would not know that the room waits for it, and would wait until the next heartbeat.
+ *
+ * @param fed up to where it was sent everything. Never the head: a client whose acknowledgement is on its way would take
+ *   that for a gap, ask for everything again, and be ended for asking too often
  */
-export function askForAck({ log, heartbeat }: RoomState, now: number): Extract<ServerFrame, { type: "heartbeat" }> {
-  return { type: "heartbeat", offset: log.head, next: Math.max(0, (heartbeat?.due ?? now) - now) };
+export function askForAck(
+  { heartbeat }: RoomState,
+  now: number,
+  fed: number,
+): Extract<ServerFrame, { type: "heartbeat" }> {
+  return { type: "heartbeat", offset: fed, next: Math.max(0, (heartbeat?.due ?? now) - now), ack: true };
 }
 
 function lengthOf({ id, name = "", data }: Member): number {

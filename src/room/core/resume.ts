@@ -61,6 +61,9 @@ export function acknowledge(turn: Turn, connection: Connection, offset: number):
   if (!credit || offset <= credit.offset) return;
   returnCredit(turn.state, connection, offset);
   if (stoppedAt === undefined) return;
+  // Asked before the log is read: acknowledgements are free, also those that open nothing.
+  if (!turn.state.mayFeed(connection, stoppedAt))
+    return turn.send(connection, askForAck(turn.state, turn.now, stoppedAt));
   if (log.covers(stoppedAt)) feed(turn, connection, stoppedAt);
   else reset(turn, connection, "log_trimmed");
 }
@@ -93,7 +96,7 @@ function feed(turn: Turn, connection: Connection, offset: number): void {
   }
   if (fed < state.log.head) {
     connection.stop(fed);
-    return turn.send(connection, askForAck(state, turn.now));
+    return turn.send(connection, askForAck(state, turn.now, fed));
   }
   connection.catchUp();
   turn.feed(connection, fed);
