@@ -1,6 +1,6 @@
 /** The disk, the platform or a row fails: what failed is undone whole, the alarm stands, and the tick can be played again. */
 import { describe, expect, it } from "vitest";
-import type { RoomContext } from "../../src/room/definition.ts";
+import { reject, type RoomContext } from "../../src/room/definition.ts";
 import type { Recording } from "../../src/room/runtime/recording.ts";
 import { HostedRoom } from "../support/hosted.ts";
 import { replayed } from "../support/replayed.ts";
@@ -108,4 +108,58 @@ it("R1: a hook that asks for more than 8 MiB in all gets an error, and nothing o
   await room.settled(ann.say({ type: "call", ref: 1, method: "much", data: null }));
   expect(ann.of("reply")[0]?.error).toMatchObject({ code: "hook_failed" });
   expect(ann.items).toEqual([]);
+});
+
+it("R5: a disk that takes no publication costs a batch of 512 few transactions, and one recording", async () => {
+  const room = new HostedRoom({ rate: { perSecond: 100_000, burst: 100_000 } });
+  const ann = await room.join();
+  let begun = 0;
+  room.storage.fault = (statement) => {
+    if (statement === "BEGIN") begun++;
+    if (statement.includes("INTO edgerooms_log")) throw new Error("database or disk is full: SQLITE_FULL");
+  };
+  const frames = Array.from({ length: 256 }, (_, i) => publish(i + 1, i));
+  await room.settled(
+    Promise.all([ann.say(...frames), ann.say(...frames.map(({ ref }) => publish(ref + 256, "more")))]),
+  );
+  room.storage.fault = undefined;
+  expect(ann.of("error").map(({ code }) => code)).toEqual(Array.from({ length: 512 }, () => "storage_failed"));
+  expect(begun).toBeLessThan(100);
+  expect(room.recordings.length).toBeLessThan(5);
+  await room.settled(ann.say(publish(1, "again")));
+  expect(ann.items.map(({ data }) => data)).toEqual(["again"]);
+});
+
+it("R7: recipients that fit no row are the hook's own error, and undo nothing else", async () => {
+  const to = Array.from({ length: 100 }, (_, i) => String.fromCodePoint(0x4e00 + i).repeat(254));
+  const room = new HostedRoom({
+    methods: {
+      large: (self: RoomContext) => self.publish("z".repeat(1_048_000), { to }),
+      small: (self: RoomContext) => self.publish("z", { to }),
+    },
+  });
+  const ann = await room.join();
+  await room.settled(ann.say({ type: "call", ref: 1, method: "large", data: null }));
+  await room.settled(ann.say({ type: "call", ref: 2, method: "small", data: null }));
+  expect(ann.of("reply").map(({ error }) => error?.code)).toEqual(["hook_failed", undefined]);
+  expect(room.failures.map(({ code, source }) => [code, source])).toEqual([["hook_failed", "methods.large"]]);
+});
+
+it("a rejection where nobody can be refused is a failure that is reported", async () => {
+  const rejecting = (): never => {
+    throw reject("not now");
+  };
+  const room = new HostedRoom({
+    grace: "1s",
+    onLeave: rejecting,
+    onTimer: rejecting,
+    snapshot: rejecting,
+    methods: { start: (self: RoomContext) => self.schedule("job", self.now) },
+  });
+  const ann = await room.join();
+  await room.settled(ann.say({ type: "call", ref: 1, method: "start", data: null }));
+  await ann.end();
+  await room.pass(1_500);
+  const failed = room.failures.map(({ code, source }) => [code, source]);
+  expect(failed).toEqual(["snapshot", "onTimer", "onLeave"].map((source) => ["hook_failed", source]));
 });

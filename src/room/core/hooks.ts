@@ -5,7 +5,7 @@
  */
 import { exceeds, isRecipients } from "../../protocol/codec.ts";
 import type { Json, Member, Publication } from "../../protocol/frames.ts";
-import { MAX_MESSAGE_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
+import { MAX_ITEM_BYTES, MAX_MESSAGE_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
 import { Rejection, type HookFailure, type Outcome, type RoomContext } from "../definition.ts";
 import { members } from "../store/members.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
@@ -19,6 +19,11 @@ const RECENT_BYTES = 262_144;
 const MAX_ASKED = 8_388_608;
 /** Hooks that may set off one another: a kick runs `onLeave`, which may kick. */
 const MAX_DEPTH = 8;
+
+/** What a publication of the room's has besides its data and its recipients, in bytes at most. */
+const ITEM_HEAD_BYTES = 1_024;
+/** Hooks that nobody waits for who could be refused. */
+const CANNOT_REFUSE: ReadonlySet<string> = new Set(["snapshot", "onLeave", "onTimer", "defer"]);
 
 /** What came of a hook. */
 export type HookResult<T> =
@@ -47,11 +52,12 @@ export function runHook<T>(turn: Turn, source: string, hook: (room: RoomContext)
   } catch (error) {
     // The storage failed, and not the hook: what it did in memory cannot stand, so the whole event is undone.
     if (!isHookRunning) throw error;
-    if (error instanceof Rejection) {
+    if (error instanceof Rejection && !CANNOT_REFUSE.has(source)) {
       const { message, retryAfter } = error;
       return { ok: false, code: "rejected", message, ...(retryAfter !== undefined && { retryAfter }) };
     }
-    turn.fail({ code: "hook_failed", source, error });
+    const cause = error instanceof Rejection ? new Error(`${source} cannot reject: ${error.message}`) : error;
+    turn.fail({ code: "hook_failed", source, error: cause });
     return { ok: false, code: "hook_failed" };
   } finally {
     context.end();
@@ -97,7 +103,12 @@ class HookContext implements RoomContext {
   }
 
   publish(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
-    this.#ask({ type: "publish", data: this.#plain(data), ...recipients(options) });
+    const publication = { data: this.#plain(data), ...recipients(options) };
+    // Here, where the throw is the hook's own: later the whole event would be undone for it.
+    if (publication.to && exceeds(JSON.stringify(publication), MAX_ITEM_BYTES - ITEM_HEAD_BYTES)) {
+      throw new RangeError("data and recipients together are larger than 1 MiB");
+    }
+    this.#ask({ type: "publish", ...publication });
   }
 
   signal(data: Json, options: { to?: readonly string[] | undefined } = {}): void {

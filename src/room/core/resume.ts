@@ -61,11 +61,11 @@ export function acknowledge(turn: Turn, connection: Connection, offset: number):
   if (!credit || offset <= credit.offset) return;
   returnCredit(turn.state, connection, offset);
   if (stoppedAt === undefined) return;
+  // A snapshot needs no credit.
+  if (!log.covers(stoppedAt)) return reset(turn, connection, "log_trimmed");
   // Asked before the log is read: acknowledgements are free, also those that open nothing.
-  if (!turn.state.mayFeed(connection, stoppedAt))
-    return turn.send(connection, askForAck(turn.state, turn.now, stoppedAt));
-  if (log.covers(stoppedAt)) feed(turn, connection, stoppedAt);
-  else reset(turn, connection, "log_trimmed");
+  if (turn.state.mayFeed(connection, stoppedAt)) feed(turn, connection, stoppedAt);
+  else turn.send(connection, askForAck(turn.state, turn.now, stoppedAt));
 }
 
 /** The client has everything up to `offset`: what it was sent until then is no debt any more. */
@@ -131,9 +131,5 @@ function snapshot(turn: Turn, connection: Connection): Json {
   }
   const me = toMe(session, member(state.sessions, session.user));
   const result = runHook(turn, "snapshot", (room) => sendable(hook(room, me)));
-  if (result.ok) return orNull(result.value);
-  if (result.code === "rejected") {
-    turn.fail({ code: "hook_failed", source: "snapshot", error: new Error("a snapshot cannot be rejected") });
-  }
-  return null;
+  return result.ok ? orNull(result.value) : null;
 }

@@ -27,6 +27,11 @@ export const RETRY_MS = 30_000;
 const REARM_MS = 1_000;
 /** Due things that are held back by name; past it everything due is tried again. */
 const MAX_HELD = 10_000;
+/**
+ * Transactions of one batch that may fail until the rest of it is refused untried. Each costs the state anew. One event that
+ * cannot be written among 512 is found with 10, three with less than 30; a disk that takes nothing would have 1,023.
+ */
+const MAX_FAILED = 32;
 
 /** What a ticker works with. */
 export interface TickerParts {
@@ -69,6 +74,10 @@ export class Ticker {
   #ringing: number | undefined;
   /** Sessions that lost their socket in a reset, until their drops have happened. */
   #lost: readonly Session[] = [];
+  /** Transactions of this batch that failed. */
+  #failed = 0;
+  /** A failure of this batch is recorded already: a copy of all tables for each would be too much. */
+  #isRecorded = false;
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
@@ -126,6 +135,8 @@ export class Ticker {
   /** One tick with as many of these events as it takes; drops that nobody told of come first. */
   run(batch: readonly Waiting[]): Ran {
     this.#reconcile();
+    this.#failed = 0;
+    this.#isRecorded = false;
     const attributes = { events: batch.length, traceparent: traceOf(batch.map(({ event }) => event)) };
     return this.#parts.span("tick", attributes, () => this.#tick(batch));
   }
@@ -169,6 +180,7 @@ export class Ticker {
       }
       // Memory may be ahead of storage.
       this.#state = undefined;
+      this.#failed++;
       return this.#isolate(batch, input, error);
     }
     this.arm(outcome.alarm);
@@ -217,6 +229,10 @@ export class Ticker {
       return { done: batch.length, sockets: 0 };
     }
     const index = error instanceof EventFailed ? error.index : undefined;
+    if (index === undefined && this.#failed >= MAX_FAILED) {
+      for (const each of batch) this.#refuse(each, input, error);
+      return { done: batch.length, sockets: 0 };
+    }
     if (index === 0 && error instanceof EventFailed) {
       // Nothing came before it: it has just been seen to fail alone.
       this.#refuse(only, input, error.cause);
@@ -252,7 +268,8 @@ export class Ticker {
     }
     this.armRetry();
     try {
-      onFailedTick()?.(Recording.of(platform, input, error));
+      if (!this.#isRecorded) onFailedTick()?.(Recording.of(platform, input, error));
+      this.#isRecorded = true;
       if (event.type === "frame") this.#tellFailure(event, refused);
     } catch (second) {
       fail({ code: codeOfThrown(second), source: "tick", error: second });
