@@ -40,7 +40,10 @@ export interface Opening {
   readonly changed: Set<Connection>;
 }
 
-/** A live connection. It is changed inside a tick's transaction only, and it is never the truth. */
+/**
+ * A live connection. It is never the truth. It is changed inside a tick's transaction, but for credit that is given back
+ * between ticks: nothing in storage depends on that.
+ */
 export class Connection {
   readonly session: string;
   readonly user: string;
