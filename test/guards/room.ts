@@ -227,6 +227,20 @@ export const room: readonly Guard[] = [
     tests: ["unit/room-due.test.ts"],
   },
   {
+    name: "refs that move at once",
+    file: "src/room/store/ref-chunks.ts",
+    text: " && moved < MOVED_LENGTH",
+    without: "",
+    tests: ["unit/row-size.test.ts"],
+  },
+  {
+    name: "refs in one row",
+    file: "src/room/store/ref-chunks.ts",
+    text: "length + more > CHUNK_LENGTH",
+    without: "false",
+    tests: ["unit/row-size.test.ts"],
+  },
+  {
     name: "refs trimmed in memory",
     file: "src/room/store/refs.ts",
     text: "while (this.count > REMEMBERED_REFS &&",
