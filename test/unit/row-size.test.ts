@@ -3,6 +3,9 @@
  * NodeStorage refuses such a row, as production does; the runtime's own storage takes it where it runs locally.
  */
 import { describe, expect, it } from "vitest";
+import type { Credentials } from "../../src/room/admission.ts";
+import type { Command } from "../../src/room/core/event.ts";
+import type { Grant } from "../../src/room/definition.ts";
 import { MAX_ITEM_BYTES } from "../../src/protocol/limits.ts";
 import { Log } from "../../src/room/store/log.ts";
 import { Outbox } from "../../src/room/store/outbox.ts";
@@ -162,5 +165,26 @@ describe("other rows", () => {
       { ref: 2, error: { code: "hook_failed" } },
     ]);
     expect(room.rows("SELECT count(*) AS n FROM edgerooms_jobs")).toEqual([{ n: 1 }]);
+  });
+
+  it("callers by RPC are refused what would be no user's id, name or grants: a row keeps them", async () => {
+    const room = new HostedRoom();
+    const ann = await room.join({ user: "ann" });
+    const { session } = ann.welcome;
+    const usual: Credentials = { user: "ann", grants: ["join"], issued: 0, expires: room.now + 60_000 };
+    const ask = (command: Command) => room.settled(room.host.command(command));
+    const tooMuch: Command[] = [
+      { type: "revoke", user: "u".repeat(2_100_000), before: 1 },
+      { type: "refresh", session, credentials: { ...usual, name: "n".repeat(2_100_000) } },
+      { type: "refresh", session, credentials: { ...usual, grants: Array<Grant>(500_000).fill("join") } },
+    ];
+    for (const command of tooMuch) expect(await ask(command)).toMatchObject({ ok: false, code: "bad_request" });
+    expect(room.failures).toEqual([]);
+    const most: Credentials = {
+      ...usual,
+      name: "n".repeat(128),
+      grants: ["join", "publish", "signal", "call", "admin"],
+    };
+    expect(await ask({ type: "refresh", session, credentials: most })).toMatchObject({ ok: true });
   });
 });
