@@ -227,6 +227,20 @@ export const room: readonly Guard[] = [
     tests: ["unit/room-due.test.ts"],
   },
   {
+    name: "one publication does not hide those before it",
+    file: "src/room/store/replay.ts",
+    text: "if (size > maxBytes) {",
+    without: "if (false) {",
+    tests: ["unit/stores-contract.test.ts"],
+  },
+  {
+    name: "what a search for publications reads",
+    file: "src/room/store/replay.ts",
+    text: " || passed > SEARCH_BYTES",
+    without: "",
+    tests: ["unit/room-sharing.test.ts"],
+  },
+  {
     name: "refs that move at once",
     file: "src/room/store/ref-chunks.ts",
     text: " && moved < MOVED_LENGTH",
@@ -238,6 +252,13 @@ export const room: readonly Guard[] = [
     file: "src/room/store/ref-chunks.ts",
     text: "length + more > CHUNK_LENGTH",
     without: "false",
+    tests: ["unit/row-size.test.ts"],
+  },
+  {
+    name: "what a caller by RPC may have a row keep",
+    file: "src/room/admission.ts",
+    text: "grants.length > known.length || ",
+    without: "",
     tests: ["unit/row-size.test.ts"],
   },
   {
