@@ -2,6 +2,7 @@
  * The room that users subclass: the bare room, and what observes it. Failures become log lines and alerts, counts go to the
  * directory and to Analytics Engine, work becomes spans. Decides nothing about members or publications.
  */
+import { withTimeout } from "./protocol/with-timeout.ts";
 import type { RoomReport } from "./room/telemetry/recorder.ts";
 import type { FailureRecord } from "./room/telemetry/failure.ts";
 import { shardOf } from "./room/telemetry/listing.ts";
@@ -11,7 +12,6 @@ import type { Directory } from "./ops/directory.ts";
 import { record, type Alert } from "./ops/failures.ts";
 import { isolate } from "./ops/isolate.ts";
 import { dataPoint } from "./ops/metrics.ts";
-import { withTimeout } from "./http/with-timeout.ts";
 import { span } from "./ops/trace.ts";
 import { alertWebhook } from "./ops/webhook.ts";
 

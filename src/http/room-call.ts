@@ -3,10 +3,13 @@
  * During a deploy the room may run another version than the Worker.
  */
 import { readRefusal, type Refusal } from "../protocol/refusal.ts";
+import { withTimeout } from "../protocol/with-timeout.ts";
 import type { Passage } from "./gate/gate.ts";
 import type { Denied } from "./request.ts";
 import { denial } from "./thrown.ts";
-import { withTimeout } from "./with-timeout.ts";
+
+/** How long a room is waited for: more than one needs, and less than clients wait, in ms. */
+const ROOM_TIMEOUT_MS = 20_000;
 
 /** Calls a room. The value may be anything: {@link readAnswer} and {@link refusalIn} read it. */
 export async function askRoom<T>(
@@ -15,7 +18,7 @@ export async function askRoom<T>(
   call: (passage: Passage) => PromiseLike<T>,
 ): Promise<{ readonly value: Awaited<T> } | Denied> {
   try {
-    return { value: await withTimeout(call(passage), "the room") };
+    return { value: await withTimeout(call(passage), "the room", ROOM_TIMEOUT_MS) };
   } catch (error) {
     return denial(error, env, passage.info);
   }

@@ -13,6 +13,8 @@ export const MAX_DEPTH = 32;
 export const MAX_RECIPIENTS = 100;
 /** Length of a user id (the token's `sub`) in UTF-16 units, at most. RFC 7519 sets no limit; OpenID Connect says 255. */
 export const MAX_USER_ID = 255;
+/** Length of a member's name in UTF-16 units, at most. */
+export const MAX_USER_NAME = 128;
 /** Bytes of UTF-8 of a member's presence data, at most: every welcome carries the data of all members. */
 export const MAX_PRESENCE_BYTES = 2_048;
 /** Refs of a session whose offsets are remembered after their publications left the log. */

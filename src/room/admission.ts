@@ -9,7 +9,7 @@
 import { grants as known } from "../protocol/api.ts";
 import { isOffset } from "../protocol/codec.ts";
 import { codes } from "../protocol/codes.ts";
-import { MAX_USER_ID } from "../protocol/limits.ts";
+import { MAX_USER_ID, MAX_USER_NAME } from "../protocol/limits.ts";
 import type { Refusal } from "../protocol/refusal.ts";
 import type { Grant } from "./definition.ts";
 
@@ -37,8 +37,10 @@ export function isCredentials(value: unknown): value is Credentials {
   if (typeof value !== "object" || value === null) return false;
   const { user, name, grants, issued, expires } = value as Partial<Record<keyof Credentials, unknown>>;
   if (typeof user !== "string" || user.length === 0 || user.length > MAX_USER_ID) return false;
-  if (name !== undefined && typeof name !== "string") return false;
-  if (!Array.isArray(grants) || !grants.every((grant) => known.includes(grant))) return false;
+  if (name !== undefined && !(typeof name === "string" && name.length <= MAX_USER_NAME)) return false;
+  // Each once at most: what a session has is one row of the room's storage.
+  if (!Array.isArray(grants) || grants.length > known.length || !grants.every((grant) => known.includes(grant)))
+    return false;
   return isMoment(issued) && isMoment(expires);
 }
 

@@ -59,7 +59,10 @@ export interface RoomContext {
    */
   readonly sql: SqlStorage;
   members(): Member[];
-  /** The newest publications, oldest first: at most `limit` and 256 KiB. With `me`, only what `me` may see. */
+  /**
+   * The newest publications, oldest first: at most `limit`, and 256 KiB together. One that is larger by itself is left
+   * out. With `me`, only what `me` may see.
+   */
   recent(limit: number, me?: Member): Publication[];
   /** Publishes in the room's own name. `onPublish` does not run for it. */
   publish(data: Json, options?: { to?: readonly string[] }): void;

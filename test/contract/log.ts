@@ -105,6 +105,31 @@ export function logContract(withTables: WithTables): void {
   );
 
   it(
+    "has as many of the newest publications as fit, and leaves out one that is larger by itself",
+    withTables((sql) => {
+      const log = new Log(sql, 100, everyone);
+      const small = (n: number) => ({ data: `${n} ${"x".repeat(1_000)}` });
+      const large = { data: "x".repeat(5_000) };
+      tick(log, small(1), large, small(3));
+      tick(log, large);
+      tick(log, small(5));
+      const again = new Log(sql, 100, everyone);
+      const recent = (each: Log, maxBytes: number, limit = 50) =>
+        new Replay(sql, each).recent({ limit, maxBytes, user: "ann" }).map(({ offset }) => offset);
+      for (const each of [log, again]) {
+        expect(recent(each, 4_500)).toEqual([1, 3, 5]);
+        expect(recent(each, 4_500, 2)).toEqual([3, 5]);
+        expect(recent(each, 2_500)).toEqual([3, 5]);
+        expect(recent(each, 100)).toEqual([]);
+        // What fits by itself and no more ends the list: nothing is missing in its middle.
+        expect(recent(each, 5_500)).toEqual([5]);
+      }
+      for (const data of [large.data, small(7).data]) log.append({ by: "ann", at: NOW, data });
+      expect(recent(log, 2_500)).toEqual([5, 7]);
+    }),
+  );
+
+  it(
     "counts bytes of everything ever published, the same after a restart",
     withTables((sql) => {
       const log = new Log(sql, 3, everyone);

@@ -87,7 +87,7 @@ export const runtime: readonly Guard[] = [
     tests: ["workerd/eviction.test.ts"],
   },
   {
-    name: "books carried by a socket",
+    name: "counts carried by a socket",
     file: "src/room/runtime/sockets.ts",
     text: "this.#remember(this.#carrier, carried());",
     without: "this.#remember(this.#carrier);",

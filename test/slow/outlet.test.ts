@@ -14,7 +14,7 @@ describe("a receiver that hangs", () => {
       everyMs: 100,
     });
     expect(Date.now() - began).toBeGreaterThan(29_000);
-    expect(room.reports).toEqual(["events: TimeoutError: the outlet did not answer"]);
+    expect(room.reports).toEqual(["events: TimeoutError: the outlet did not answer in 30000 ms"]);
     await room.pass(1_000);
     await eventually(() => room.receiver.tried.length === 2);
     room.receiver.mood = (_batch, nth) => (nth === 1 ? "take" : "hang");

@@ -4,11 +4,18 @@
  * the real storage. Knows nothing of rooms.
  *
  * Where it differs on purpose: a cursor has read all its rows when `exec` returns (the real one reads on demand), rows
- * read and written are not counted, and a change outside `transactionSync` is committed at once (the real storage
- * commits what one event did together).
+ * read and written are not counted, a row has at most 2 MB as in production (the real one takes more where it runs
+ * locally), and a change outside `transactionSync` is committed at once (the real storage commits what one event did
+ * together).
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import {
+  DatabaseSync,
+  type DatabaseSyncOptions,
+  type SQLInputValue,
+  type SQLOutputValue,
+  type StatementSync,
+} from "node:sqlite";
 import { NodeCursor, NodeSql } from "./sqlite-cursor.ts";
 import { asInWorkerd, fromSql, toSql } from "./sqlite-values.ts";
 import { isSchemaChange, parse, type Statement } from "./statements.ts";
@@ -22,6 +29,9 @@ declare module "node:sqlite" {
     serialize(): Uint8Array;
     deserialize(content: Uint8Array): void;
   }
+  interface DatabaseSyncOptions {
+    limits?: { readonly length?: number };
+  }
 }
 
 interface Prepared {
@@ -32,6 +42,11 @@ interface Prepared {
 
 /** Texts whose statements stay prepared, at most. */
 const MAX_CACHED = 500;
+/**
+ * Bytes of a row, a text or a blob. Cloudflare's documentation says 2 MB; the runtime refuses no row when it runs locally,
+ * so that only this storage can show that a room would write one that production refuses.
+ */
+const MAX_ROW_BYTES = 2_000_000;
 /** The platform takes no alarm after the year 2189. */
 const LATEST_ALARM_MS = 6_926_000_000_000;
 
@@ -267,5 +282,9 @@ function all(statement: StatementSync, values: readonly SQLInputValue[]): unknow
 }
 
 function open(path: string): DatabaseSync {
-  return new DatabaseSync(path, { enableDoubleQuotedStringLiterals: true });
+  const options: DatabaseSyncOptions = {
+    enableDoubleQuotedStringLiterals: true,
+    limits: { length: MAX_ROW_BYTES },
+  };
+  return new DatabaseSync(path, options);
 }

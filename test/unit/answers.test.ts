@@ -1,8 +1,8 @@
 /** What a room of another version may answer, and what the Worker makes of it; and how long it waits. */
 import { describe, expect, it, vi } from "vitest";
 import { readAnswer, refusalIn } from "../../src/http/room-call.ts";
-import { withTimeout } from "../../src/http/with-timeout.ts";
 import { readRefusal } from "../../src/protocol/refusal.ts";
+import { withTimeout } from "../../src/protocol/with-timeout.ts";
 
 describe("an answer of a room", () => {
   it("is passed on when it has every field of the operation", () => {

@@ -106,6 +106,12 @@ describe("the house", () => {
     },
   );
 
+  it("keeps the Worker out of the room's own object, which the Worker imports by its type", () => {
+    const room = sources.find(({ path }) => path === "room.ts");
+    expect(room?.imports).toContain("room/runtime/object.ts");
+    expect(room?.imports.filter((name) => name.startsWith("http/"))).toEqual([]);
+  });
+
   it("has no circle of imports, types included", () => {
     expect(circleIn(sources)).toEqual([]);
     const [a, b] = ["a.ts", "b.ts"].map((path) => ({ path, text: "", code: "", imports: [] as string[] }));

@@ -1,4 +1,7 @@
-/** What NodeStorage can do that real storage cannot: fail where a test wants, and go back to an earlier copy. */
+/**
+ * What NodeStorage can do that real storage cannot where it runs locally: fail where a test wants, go back to an earlier
+ * copy, and refuse what production refuses.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -89,6 +92,20 @@ describe("a fault", () => {
     };
     await expect(storage.setAlarm(6)).rejects.toThrow("disk");
     expect(await storage.getAlarm()).toBe(5);
+  });
+});
+
+describe("the limit of a row", () => {
+  it("is the 2 MB of production, for a text and a blob too, also for a text that grew", () => {
+    const { sql } = new NodeStorage();
+    sql.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, a, b)");
+    const insert = "INSERT INTO t VALUES (1, ?, ?)";
+    const tooBig = "string or blob too big: SQLITE_TOOBIG";
+    expect(() => sql.exec(insert, "x".repeat(2_000_001), "")).toThrow(tooBig);
+    expect(() => sql.exec(insert, "\u20ac".repeat(700_000), "")).toThrow(tooBig);
+    expect(() => sql.exec(insert, "x".repeat(1_000_000), new Uint8Array(1_000_000))).toThrow(tooBig);
+    sql.exec(insert, "x".repeat(1_900_000), "");
+    expect(() => sql.exec("UPDATE t SET a = a || ?", "x".repeat(100_001))).toThrow(tooBig);
   });
 });
 

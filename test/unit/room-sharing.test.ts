@@ -223,6 +223,24 @@ it("R18: the default snapshot of a log that is addressed to others reads about 1
   expect(reads).toBeLessThanOrEqual(12);
 });
 
+it("R18: a default snapshot reads about 1 MiB of what is too large for it, and nothing of rows of one", () => {
+  const storage = new NodeStorage();
+  migrate(storage.sql);
+  const log = new Log(storage.sql, 1_000, () => true);
+  const publish = (...lengths: number[]) => {
+    for (const length of lengths) log.append({ by: null, at: 1, data: "x".repeat(length) });
+    log.commit();
+    log.settle();
+  };
+  publish(1);
+  for (let i = 0; i < 10; i++) publish(300_000, 300_000);
+  for (let i = 0; i < 10; i++) publish(300_000);
+  let reads = 0;
+  storage.fault = () => void reads++;
+  expect(new Replay(storage.sql, log).recent({ limit: 50, maxBytes: 262_144, user: "ann" })).toEqual([]);
+  expect(reads).toBe(2);
+});
+
 it("R18: a row of the log has its refs before its items, in which waking would have to search for them", () => {
   const storage = new NodeStorage();
   migrate(storage.sql);

@@ -3,7 +3,7 @@
  * code, so their types promise more than they keep: `expires: NaN` would keep a connection open for ever.
  */
 import { grants as known, type GrantName } from "../../protocol/api.ts";
-import { MAX_USER_ID } from "../../protocol/limits.ts";
+import { MAX_USER_ID, MAX_USER_NAME } from "../../protocol/limits.ts";
 import type { Credentials } from "../../room/admission.ts";
 import { HookFailed } from "../thrown.ts";
 
@@ -11,7 +11,6 @@ import { HookFailed } from "../thrown.ts";
 const END_OF_TIME_MS = 8.64e15;
 /** How far a token's time may be ahead of ours, in ms; as `clockTolerance` at most. */
 const MAX_AHEAD_MS = 60_000;
-const MAX_NAME = 128;
 
 // What ends up in log lines and in front of other members. Invisible characters would make two users look like one; in
 // names, two of them have a use: they join letters in some scripts.
@@ -28,7 +27,7 @@ export function isName(value: unknown): value is string {
   return (
     typeof value === "string" &&
     value !== "" &&
-    value.length <= MAX_NAME &&
+    value.length <= MAX_USER_NAME &&
     !UNPRINTABLE.test(value.replaceAll(JOINERS, ""))
   );
 }
@@ -45,7 +44,8 @@ export type Identity = Omit<Credentials, "grants">;
 export function readIdentity(value: object, source: string): Identity {
   const { user, name, issued, expires } = value as Readonly<Record<string, unknown>>;
   if (!isUserId(user)) throw wrong(source, "user", `1 to ${MAX_USER_ID} printable characters`, user);
-  if (name !== undefined && !isName(name)) throw wrong(source, "name", `1 to ${MAX_NAME} printable characters`, name);
+  if (name !== undefined && !isName(name))
+    throw wrong(source, "name", `1 to ${MAX_USER_NAME} printable characters`, name);
   if (!isMoment(issued) || issued > Date.now() + MAX_AHEAD_MS) {
     throw wrong(source, "issued", "a moment in the past, in ms since the epoch, or 0", issued);
   }
@@ -69,7 +69,7 @@ export function readCredentials(value: object, source: string): Credentials {
   if (!Array.isArray(grants) || !grants.every((grant) => known.includes(grant as GrantName))) {
     throw wrong(source, "grants", `an array of ${known.join(", ")}`, grants);
   }
-  return { ...readIdentity(value, source), grants: grants as GrantName[] };
+  return { ...readIdentity(value, source), grants: [...new Set(grants as GrantName[])] };
 }
 
 function isMoment(value: unknown): value is number {
@@ -81,5 +81,5 @@ function wrong(source: string, field: string, rule: string, value: unknown): Hoo
 }
 
 function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, MAX_NAME)) : String(value);
+  return typeof value === "string" ? JSON.stringify(value.slice(0, MAX_USER_NAME)) : String(value);
 }

@@ -5,7 +5,7 @@
 import { encode, exceeds, isRecipients } from "../../protocol/codec.ts";
 import { texts } from "../../protocol/codes.ts";
 import type { Json } from "../../protocol/frames.ts";
-import { MAX_ITEM_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
+import { MAX_ITEM_BYTES, MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
 import { isCredentials } from "../admission.ts";
 import { member, members } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
@@ -73,7 +73,9 @@ const handlers: Handlers = {
   },
 
   revoke(turn, { user, before }) {
-    if (!isText(user) || !Number.isFinite(before)) return invalid("revoke takes a user and a moment");
+    if (!isText(user) || user.length > MAX_USER_ID || !Number.isFinite(before)) {
+      return invalid("revoke takes a user and a moment");
+    }
     turn.state.revocations.revoke(user, before);
     return endAll(turn, turn.state.sessions.of(user), "revoked");
   },

@@ -8,6 +8,7 @@ import type { Refusal } from "../../protocol/refusal.ts";
 import type { Admission } from "../admission.ts";
 import type { RoomDefinition } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
+import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { isPresent, member, memberOf } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
@@ -16,8 +17,6 @@ import type { Connected } from "./event.ts";
 import { runHook } from "./hooks.ts";
 import { replay, reset, whyReset } from "./resume.ts";
 import type { Turn } from "./turn.ts";
-
-const REFUSED_FOR_MS = 30_000;
 
 /** Opens a connection. `id`: for the session, should it be a new one. */
 export function connect(turn: Turn, admission: Admission, id: string): Connected {
@@ -85,11 +84,11 @@ function whyRefused(
   const isTakeover = known !== undefined && state.connections.has(known.id);
   if (isTakeover) return undefined;
   const { maxConnections, maxConnectionsPerUser } = state.definition;
-  if (state.connections.size >= maxConnections) return { code: "room_full", retryAfter: REFUSED_FOR_MS };
+  if (state.connections.size >= maxConnections) return { code: "room_full", retryAfter: NO_PLACE_RETRY_MS };
   const mine = state.sessions.of(credentials.user).filter((session) => session.droppedAt === null);
   if (mine.length < maxConnectionsPerUser) return undefined;
   const message = "This user has as many connections as it may.";
-  return { code: "room_full", message, retryAfter: REFUSED_FOR_MS };
+  return { code: "room_full", message, retryAfter: NO_PLACE_RETRY_MS };
 }
 
 /** Asks `onJoin` before anything is written. Returns why the connection is refused, if it is. */

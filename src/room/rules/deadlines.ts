@@ -23,6 +23,9 @@ export interface Windows {
   readonly resumeWindow: number;
 }
 
+/** After what time a connection for which there was no place may try again, in ms: others must have gone meanwhile. */
+export const NO_PLACE_RETRY_MS = 30_000;
+
 /** When a session needs attention: its token runs out, its drop becomes a leave, or its resume window closes. */
 export function sessionDeadline(session: SessionTimes, windows: Windows): number {
   const { droppedAt, present, expires } = session;

@@ -1,4 +1,5 @@
 /** Gives a batch of events to the user's outlet, and waits for what comes of it no longer than an outlet may take. */
+import { withTimeout } from "../../protocol/with-timeout.ts";
 import type { Batch, Outlet } from "../outlet.ts";
 import { OutletRefused } from "../outlet.ts";
 import type { Delivered } from "../store/outbox.ts";
@@ -15,20 +16,15 @@ export async function handOver(
   env: unknown,
   platform: Platform,
 ): Promise<{ outcome: Delivered; error?: unknown }> {
-  let cancel: (() => void) | undefined;
-  const late = new Promise<never>((_, reject) => {
-    cancel = platform.later(PATIENCE_MS, () => reject(new DOMException("the outlet did not answer", "TimeoutError")));
-  });
   try {
     // The tick's own messages go out first: they do not wait for anybody's code.
     await Promise.resolve();
     if (!outlet) throw new Error("there is no outlet any more");
     // Sound: an outlet is written for the environment that its Worker has.
-    await Promise.race([outlet(batch, env as never), late]);
+    const taken = outlet(batch, env as never);
+    await withTimeout(taken, "the outlet", PATIENCE_MS, (ms, run) => platform.later(ms, run));
     return { outcome: { ok: true } };
   } catch (error) {
     return { outcome: { ok: false, code: codeOfOutlet(error), final: error instanceof OutletRefused }, error };
-  } finally {
-    cancel?.();
   }
 }

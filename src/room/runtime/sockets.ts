@@ -6,6 +6,7 @@ import { closeQuietly } from "../../protocol/close.ts";
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { Connection, Pointer } from "../rules/connection.ts";
+import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import type { Snapshot } from "../telemetry/recorder.ts";
 import { Dismissed, type Goodbye } from "./dismissed.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
@@ -14,7 +15,6 @@ import type { Platform, RoomSocket } from "./platform.ts";
 const MAX_SOCKETS = 32_700;
 /** Bytes that all peers together may leave unread before each may leave less: half of what an object's memory is. */
 const ROOM_BACKLOG_BYTES = 67_108_864;
-const REFUSED_FOR_MS = 30_000;
 
 /** What one socket carries for the whole room through hibernation. */
 export interface Carried {
@@ -154,11 +154,11 @@ export class Sockets {
   full(user: string, perUser: number): Refusal | undefined {
     if (this.#dismissed.isFull(user, perUser)) {
       const message = "Too many earlier connections of this user have not ended yet.";
-      return { code: "rate_limited", message, retryAfter: REFUSED_FOR_MS };
+      return { code: "rate_limited", message, retryAfter: NO_PLACE_RETRY_MS };
     }
     if (this.#sockets.size + this.#dismissed.size < MAX_SOCKETS) return undefined;
     if (this.#platform.sockets.all().length < MAX_SOCKETS) return undefined;
-    return { code: "room_full", retryAfter: REFUSED_FOR_MS };
+    return { code: "room_full", retryAfter: NO_PLACE_RETRY_MS };
   }
 
   /** A socket has closed. Returns what it pointed to: a room that wakes for this very close knows it no other way. */

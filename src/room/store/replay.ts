@@ -2,6 +2,7 @@
  * Reads the log back: replays for those who come again, the newest publications for snapshots and hooks, pages for
  * operators. Each stops by itself: no answer, and no search for one, is longer than its bounds. Reads edgerooms_log.
  */
+import { byteLength } from "../../protocol/codec.ts";
 import type { Publication } from "../../protocol/frames.ts";
 import { isVisible, type Log } from "./log.ts";
 import type { Segment } from "./segments.ts";
@@ -60,30 +61,30 @@ export class Replay {
     if (upto >= from) yield { from, upto, items: parts.join(",") };
   }
 
-  /** The newest publications, oldest first. Looks through the newest 1 MiB of what the user may not see, at most. */
+  /**
+   * The newest publications, oldest first, as many as fit into `maxBytes`. One that is larger by itself is left out: it
+   * must not hide all those before it. Reads about 1 MiB of what is left out or not for the user, at most.
+   */
   recent({ limit, maxBytes, user }: Wanted): Publication[] {
     const newest: Publication[] = [];
+    if (limit <= 0) return newest;
     let bytes = 0;
-    let hidden = 0;
-    const take = (publication: Publication, size: number): boolean => {
+    let passed = 0;
+    for (const { publication, share, exact } of this.#backwards(maxBytes)) {
       if (user !== undefined && !isVisible(publication, user)) {
-        hidden += size;
-        return hidden <= SEARCH_BYTES;
+        passed += share;
+      } else {
+        const size = exact ?? byteLength(JSON.stringify(publication));
+        if (size > maxBytes) {
+          passed += size;
+        } else {
+          bytes += size;
+          if (bytes > maxBytes) break;
+          newest.push(publication);
+        }
       }
-      bytes += size;
-      if (newest.length >= limit || bytes > maxBytes) return false;
-      newest.push(publication);
-      return true;
-    };
-    for (const item of this.#log.staged.toReversed()) {
-      if (!take(item.publication, item.bytes)) return newest.toReversed();
-    }
-    for (const segment of this.#log.segments.backwards()) {
-      if (newest.length >= limit) break;
-      const average = segment.bytes / (segment.last - segment.first + 1);
-      for (const publication of this.#load(segment).toReversed()) {
-        if (!take(publication, average)) return newest.toReversed();
-      }
+      // Before the next row is read.
+      if (newest.length >= limit || passed > SEARCH_BYTES) break;
     }
     return newest.toReversed();
   }
@@ -102,6 +103,21 @@ export class Replay {
       }
     }
     return found;
+  }
+
+  /**
+   * Publications from the newest on. `share`: of the bytes of the row that was read for it. `exact`: its own bytes, where
+   * they are known. A row with nothing but one publication of more than `maxBytes` is passed over unread.
+   */
+  *#backwards(maxBytes: number): Generator<{ publication: Publication; share: number; exact?: number }> {
+    for (const { publication, bytes } of this.#log.staged.toReversed()) {
+      yield { publication, share: bytes, exact: bytes };
+    }
+    for (const segment of this.#log.segments.backwards()) {
+      if (segment.first === segment.last && segment.bytes > maxBytes) continue;
+      const share = segment.bytes / (segment.last - segment.first + 1);
+      for (const publication of this.#load(segment).toReversed()) yield { publication, share };
+    }
   }
 
   /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */
