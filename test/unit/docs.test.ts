@@ -347,6 +347,7 @@ describe("limits", () => {
     `hold at most ${commas(4 * MAX_PRESENCE_BYTES)} UTF-16 units together`,
     `together are longer than ${commas(limits["MESSAGE_LENGTH"] ?? 0)} UTF-16 units`,
     `${commas(limits["MAX_WAITING"] ?? 0)} events wait in it, or messages of ${(limits["MAX_LENGTH"] ?? 0) / 1_048_576} Mi`,
+    `have a bound of their own, ${commas(limits["MAX_WAITING"] ?? 0)}.`,
     `a \`retryAfter\` of ${commas(limits["OVERLOADED.retryAfter"] ?? 0)} ms`,
     `leaves more than ${(limits["ASK_AFTER_BYTES"] ?? 0) / 1_024} KiB unread`,
     `after ${Number(limits["BYE_GRACE_MS"]) / 1_000} s at most`,

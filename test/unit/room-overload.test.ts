@@ -1,5 +1,6 @@
 /** A room that has too much to do, peers of which nothing is known, alarms that fail: the room goes on. */
 import { describe, expect, it } from "vitest";
+import type { Credentials } from "../../src/room/admission.ts";
 import type { RoomContext } from "../../src/room/definition.ts";
 import { HostedRoom, type Peer } from "../support/hosted.ts";
 
@@ -182,6 +183,61 @@ describe("while a room is overloaded", () => {
     expect(refused).toMatchObject({ ok: false, code: "rate_limited", retryAfter: 1_000 });
     await room.settled(through);
     expect(await kicked).toMatchObject({ ok: true, value: { sessions: 1 } });
+  });
+
+  it("R19: 1,000 programs that publish one after the other do not hold back what a member publishes", async () => {
+    const room = new HostedRoom();
+    const ann = await room.join();
+    await room.pass(1_000);
+    const loop = { published: 0, isOver: false };
+    const programs = Array.from({ length: 1_000 }, async () => {
+      while (!loop.isOver && loop.published < 20_000) {
+        await room.host.command({ type: "publish", data: 1 });
+        loop.published++;
+      }
+    });
+    let before = -1;
+    const member = async () => {
+      await ann.say({ type: "publish", ref: 1, data: 1 });
+      before = loop.published;
+      loop.isOver = true;
+    };
+    await room.settled(Promise.all([member(), ...programs]));
+    expect(ann.of("ack")).toHaveLength(1);
+    expect(before, "it waited for those who came before it").toBeLessThan(2_500);
+  });
+
+  it.each(["rpc", "http"])("promise 10: what callers bring over %s is bounded by its length", async (door) => {
+    const room = new HostedRoom({ maxMessage: 1_048_576 });
+    await room.join();
+    const data = "x".repeat(1_000_000);
+    const usual: Omit<Credentials, "user"> = { grants: ["publish"], issued: 0, expires: Infinity };
+    const publish = (user: string) => {
+      if (door === "rpc") return room.host.command({ type: "publish", data });
+      const caller = { kind: "test", room: "one", requestId: "r", credentials: { ...usual, user } };
+      return room.host.operate(caller, { type: "post", data });
+    };
+    const results = await room.settled(Promise.all(Array.from({ length: 200 }, (_, i) => publish(`u${i}`))));
+    const taken = results.filter(({ ok }) => ok).length;
+    expect(taken).toBeGreaterThan(30);
+    expect(taken).toBeLessThan(40);
+    expect(results.at(-1)).toMatchObject({ ok: false, code: "rate_limited", retryAfter: 1_000 });
+    expect(await room.settled(publish("last")), "it takes more when that is through").toMatchObject({ ok: true });
+  });
+
+  it("R19: more connects than it can open soon are sent away for later, and members are not", async () => {
+    const room = new HostedRoom();
+    const ann = await room.join();
+    // A room that drains answers connects without opening them.
+    await room.settled(room.host.command({ type: "drain", within: 3_600_000, reopenAfter: 0 }));
+    const storm = Array.from({ length: 8_300 }, () => room.connect({ user: "bob" }));
+    void ann.say({ type: "publish", ref: 1, data: 1 });
+    const results = await Promise.all(storm);
+    const codes = results.map((result) => (result.ok ? "open" : result.code));
+    expect(codes.filter((code) => code === "draining").length).toBeGreaterThanOrEqual(8_192);
+    expect(results.at(-1)).toMatchObject({ code: "room_full", message: "The room is overloaded.", retryAfter: 1_000 });
+    expect(ann.of("ack")).toHaveLength(1);
+    expect(await room.connect({ user: "bob" }), "until they have their answers").toMatchObject({ code: "draining" });
   });
 
   it("promise 10: a peer that reads none of its refusals is cut, and holds no more than any other", async () => {

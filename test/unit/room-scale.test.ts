@@ -40,8 +40,57 @@ function publication() {
 }
 
 function composed(outgoing: Outgoing, all: readonly Connection[]): Delivery[] {
-  return [...compose(outgoing, { connections: all, members: () => "[]" })];
+  const bySession = new Map(all.map((connection) => [connection.session, connection]));
+  return [...compose(outgoing, { connections: bySession, members: () => "[]" })];
 }
+
+/** Connections by session, and how many of them were looked at one after the other. */
+class Walked extends Map<string, Connection> {
+  walked = 0;
+
+  override *values(): MapIterator<Connection> {
+    for (const connection of super.values()) {
+      this.walked++;
+      yield connection;
+    }
+  }
+}
+
+describe("a tick that speaks to one of 1,000 connections", () => {
+  const all = connections(1_000);
+  const [first, second, gone] = all as [Connection, Connection, Connection];
+  const everyone = () => {
+    const bySession = new Walked(all.map((connection) => [connection.session, connection]));
+    bySession.delete(gone.session);
+    return bySession;
+  };
+
+  it("R18: looks at none of the others", () => {
+    const outgoing = new Outgoing();
+    outgoing.send(second, '{"type":"reply"}');
+    const audience = { connections: everyone(), members: () => "[]" };
+    const said = [...compose(outgoing, audience)];
+    expect(said).toEqual([{ connection: second, text: '{"type":"reply"}', items: 0, isLast: false }]);
+    expect(audience.connections.walked).toBe(0);
+  });
+
+  it("says nothing to one that is gone, nor to the one that took its session over", () => {
+    const outgoing = new Outgoing();
+    outgoing.send(gone, '{"type":"reply"}');
+    outgoing.send(first, '{"type":"reply"}');
+    const audience = { connections: everyone().set(first.session, second), members: () => "[]" };
+    expect([...compose(outgoing, audience)]).toEqual([]);
+  });
+
+  it("looks at all of them when it says something to all", () => {
+    const outgoing = new Outgoing();
+    outgoing.send(second, '{"type":"reply"}');
+    outgoing.broadcast('{"type":"heartbeat"}');
+    const audience = { connections: everyone(), members: () => "[]" };
+    expect([...compose(outgoing, audience)]).toHaveLength(999);
+    expect(audience.connections.walked).toBe(999);
+  });
+});
 
 describe("a tick for 1,000 connections", () => {
   it("R17: is written once, and those with credit that are caught up share it with the others", () => {

@@ -49,8 +49,10 @@ function tenPublications(to?: readonly string[]) {
   return { outgoing, read };
 }
 
-const said = (outgoing: Outgoing, connections: readonly Connection[]) =>
-  [...compose(outgoing, { connections, members: () => "[]" })].map(({ text }) => text);
+function said(outgoing: Outgoing, all: readonly Connection[]): string[] {
+  const connections = new Map(all.map((connection) => [connection.session, connection]));
+  return [...compose(outgoing, { connections, members: () => "[]" })].map(({ text }) => text);
+}
 
 describe("the message of a tick", () => {
   it("R17: is made once for all who are caught up, with credit or without", () => {

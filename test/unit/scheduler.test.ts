@@ -188,3 +188,81 @@ describe("when more waits than a tick takes", () => {
     expect(scheduler.isOverloadedFor("a")).toBe(false);
   });
 });
+
+describe("lanes", () => {
+  const frame: RoomEvent = { type: "frame", session: "s", generation: 1, frame: { type: "signal", data: null } };
+  const publish: RoomEvent = { type: "command", command: { type: "publish", data: null } };
+  const due: RoomEvent = { type: "drainOver" };
+  const drop: RoomEvent = { type: "drop", session: "s", generation: 1 };
+  const credentials = { user: "ann", grants: [], issued: 0, expires: 0 };
+  const admission = { kind: "k", room: "r", credentials, requestId: "q", receivedAt: 0, credit: false };
+  const connect: RoomEvent = { type: "connect", id: "i", admission };
+
+  /** Submits events at once, while the room is busy; returns what each tick did. `size`: after so many a tick ends. */
+  function played(size: number, ...events: [RoomEvent, number][]): string[][] {
+    const ticks: string[][] = [];
+    const scheduler = new Scheduler((batch) => {
+      const done = batch.slice(0, size);
+      ticks.push(done.map(({ event: { type } }) => type));
+      for (const { resolve } of done) resolve?.({ ok: true, value: undefined });
+      return { done: done.length, sockets: 0 };
+    }, platform);
+    void scheduler.submit(due);
+    for (const [each, times] of events) for (let i = 0; i < times; i++) void scheduler.submit(each);
+    vi.runAllTimers();
+    const [, ...rest] = ticks;
+    return rest;
+  }
+
+  it("R19: what callers publish waits its turn among the frames of members, and holds back no alarm", () => {
+    const [first, second] = played(512, [publish, 500], [frame, 1], [publish, 1_000], [due, 1]);
+    expect(first?.[0]).toBe("drainOver");
+    expect(first?.indexOf("frame"), "neither before nor after its turn").toBe(501);
+    expect(new Set(second)).toEqual(new Set(["command"]));
+  });
+
+  it("R19: a storm of connects leaves frames their share of every tick, also of one that ends early", () => {
+    const ticks = played(16, [connect, 900], [frame, 20], [drop, 1]);
+    expect(ticks[0]?.filter((type) => type === "frame").length).toBeGreaterThanOrEqual(4);
+    expect(
+      ticks
+        .slice(0, 3)
+        .flat()
+        .filter((type) => type === "frame"),
+    ).toHaveLength(20);
+    expect(ticks[0]?.[0], "and a drop goes first").toBe("drop");
+    expect(ticks.flat()).toHaveLength(921);
+  });
+
+  it.each([
+    ["frames hold back neither drops nor connects", frame],
+    ["connects hold back neither drops nor frames", connect],
+  ])("R19: %s when fewer wait than a tick takes, but a tick ends early", (_, much) => {
+    const other = much === frame ? connect : frame;
+    const ticks = played(16, [much, 400], [drop, 1], [other, 1]);
+    expect(new Set(ticks.slice(0, 2).flat())).toEqual(new Set(["frame", "connect", "drop"]));
+  });
+
+  it("R19: everyone has a turn when each event fills its tick", () => {
+    const ticks = played(1, [due, 60], [connect, 60], [frame, 60]);
+    for (let i = 0; i < 90; i += 3) {
+      expect(new Set(ticks.slice(i, i + 3).flat())).toEqual(new Set(["drainOver", "connect", "frame"]));
+    }
+  });
+
+  it("counts load and connects each for themselves, until they are through", () => {
+    const scheduler = new Scheduler((batch) => ({ done: batch.length, sockets: 0 }), platform);
+    void scheduler.submit(due);
+    for (let i = 0; i < 8_192; i++) void scheduler.submit(connect);
+    expect([scheduler.isCrowded, scheduler.isFull]).toEqual([true, false]);
+    for (let i = 0; i < 8_192; i++) void scheduler.submit(publish);
+    expect([scheduler.isCrowded, scheduler.isFull]).toEqual([true, true]);
+    vi.runAllTimers();
+    expect([scheduler.isCrowded, scheduler.isFull]).toEqual([false, false]);
+    void scheduler.submit(publish, 33_554_432);
+    void scheduler.submit(publish, 33_554_432);
+    expect(scheduler.isFull).toBe(true);
+    vi.runAllTimers();
+    expect(scheduler.isFull).toBe(false);
+  });
+});

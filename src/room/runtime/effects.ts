@@ -120,7 +120,7 @@ export class EffectRunner {
     let reads = true;
     // Who has caught up gets signals again: where there are only signals, nothing else would have it judged.
     for (const connection of sockets.behind) sockets.reads(connection, now, ask);
-    const audience = { connections: state.connections.values(), members: () => state.roster.text };
+    const audience = { connections: state.connections, members: () => state.roster.text };
     for (const { connection, text, items, isLast } of compose(outgoing, audience)) {
       messages++;
       publications += items;

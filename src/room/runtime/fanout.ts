@@ -21,7 +21,8 @@ export interface Delivery {
 
 /** To whom, and what every list of members says. */
 export interface Audience {
-  readonly connections: Iterable<Connection>;
+  /** Everyone who is connected, by session. */
+  readonly connections: ReadonlyMap<string, Connection>;
   /** The list of members as JSON, as it is at the end of the tick. */
   readonly members: () => string;
 }
@@ -44,7 +45,7 @@ export function* compose(outgoing: Outgoing, audience: Audience): Generator<Deli
   const groups = new Groups(outgoing);
   const list = (frame: ListFrame) => encodeWith(audience.members(), frame.withMembers);
   const textOf = (frame: string | ListFrame) => (typeof frame === "string" ? frame : list(frame));
-  for (const connection of audience.connections) {
+  for (const connection of addressees(outgoing, audience)) {
     const own = outgoing.own.get(connection);
     const common = groups.of(connection);
     if (!own && common.length <= MESSAGE_LENGTH) {
@@ -57,6 +58,16 @@ export function* compose(outgoing: Outgoing, audience: Audience): Generator<Deli
     const own = outgoing.own.get(connection) ?? [];
     yield* messages(connection, [...own.map(textOf), bye], 0, true);
   }
+}
+
+/**
+ * Whom this tick may have something for. A tick that speaks to single connections, as with the reply to a call, must not
+ * cost more the more others there are.
+ */
+function addressees({ own, fedTo, shared, range }: Outgoing, { connections }: Audience): Iterable<Connection> {
+  if (shared.length > 0 || range.upto > range.after) return connections.values();
+  const single = new Set([...own.keys(), ...fedTo.keys()]);
+  return [...single].filter((connection) => connections.get(connection.session) === connection);
 }
 
 /** Who gets the same: almost everyone is in one of three groups. */

@@ -19,14 +19,14 @@ import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
 import type { Recording } from "./recording.ts";
-import { Scheduler } from "./scheduler.ts";
+import { isLoad, Scheduler } from "./scheduler.ts";
 import { Sockets } from "./sockets.ts";
 import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
 
 /** What is refused for overload may be tried again in a second. */
 const OVERLOADED = { ok: false, code: "rate_limited", message: "The room is overloaded.", retryAfter: 1_000 } as const;
-/** What callers ask for that makes the load larger. All else is few, or keeps the room alive. */
-const TAKES_LOAD: ReadonlySet<string> = new Set(["publish", "signal", "post", "read"]);
+/** And so may a connection that there is no time to open. Its code is that of a room without a place. */
+const CROWDED = { ...OVERLOADED, code: "room_full" } as const;
 
 /** Who watches a room. */
 export interface Watch {
@@ -109,6 +109,7 @@ export class RoomHost {
   /** Opens a connection. `client`: the client's end of its socket. */
   async connect(admission: Admission): Promise<{ ok: true; client: WebSocket } | ({ ok: false } & Refusal)> {
     const { credentials, traceparent, resume } = admission;
+    if (this.#scheduler.isCrowded) return CROWDED;
     const { maxConnections, maxConnectionsPerUser } = this.#definition();
     // Sockets that were told to go before the room slept count as well.
     this.#ticker.wake();
@@ -175,18 +176,22 @@ export class RoomHost {
 
   /** What a server-side caller asks for. */
   async command<C extends Command>(command: C): Promise<Result<CommandResults[C["type"]]>> {
-    if (this.#scheduler.isFull && TAKES_LOAD.has(command.type)) return OVERLOADED;
-    const result = await this.#scheduler.submit({ type: "command", command });
+    const result = await this.#ask({ type: "command", command });
     // Sound: `apply` pairs each command with its result.
     return result as Result<CommandResults[C["type"]]>;
   }
 
   /** What is asked over HTTP with a token; the Worker has verified it. */
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
-    if (this.#scheduler.isFull && TAKES_LOAD.has(command.type)) return OVERLOADED;
-    const facts = this.#factsFor(command);
-    const result = await this.#scheduler.submit({ type: "operate", caller, command, facts });
+    const result = await this.#ask({ type: "operate", caller, command, facts: this.#factsFor(command) });
     return result.ok ? { ok: true, value: result.value as object } : result;
+  }
+
+  /** Refuses at once what would make a load larger that is too large already. */
+  async #ask(event: Extract<RoomEvent, { type: "command" | "operate" }>): Promise<Result> {
+    if (!isLoad(event)) return this.#scheduler.submit(event);
+    if (this.#scheduler.isFull) return OVERLOADED;
+    return this.#scheduler.submit(event, lengthOf(event.command));
   }
 
   #remember(state: RoomState, connection: Connection): void {
@@ -240,5 +245,15 @@ export class RoomHost {
     const { kind, name } = state?.name ?? { kind: "", name: this.#platform.name };
     // A room in which hooks or the disk fail reports so soon.
     if (this.#recorder.fail(failed, { kind, room: name }) && state) state.isActive = true;
+  }
+}
+
+/** UTF-16 units of what a caller brings, as JSON. */
+function lengthOf(command: Command | OperatorCommand): number {
+  try {
+    return JSON.stringify(command).length;
+  } catch {
+    // JSON cannot carry it: it is refused when its turn comes.
+    return 0;
   }
 }

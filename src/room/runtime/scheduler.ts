@@ -1,7 +1,7 @@
 /**
  * Events that wait for their tick, and when that is: at once when the room is quiet, else after about what the last fan-out
- * cost. Frames are what costs, so under load there must be few of them, each with more in it. What keeps the room alive
- * does not wait behind them.
+ * cost. Frames are what costs, so under load there must be few of them, each with more in it. Under load there are lanes,
+ * and each has its share of a tick: what keeps the room alive, connects, and what members and callers want said.
  */
 import type { Result, RoomEvent } from "../core/event.ts";
 import type { Platform } from "./platform.ts";
@@ -10,7 +10,12 @@ import type { Platform } from "./platform.ts";
 export interface Waiting {
   readonly event: RoomEvent;
   readonly resolve?: (result: Result) => void;
+  /** UTF-16 units of what arrived with it. Default: 0. */
+  readonly length?: number;
 }
+
+/** Where an event waits when more waits than a tick takes. */
+type Lane = "alive" | "connect" | "load";
 
 /** What a tick did: events it took, sockets it wrote to. */
 export interface Ran {
@@ -33,19 +38,28 @@ const IN_VAIN = 3;
 const PROBE = 4;
 /** Events in one tick, at most, so that one transaction and one message stay small. */
 const MAX_EVENTS = 512;
-/** Events that may wait: what sixteen ticks take. Past it the room answers that it is overloaded. */
+/** Load that may wait, and connects: what sixteen ticks take of each. Past it the room answers that it is overloaded. */
 const MAX_WAITING = 16 * MAX_EVENTS;
-/** And UTF-16 units of the messages that frames came in: a quarter of what an object's memory is. */
+/** And UTF-16 units of the messages and commands that brought the load: a quarter of what an object's memory is. */
 const MAX_LENGTH = 33_554_432;
 /** Frames that one session may have waiting for as long as not four times as much waits. */
 const FAIR_FRAMES = 16;
+/**
+ * Whose turn it is, over and over; a lane in which nothing waits loses its turn. In turns and not lane by lane, because
+ * what an event sends can end a tick long before its last event.
+ */
+const TURNS: readonly Lane[] = ["alive", "alive", "connect", "load"];
+/** What callers ask for that makes the load larger. All else is few, or keeps the room alive. */
+const LOADING: ReadonlySet<string> = new Set(["publish", "signal", "post", "read"]);
 
 /** The events that wait for the next tick of one room. */
 export class Scheduler {
   readonly #run: (batch: readonly Waiting[]) => Ran;
   readonly #platform: Pick<Platform, "now" | "later">;
   #waiting: Waiting[] = [];
-  /** How long the messages were whose frames are not through yet. */
+  /** Events that wait, by their lane. */
+  readonly #byLane: Record<Lane, number> = { alive: 0, connect: 0, load: 0 };
+  /** How long all of that is that brought the events that wait. */
   #length = 0;
   /** Frames that wait, by the session that sent them. */
   readonly #bySession = new Map<string, number>();
@@ -61,6 +75,8 @@ export class Scheduler {
   #byTurns = 0;
   /** The last tick left events over: then there is no time for pauses. */
   #isBehind = false;
+  /** Where in `TURNS` the next tick begins. */
+  #turn = 0;
   #isRunning = false;
 
   /** @param run runs a tick with the first of these events, at least one */
@@ -71,7 +87,12 @@ export class Scheduler {
 
   /** Whether so much waits that more load is refused. */
   get isFull(): boolean {
-    return this.#waiting.length >= MAX_WAITING || this.#length >= MAX_LENGTH;
+    return this.#byLane.load >= MAX_WAITING || this.#length >= MAX_LENGTH;
+  }
+
+  /** Whether so many connects wait that more of them are refused. */
+  get isCrowded(): boolean {
+    return this.#byLane.connect >= MAX_WAITING;
   }
 
   /**
@@ -79,14 +100,18 @@ export class Scheduler {
    * flood must not keep out those who did not cause it.
    */
   isOverloadedFor(session: string): boolean {
-    const isPacked = this.#waiting.length >= 4 * MAX_WAITING || this.#length >= 2 * MAX_LENGTH;
+    const isPacked = this.#byLane.load >= 4 * MAX_WAITING || this.#length >= 2 * MAX_LENGTH;
     return isPacked || (this.isFull && (this.#bySession.get(session) ?? 0) >= FAIR_FRAMES);
   }
 
-  /** Resolves when the event's tick is committed and its effects are on their way. */
-  submit(event: RoomEvent): Promise<Result> {
+  /**
+   * Resolves when the event's tick is committed and its effects are on their way.
+   *
+   * @param length UTF-16 units of what arrived with it. Default: 0
+   */
+  submit(event: RoomEvent, length = 0): Promise<Result> {
     return new Promise((resolve) => {
-      this.#add([{ event, resolve }]);
+      this.#add([{ event, resolve, length }]);
     });
   }
 
@@ -96,12 +121,9 @@ export class Scheduler {
    * @param length UTF-16 units of the message
    */
   async submitFrames(events: readonly RoomEvent[], length: number): Promise<void> {
-    this.#length += length;
     await new Promise((resolve) => {
-      for (const event of events) this.#countFrame(event, 1);
-      this.#add(events.map((event, i) => (i === events.length - 1 ? { event, resolve } : { event })));
+      this.#add(events.map((event, i) => (i === events.length - 1 ? { event, resolve, length } : { event })));
     });
-    this.#length -= length;
   }
 
   /** Several events that do not depend on each other; resolves with what became of each. */
@@ -117,13 +139,18 @@ export class Scheduler {
   }
 
   #add(waiting: readonly Waiting[], isComplete = true): void {
-    for (const each of waiting) this.#waiting.push(each);
+    for (const each of waiting) {
+      this.#waiting.push(each);
+      this.#count(each, 1);
+    }
     if (!isComplete) return;
     this.#arrived++;
     this.#schedule();
   }
 
-  #countFrame(event: RoomEvent, by: number): void {
+  #count({ event, length = 0 }: Waiting, by: 1 | -1): void {
+    this.#byLane[laneOf(event)] += by;
+    this.#length += by * length;
     if (event.type !== "frame") return;
     const waiting = (this.#bySession.get(event.session) ?? 0) + by;
     if (waiting > 0) this.#bySession.set(event.session, waiting);
@@ -167,7 +194,10 @@ export class Scheduler {
       this.#cost = Math.floor(ran.sockets * SPACING_PER_SOCKET_MS);
     } finally {
       if (done < batch.length) this.#waiting = [...batch.slice(done), ...this.#waiting];
-      for (const { event } of batch.slice(0, done)) this.#countFrame(event, -1);
+      for (const each of batch.slice(0, done)) this.#count(each, -1);
+      // A tick that one event has filled must not begin with that lane again: the others would never have their turn.
+      const last = done < batch.length ? batch[done - 1] : undefined;
+      this.#turn = last ? TURNS.lastIndexOf(laneOf(last.event)) + 1 : 0;
       this.#lastTick = this.#platform.now();
       this.#isBehind = this.#waiting.length > 0;
       this.#isRunning = false;
@@ -175,24 +205,39 @@ export class Scheduler {
     }
   }
 
-  /**
-   * The events of the next tick. In the order in which they came while one tick takes them all; else what is not a frame
-   * of a client goes first: alarms, connects, ends of connections, operators.
-   */
+  /** The events of the next tick: in the order in which they came while one tick takes them all, else by lanes, in turns. */
   #take(): Waiting[] {
-    if (this.#waiting.length <= MAX_EVENTS) return this.#waiting.splice(0);
-    const first = this.#waiting.filter(isUrgent).slice(0, MAX_EVENTS);
-    const chosen = new Set(first);
-    for (const each of this.#waiting) {
-      if (chosen.size >= MAX_EVENTS) break;
-      if (!isUrgent(each)) chosen.add(each);
-    }
-    this.#waiting = this.#waiting.filter((each) => !chosen.has(each));
-    return [...chosen];
+    if (!this.#isBehind && this.#waiting.length <= MAX_EVENTS) return this.#waiting.splice(0);
+    const batch = inTurns(this.#waiting, this.#turn);
+    const taken = new Set(batch);
+    this.#waiting = this.#waiting.filter((each) => !taken.has(each));
+    return batch;
   }
 }
 
-/** Whether an event keeps the room alive. A leave is not: it must not overtake what its session sent before it. */
-function isUrgent({ event }: Waiting): boolean {
-  return event.type !== "frame";
+/** Whether an event is what a room does for members and callers. It shares one lane, so that nobody waits behind others. */
+export function isLoad(event: RoomEvent): boolean {
+  if (event.type === "command" || event.type === "operate") return LOADING.has(event.command.type);
+  // A leave too: it must not overtake what its session sent before it.
+  return event.type === "frame";
+}
+
+function laneOf(event: RoomEvent): Lane {
+  if (event.type === "connect") return "connect";
+  return isLoad(event) ? "load" : "alive";
+}
+
+/** The first events of each lane, as many as a tick takes. `turn`: where in `TURNS` it begins. */
+function inTurns(waiting: readonly Waiting[], turn: number): Waiting[] {
+  const lanes: Record<Lane, Waiting[]> = { alive: [], connect: [], load: [] };
+  for (const each of waiting) lanes[laneOf(each.event)].push(each);
+  const next = { alive: 0, connect: 0, load: 0 };
+  const size = Math.min(MAX_EVENTS, waiting.length);
+  const batch: Waiting[] = [];
+  for (let i = turn; batch.length < size; i++) {
+    const lane = TURNS[i % TURNS.length] ?? "alive";
+    const each = lanes[lane][next[lane]++];
+    if (each) batch.push(each);
+  }
+  return batch;
 }
