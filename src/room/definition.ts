@@ -180,7 +180,7 @@ const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as con
 
 /** A {@link Duration} in milliseconds. Throws a TypeError that names the option when it is none. */
 export function toMs(value: Duration, option: string): number {
-  const match = typeof value === "string" ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value) : null;
+  const match = typeof value === "string" ? value.match(/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/) : null;
   const ms = match ? Number(match[1]) * UNITS[match[2] as keyof typeof UNITS] : value;
   if (typeof ms !== "number" || !Number.isFinite(ms) || ms < 0) {
     throw new TypeError(`${option} is a number of milliseconds or text such as "30s", not ${JSON.stringify(value)}`);
