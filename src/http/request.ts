@@ -48,7 +48,7 @@ export function requestInfo(c: Context): RequestInfo {
   return (c.get(INFO) as RequestInfo | undefined) ?? {};
 }
 
-/** Notes that a request was refused. Once: the answer is made by who calls this. */
+/** Records that a request was refused. Once: the caller makes the answer. */
 export function noteDenied(c: Context, denied: Denied): void {
   c.set(DENIED, denied);
 }

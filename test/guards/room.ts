@@ -94,7 +94,7 @@ export const room: readonly Guard[] = [
     tests: ["workerd/eviction.test.ts"],
   },
   {
-    name: "the beat written down when the alarm is for something else",
+    name: "the heartbeat written down when the alarm is for something else",
     file: "src/room/store/state.ts",
     text: 'this.meta.set("beat"',
     without: 'void ("beat"',

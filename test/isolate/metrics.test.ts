@@ -315,13 +315,13 @@ describe("what rooms count", () => {
   });
 
   it("is heartbeats that were missed, each", async () => {
-    const room = new TestedRoom("beat");
-    const before = totals(await scrape(), "beat");
+    const room = new TestedRoom("heartbeat");
+    const before = totals(await scrape(), "heartbeat");
     const { client } = await Client.join(room.path);
     client.silent = true;
     await client.next("bye");
     await eventually(async () =>
-      expect(difference(totals(await scrape(), "beat"), before)).toMatchObject({
+      expect(difference(totals(await scrape(), "heartbeat"), before)).toMatchObject({
         heartbeats_missed: 3,
         alarms: client.of("heartbeat").length + 1,
         "closes|heartbeat_lost": 1,

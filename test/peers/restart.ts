@@ -1,5 +1,5 @@
 /**
- * A server that dies with members connected and starts again after their beat was due: the overdue alarm rings without
+ * A server that dies with members connected and starts again after their heartbeat was due: the overdue alarm rings without
  * a request, finds nobody, and tells whoever is there.
  */
 import { setTimeout as pause } from "node:timers/promises";
@@ -25,7 +25,7 @@ export async function restart(findings: Findings): Promise<void> {
   }
 }
 
-/** Kills the server, and starts it again when every beat of before is overdue. Returns when it was started. */
+/** Kills the server, and starts it again when every heartbeat of before is overdue. Returns when it was started. */
 async function crash(world: World): Promise<number> {
   await world.workerd.kill();
   await pause(noticedWithin(heartbeat));

@@ -42,7 +42,7 @@ export const METRICS_TOKEN = "a-token-for-who-scrapes";
 
 /** The Worker under test, every kind of room of it, with a token for who scrapes. */
 export const watched = door(
-  { rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT", events: "EVENTS" } },
+  { rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", heartbeat: "HEARTBEAT", events: "EVENTS" } },
   { METRICS_TOKEN },
 );
 

@@ -69,9 +69,9 @@ describe("where the runtime does not tell what a socket holds", () => {
     for (let ref = 1; ref <= 3; ref++) {
       await room.settled(ann.say({ type: "call", ref, method: "much", data: null }));
       await room.pass(100);
-      const beats = ann.of("heartbeat").length;
+      const heartbeats = ann.of("heartbeat").length;
       await room.settled(room.host.command({ type: "signal", data: 1 }));
-      expect(ann.of("heartbeat").length, "it is asked for a sign of life").toBe(beats + 1);
+      expect(ann.of("heartbeat").length, "it is asked for a sign of life").toBe(heartbeats + 1);
       await room.pass(100);
       ann.ping();
       await room.pass(100);

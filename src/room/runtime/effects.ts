@@ -69,7 +69,7 @@ export class EffectRunner {
   }
 
   /** To one connection, apart from a tick. A peer that does not read what it is sent is cut instead. */
-  tell(state: RoomState, connection: Connection, text: string): void {
+  answer(state: RoomState, connection: Connection, text: string): void {
     const { platform, sockets } = this.#parts;
     if (sockets.reads(connection, platform.now(), this.#question(state))) sockets.send(connection, text);
     else this.#cut(connection, "slow");

@@ -34,9 +34,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       platform: platformOf(ctx, () => this.now()),
       definition: () => this.definition,
       env,
-      watch: {
+      observer: {
         report: (record) => this.report(record),
-        tell: (report) => this.tell(report),
+        sendReport: (report) => this.sendReport(report),
         span: (name, attributes, run) => this.span(name, attributes, run),
         onFailedTick: () => this.onFailedTick,
       },
@@ -97,7 +97,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   protected abstract report(record: FailureRecord): void;
 
   /** How the room is, for the directory of live rooms; nobody waits for it. Rejects when it did not arrive. */
-  protected abstract tell(report: RoomReport): Promise<void>;
+  protected abstract sendReport(report: RoomReport): Promise<void>;
 
   /** Runs something as a part of a trace. */
   protected abstract span<T>(name: string, attributes: Attributes, run: () => T): T;

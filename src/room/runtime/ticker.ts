@@ -253,7 +253,7 @@ export class Ticker {
     this.armRetry();
     try {
       onFailedTick()?.(Recording.of(platform, input, error));
-      if (event.type === "frame") this.#tellFailure(event, refused);
+      if (event.type === "frame") this.#answerFailure(event, refused);
     } catch (second) {
       fail({ code: codeOfThrown(second), source: "tick", error: second });
     }
@@ -267,7 +267,7 @@ export class Ticker {
     }
   }
 
-  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, { code }: Refused): void {
+  #answerFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, { code }: Refused): void {
     const { sockets } = this.#parts;
     let state: RoomState;
     try {
@@ -299,8 +299,8 @@ export class Ticker {
     const { storage } = platform;
     // Here, not when the object begins: storage can be wiped under a running room.
     storage.transactionSync(() => migrate(storage.sql));
-    const { found, carried } = sockets.survivors();
-    if (carried) recorder.restore(carried.recorder);
+    const { found, snapshot } = sockets.survivors();
+    if (snapshot) recorder.restore(snapshot.recorder);
     const state = new RoomState({
       definition: definition(),
       sql: storage.sql,
@@ -308,7 +308,7 @@ export class Ticker {
       pointers: [...found.keys()],
       room: platform.name,
       alarm: this.#ringing ?? this.#armed,
-      heartbeatAt: carried?.heartbeatAt,
+      heartbeatAt: snapshot?.heartbeatAt,
       now: platform.now(),
       held: this.#held,
       continuations,

@@ -231,8 +231,8 @@ export class RoomState {
 
   #storeHeartbeat({ due, interval }: Heartbeat, alarm: number): void {
     const stored = this.#storedHeartbeat();
-    const isTold = alarm === due ? stored.due <= due : stored.due === due;
-    if (!isTold || stored.interval !== interval) this.meta.set("beat", `${due} ${interval}`);
+    const isStored = alarm === due ? stored.due <= due : stored.due === due;
+    if (!isStored || stored.interval !== interval) this.meta.set("beat", `${due} ${interval}`);
   }
 
   #storedHeartbeat(): { due: number; interval: number } {

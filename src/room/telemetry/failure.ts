@@ -60,12 +60,16 @@ export function isGrave({ code }: FailureRecord): boolean {
 }
 
 /**
- * A note more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
+ * A record more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
  * push out what is grave by going on.
  */
-export function addRecord(notes: readonly FailureRecord[], note: FailureRecord, max: number): readonly FailureRecord[] {
-  const isSame = ({ code, room }: FailureRecord) => code === note.code && room === note.room;
-  const all = [...(isGrave(note) ? notes : notes.filter((other) => !isSame(other))), note];
+export function addRecord(
+  records: readonly FailureRecord[],
+  record: FailureRecord,
+  max: number,
+): readonly FailureRecord[] {
+  const isSame = ({ code, room }: FailureRecord) => code === record.code && room === record.room;
+  const all = [...(isGrave(record) ? records : records.filter((other) => !isSame(other))), record];
   if (all.length <= max) return all;
   const first = all.findIndex((other) => !isGrave(other));
   return all.toSpliced(Math.max(0, first), 1);

@@ -34,9 +34,9 @@ export function shardOf(kind: string, room: string): number {
 }
 
 /** Whether a room that lives on tells the directory so with this heartbeat. */
-export function isListedAgain(previousBeat: number, now: number, busy: boolean): boolean {
+export function isListedAgain(previousHeartbeat: number, now: number, busy: boolean): boolean {
   const every = busy ? RELIST_BUSY : RELIST_EVERY;
-  return Math.floor(previousBeat / every) !== Math.floor(now / every);
+  return Math.floor(previousHeartbeat / every) !== Math.floor(now / every);
 }
 
 /** How long a report counts, in ms. */

@@ -39,7 +39,7 @@ export interface Readers {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
   /** Everything, now and then. Rejects when it did not arrive. */
-  readonly tell: (report: RoomReport) => Promise<void>;
+  readonly sendReport: (report: RoomReport) => Promise<void>;
   /** A report did not arrive: a socket must carry what was in it. */
   readonly restored: () => void;
   readonly now: () => number;
@@ -122,7 +122,7 @@ export class Recorder {
     const counts = this.counters.take();
     const records = this.#records;
     this.#records = [];
-    this.#readers.tell({ listing, counts, records }).catch((error: unknown) => {
+    this.#readers.sendReport({ listing, counts, records }).catch((error: unknown) => {
       this.counters.merge(counts);
       this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
       const { kind, room } = listing;
