@@ -166,7 +166,7 @@ it("a hidden tab stays alive over three heartbeats", async () => {
     await becomes(() => ann.visibility(), "hidden");
     const [heard, answered] = [ann.received.length, ann.sent.length];
     const heartbeats = () => ann.received.slice(heard).filter((text) => text.includes('"heartbeat"')).length;
-    // The room drops who leaves two in a row unanswered.
+    // The room drops a client that leaves two in a row unanswered.
     await becomes(() => heartbeats() >= 4, true);
     expect(ann.sent.slice(answered).filter((text) => text === "ping").length).toBeGreaterThanOrEqual(3);
     await bob.isOpen();

@@ -243,7 +243,7 @@ export class RawClient implements ChaosClient {
 
   #bye({ code, reason, retryAfter = 0 }: Extract<ServerFrame, { type: "bye" }>): void {
     const socket = this.#socket;
-    // Whoever was replaced or has left begins anew.
+    // A client that was replaced or has left begins anew.
     if (nextStep(code) === "stop") this.#session = undefined;
     if (reason === "done" || reason === "replaced") this.#epoch = "";
     this.#lost(retryAfter + 1_000 * this.#random());

@@ -150,7 +150,7 @@ export const runtime: readonly Guard[] = [
     tests: ["unit/room-bounds.test.ts"],
   },
   {
-    name: "no tables for who only looks",
+    name: "no tables for a caller that only looks",
     file: "src/room/runtime/ticker.ts",
     text: "if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome, state);",
     without: "",

@@ -264,7 +264,7 @@ async function counted(kind: "small" | "fast", happens: () => Promise<unknown>):
   const before = totals(await scrape(), kind);
   const rooms = (await scrape()).of(`rooms{kind="${kind}"}`);
   await happens();
-  // Who tells is not waited for: the last word is when the room is not live any more.
+  // Reports are not waited for: the last word is when the room is not live any more.
   let last: Reading | undefined;
   await eventually(async () => {
     last = await scrape();

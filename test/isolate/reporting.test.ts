@@ -42,7 +42,7 @@ const ttl = "1d";
 const failures = async () => (await ask<{ failures: FailureRecord[] }>("GET", "/failures")).body.failures;
 
 describe("what was counted", () => {
-  it("is told once, whichever socket carried it and whichever is gone when the room wakes", async () => {
+  it("is reported once, whichever socket carried it and whichever is gone when the room wakes", async () => {
     const more = await since("events");
     const room = new TestedRoom("events");
     room.stopClock(AHEAD);

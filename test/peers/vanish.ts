@@ -101,7 +101,7 @@ export async function vanish(world: World, kind: "quick" | "steady", findings: F
   const atWorst = await Promise.all(peers.slice(many).map(stallAfterHeartbeat));
   await reckon(world, room, `silent right after an answered heartbeat, every ${every} ms`, atWorst, watcher, findings);
 
-  // Nothing was lost on the way out: whoever the network gives back is told why.
+  // Nothing was lost on the way out: a client that the network gives back is told why.
   const held = world.openFiles();
   for (const { link } of peers) if (link) link.stalled = false;
   await Promise.all(peers.map((peer) => peer.until(() => peer.bye !== undefined, "bye")));

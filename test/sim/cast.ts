@@ -1,4 +1,4 @@
-/** Who and what a schedule plays with: the world, the people in it, and what the simulation has to remember of both. */
+/** What a schedule plays with: the world, the people in it, and what the simulation has to remember of both. */
 import type { Batch } from "../../src/room/outlet.ts";
 import { OutletRefused } from "../../src/room/outlet.ts";
 import { RoomHost } from "../../src/room/runtime/host.ts";

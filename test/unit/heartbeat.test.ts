@@ -4,13 +4,13 @@ import { HostedRoom, type Peer } from "../support/hosted.ts";
 
 const steady = { heartbeat: { every: 1_000, idle: 4_000, misses: 3 }, grace: 500 };
 
-/** Lets the heartbeat after so many ring; whoever is named answers it. */
+/** Lets the heartbeat after so many ring; the peers that are named answer it. */
 async function heartbeat(room: HostedRoom, ...answering: readonly Peer[]): Promise<void> {
   await room.ring();
   for (const peer of answering) peer.ping();
 }
 
-it("counts what was left unanswered across evictions, and drops who leaves three in a row so", async () => {
+it("counts what was left unanswered across evictions, and drops a client that leaves three in a row so", async () => {
   const room = new HostedRoom(steady);
   const ann = await room.join();
   for (let sent = 1; sent <= 3; sent++) {

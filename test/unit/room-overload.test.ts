@@ -197,7 +197,7 @@ describe("while a room is overloaded", () => {
     expect(deaf?.of("bye")).toMatchObject([{ reason: "slow" }]);
   });
 
-  it("R19: whoever did not cause it is let in, and a leave overtakes nothing of its own session", async () => {
+  it("R19: a session that did not cause it is let in, and a leave overtakes nothing of its own session", async () => {
     const { room, peers } = await crowd();
     const honest = await room.join({ user: "honest" });
     void room.host.command({ type: "signal", data: 0 });

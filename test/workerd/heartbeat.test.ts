@@ -15,7 +15,7 @@ it("keeps who answers, also while the room is out of memory between the heartbea
   expect(client.of("bye")).toEqual([]);
 });
 
-it("drops who leaves three in a row unanswered, tells it, and announces the leave after the grace", async () => {
+it("drops a client that leaves three in a row unanswered, tells it, and announces the leave after the grace", async () => {
   const room = new TestedRoom("heartbeat");
   const { client: ann } = await Client.join(room.path, { user: "ann" });
   const { client: bob } = await Client.join(room.path, { user: "bob" });

@@ -173,7 +173,7 @@ export class Session<T extends Transport = Transport> {
     this.#showPresence();
   }
 
-  /** Who is here has changed. */
+  /** The list of members has changed. */
   showMembers(change: Omit<PresenceFrame, "type">): void {
     this.presence.apply(change);
     this.events.emit("members", this.presence.list);

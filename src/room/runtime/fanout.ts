@@ -1,5 +1,5 @@
 /**
- * Turns what a tick has to say into one message per socket. Whatever goes to many is encoded once, and everyone who gets
+ * Turns what a tick has to say into one message per socket. Whatever goes to many is encoded once, and all that get
  * just what the others get shares the very string. Changes nothing and knows nothing of sockets: it yields who gets which
  * text.
  */
@@ -19,7 +19,7 @@ export interface Delivery {
   readonly isLast: boolean;
 }
 
-/** To whom, and what every list of members says. */
+/** The receivers, and what every list of members says. */
 export interface Audience {
   readonly connections: Iterable<Connection>;
   /** The list of members as JSON, as it is at the end of the tick. */
@@ -59,7 +59,7 @@ export function* compose(outgoing: Outgoing, audience: Audience): Generator<Deli
   }
 }
 
-/** Who gets the same: almost everyone is in one of three groups. */
+/** Receivers of the same: almost every connection is in one of three groups. */
 class Groups {
   readonly #outgoing: Outgoing;
   readonly #shared: readonly (Shared | undefined)[];

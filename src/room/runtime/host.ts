@@ -28,7 +28,7 @@ const OVERLOADED = { ok: false, code: "rate_limited", message: "The room is over
 /** What callers ask for that makes the load larger. All else is few, or keeps the room alive. */
 const TAKES_LOAD: ReadonlySet<string> = new Set(["publish", "signal", "post", "read"]);
 
-/** Who watches a room. */
+/** What observes a room. */
 export interface Observer {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
@@ -36,7 +36,7 @@ export interface Observer {
   readonly sendReport: (report: RoomReport) => Promise<void>;
   /** Runs something as a part of a trace. */
   readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
-  /** Who gets ticks that failed, as data; `undefined` when nobody wants them. */
+  /** Takes ticks that failed, as data; `undefined` when nobody wants them. */
   readonly onFailedTick?: () => ((recording: Recording) => void) | undefined;
 }
 

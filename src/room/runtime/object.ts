@@ -21,7 +21,7 @@ import type { Attributes } from "./ticker.ts";
 const relay = defineRoom({});
 
 /**
- * A room without anybody who watches it: what is done with failures, counts and spans is a subclass's business (room.ts).
+ * A room without an observer: what is done with failures, counts and spans is a subclass's business (room.ts).
  * Without a `definition` of its own it relays publications, signals and presence.
  */
 export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
@@ -50,12 +50,12 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     return this.#ask({ type: "publish", data, ...options });
   }
 
-  /** Sends to whoever is connected now; never stored. Rejects like {@link publish}. */
+  /** Sends to everyone connected now; never stored. Rejects like {@link publish}. */
   async signal(data: Json, options: { to?: readonly string[] } = {}): Promise<void> {
     await this.#ask({ type: "signal", data, ...options });
   }
 
-  /** Who is here, by id in order of UTF-16 code units. */
+  /** The members who are here, by id in order of UTF-16 code units. */
   async members(): Promise<Present[]> {
     return this.#ask({ type: "members" });
   }
@@ -71,7 +71,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   }
 
   /**
-   * Tells everyone to go, closes who is left after `within` (default "30s"), and takes no new connections meanwhile and
+   * Tells everyone to go, closes what is left after `within` (default "30s"), and takes no new connections meanwhile and
    * for `reopenAfter` (default none) after that.
    */
   async drain(

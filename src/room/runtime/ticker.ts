@@ -1,5 +1,5 @@
 /**
- * Runs ticks: one transaction each, then what it asks for, then the answers to whoever waits. Holds the state in memory and
+ * Runs ticks: one transaction each, then what it asks for, then the answers to the callers. Holds the state in memory and
  * throws it away when a transaction fails. Sees to it that what cannot be done fails alone, and arms the one alarm.
  */
 import { aboutOf, traceOf } from "../core/context.ts";
@@ -38,7 +38,7 @@ export interface TickerParts {
   readonly continuations: ReadonlyMap<string, Continuation>;
   readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
   readonly fail: (failure: Failure) => void;
-  /** Who gets ticks that failed, as data that a test can replay. */
+  /** Takes ticks that failed, as data. */
   readonly onFailedTick: () => ((recording: Recording) => void) | undefined;
 }
 
@@ -88,7 +88,7 @@ export class Ticker {
    * The alarm is ringing, and is set no more.
    *
    * @param scheduled for when it was set, if the runtime says so. It may ring late: a state that is built now must know
-   *   for when it was set, because who answered the last heartbeat within that lateness is not silent
+   *   for when it was set, because a client that answered the last heartbeat so late is not silent
    */
   ring(scheduled: number | undefined): void {
     this.#ringing = scheduled ?? this.#armed;
@@ -114,7 +114,7 @@ export class Ticker {
       // A room that was never written to has lost nobody, and gets no tables for the question.
       if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
     } catch {
-      // The tick that follows fails of the same, and whoever waits for it is told.
+      // The tick that follows fails of the same, and the caller that waits for it is told.
     }
   }
 
@@ -183,7 +183,7 @@ export class Ticker {
     try {
       return span("fan-out", { sockets: state.connections.size }, () => effects().run(state, outcome));
     } catch (error) {
-      // The tick is committed; whoever did not get its frames sees a gap and asks for them.
+      // The tick is committed; a client that did not get its frames sees a gap and asks for them.
       this.#state = undefined;
       fail({ code: codeOfThrown(error), source: "fan-out", error });
       return 0;
@@ -239,7 +239,7 @@ export class Ticker {
     return { done, sockets };
   }
 
-  /** One event that cannot be applied: whoever waits is told, and what is due waits a while. */
+  /** One event that cannot be applied: the caller is told, and what is due waits a while. */
   #refuse({ event, resolve }: Waiting, input: TickInput, error: unknown): void {
     const { fail, onFailedTick, platform } = this.#parts;
     const code = codeOfThrown(error);

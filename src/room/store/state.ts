@@ -196,7 +196,7 @@ export class RoomState {
       if (due !== undefined && (key === undefined || !held.has(key))) next = Math.min(next, due);
     };
     consider(heartbeat?.due, "heartbeat");
-    // Whom a drain has closed it need not wake again; whoever comes after it ends it.
+    // A drain need not wake a room that it has emptied; the next connection ends it.
     if (this.connections.size > 0) consider(this.drain?.until, "drain");
     if (definition.events) consider(this.outbox.next, "outbox");
     consider(sessions.nextDeadline(held));

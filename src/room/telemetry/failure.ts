@@ -1,5 +1,5 @@
 /**
- * What went wrong, and about whom: the same for a bad frame, a hook that throws, a disk that fails and a refused request.
+ * What went wrong, and for which user: alike for a bad frame, a hook that throws, a disk that fails and a refused request.
  * Turns what was thrown into a line that can be shown to an operator.
  */
 import type { FailureRecord } from "../../protocol/api.ts";
@@ -8,7 +8,7 @@ import { traceIdOf } from "../../protocol/trace.ts";
 
 export type { FailureRecord } from "../../protocol/api.ts";
 
-/** Whose doing or loss a failure is. */
+/** The session, user and request that a failure belongs to. */
 export interface FailureContext {
   readonly session?: string;
   readonly user?: string;
