@@ -103,8 +103,8 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   protected abstract span<T>(name: string, attributes: Attributes, run: () => T): T;
 
   /**
-   * Gets a tick that failed as data that a test can replay: the room's rows and what was to happen. It holds what users
-   * said. Default: none.
+   * Gets a tick that failed as data: the room's rows and what was to happen. Keep it, and send it with a report: the tests of
+   * edgerooms play it again. It holds what users said. Default: none.
    */
   protected readonly onFailedTick?: (recording: Recording) => void;
 
