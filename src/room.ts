@@ -41,7 +41,7 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
     void record(failed, this.onAlert);
   }
 
-  protected override async tell({ listing, counts, records }: RoomReport): Promise<void> {
+  protected override async sendReport({ listing, counts, records }: RoomReport): Promise<void> {
     const { EDGEROOMS_DIRECTORY: directory, EDGEROOMS_ANALYTICS: analytics } = this.env as Bindings;
     analytics?.writeDataPoint(dataPoint(listing, counts));
     if (!directory) return;

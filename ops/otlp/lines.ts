@@ -1,6 +1,6 @@
 /**
  * Log records: of the rooms' structured lines their known fields, of other lines their text, of an exception its name and
- * place. Knows nothing of spans; trace ids are filled in by who knows them.
+ * place. Knows nothing of spans; trace ids are filled in by callers that know them.
  */
 import { isTraceId } from "./allowed.ts";
 import { attributes, nanoseconds, type LogRecord } from "./payload.ts";

@@ -2,7 +2,7 @@
 import { make, write } from "./element.js";
 import { colour } from "./person.js";
 
-/** Who says more within this many ms is not named again. */
+/** A member that says more within this many ms is not named again. */
 const SAME_BREATH = 120_000;
 /** How long after the last key somebody counts as typing, in ms. */
 const TYPING = 2_500;

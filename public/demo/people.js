@@ -1,4 +1,4 @@
-/** Who is here, who types, and what to call them, also after they left. */
+/** The members who are here, those who type, and what to call them, also after they left. */
 import { make } from "./element.js";
 import { colour, plainName } from "./person.js";
 

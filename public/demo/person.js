@@ -1,4 +1,4 @@
-/** Who sits in front of a pane: a name, an id that outlives a reload, a colour. */
+/** The person in front of a pane: a name, an id that outlives a reload, a colour. */
 
 const HUES = [264, 45, 150, 330, 205, 95, 15, 300];
 

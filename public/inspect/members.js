@@ -1,4 +1,4 @@
-/** Who is there, as the others see them. */
+/** The members who are there, as the others see them. */
 import { make, write } from "../demo/element.js";
 import { count, plain } from "./format.js";
 

@@ -15,7 +15,7 @@ export class Poll {
   #control;
 
   /**
-   * @param name of what is asked, for who reads of trouble with it
+   * @param name of what is asked, for a person reading of trouble with it
    * @param every ms between an answer and the next question
    * @param work asks, given a signal; may return how long to wait instead, Infinity for no more
    * @param trouble told what failed, and that it does no longer

@@ -1,4 +1,4 @@
-/** One room, looked at every two seconds: asks for its parts at once, hands each to who shows it, and acts on it. */
+/** One room, looked at every two seconds: asks for its parts at once, hands each to what shows it, and acts on it. */
 import { make } from "../demo/element.js";
 import { nameOf, pathOf } from "./address.js";
 import { Chart } from "./chart.js";

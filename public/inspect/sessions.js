@@ -1,4 +1,4 @@
-/** Who is connected, how well they keep up, and the button that ends it. */
+/** The sessions that are connected, how well they keep up, and the button that ends it. */
 import { make, write } from "../demo/element.js";
 import { careful } from "./confirm.js";
 import { ago, bytes, count, momentOf, plain } from "./format.js";

@@ -1,6 +1,6 @@
 /**
- * The HTTP API as commands see it: where it is, who asks, and what is tried again. Operations, their paths and the types of
- * their answers come from protocol/api.ts. Never lets a token into a message.
+ * The HTTP API as commands see it: where it is, with which token, and what is tried again. Operations, their paths and
+ * the types of their answers come from protocol/api.ts. Never lets a token into a message.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { roomRoutes, ROOMS_PATH, type RoomOperation, type RoomOperations, type RoomPage } from "../protocol/api.ts";
@@ -47,7 +47,7 @@ const TIMEOUT_MS = 30_000;
 /** The shape of bearer tokens (RFC 6750). fetch would print anything else in its error. */
 const TOKEN = /^[\w.~+/-]+=*$/;
 
-/** A server and the one who asks it. */
+/** A server, and the token that it is asked with. */
 export class Server {
   readonly #base: string;
   readonly #token: string;

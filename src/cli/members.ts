@@ -1,4 +1,4 @@
-/** `edgerooms members`: who is in a room. */
+/** `edgerooms members`: the members of a room. */
 import { roomIn } from "./address.ts";
 import { SERVER, type Command } from "./command.ts";
 import { Server } from "./http.ts";

@@ -1,5 +1,5 @@
 /**
- * What a server answered, as commands see it: its JSON, or its refusal in one line. Knows neither who asked nor what is
+ * What a server answered, as commands see it: its JSON, or its refusal in one line. Knows neither the caller nor what is
  * tried again.
  */
 import { Failure } from "./command.ts";

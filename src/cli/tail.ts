@@ -82,7 +82,7 @@ async function readOn(
   }
 }
 
-/** What a reader who is at `after` cannot be shown, in words. */
+/** What cannot be shown to a reader at `after`, in words. */
 function gapsIn({ oldest, offset, items }: LogPage, after: number | undefined): string[] {
   if (after === undefined) return [];
   if (offset < after) return [`The log ends at offset ${offset}, before ${after}: going on from there.`];

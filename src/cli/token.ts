@@ -75,7 +75,7 @@ function parsed(text: string): unknown {
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 
 function secondsIn(text: string): number {
-  const [, digits, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const [, digits, unit] = text.match(/^(\d{1,6})([smhd])$/) ?? [];
   const seconds = Number(digits) * SECONDS[unit as keyof typeof SECONDS];
   if (!(seconds > 0)) throw new Misuse("--ttl is a time such as 90s, 15m, 1h or 7d.");
   return seconds;

@@ -53,7 +53,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     return this.#session.transport.state;
   }
 
-  /** Who is here, by id. */
+  /** The members who are here, by id. */
   get members(): readonly Person<T>[] {
     return this.#session.presence.list as readonly Person<T>[];
   }

@@ -1,6 +1,6 @@
 /**
- * The Hono app: its routes, and the way of an upgrade and of a refresh from the request to the room. Everything about who
- * may do so is gate/; what operators do is api/.
+ * The Hono app: its routes, and the way of an upgrade and of a refresh from the request to the room. Whether they may is
+ * decided in gate/; what operators do is api/.
  */
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";

@@ -1,6 +1,6 @@
 /**
- * What is known of a request: a value made once when it arrives, and extended by copies as more is found out. Whoever
- * refuses a request hands its value on, so that the log can say whose request failed, and where.
+ * What is known of a request: a value made once when it arrives, and extended by copies as more is found out. The
+ * code that refuses a request hands its value on, so that the log can say whose request failed, and where.
  */
 import type { Context } from "hono";
 import type { Refusal } from "../protocol/refusal.ts";
@@ -21,7 +21,7 @@ export interface RequestInfo {
   readonly traceparent?: string;
   /** The room that it is about. */
   readonly address?: RoomAddress;
-  /** Whose token it carries. */
+  /** The user of its token. */
   readonly user?: string;
 }
 
@@ -48,7 +48,7 @@ export function requestInfo(c: Context): RequestInfo {
   return (c.get(INFO) as RequestInfo | undefined) ?? {};
 }
 
-/** Notes that a request was refused. Once: the answer is made by who calls this. */
+/** Records that a request was refused. Once: the caller makes the answer. */
 export function noteDenied(c: Context, denied: Denied): void {
   c.set(DENIED, denied);
 }

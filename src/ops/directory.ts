@@ -48,9 +48,20 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
 
   /** Takes a room's report. A room without connections is not live. Writes one to three rows, and one for each failure. */
   update(report: Report): void {
-    const { kind, room, connections, members, sessions = 0, offset, ttl, counts = {}, notes = [], own = {} } = report;
+    const {
+      kind,
+      room,
+      connections,
+      members,
+      sessions = 0,
+      offset,
+      ttl,
+      counts = {},
+      notes: failures = [],
+      own = {},
+    } = report;
     const { sql } = this.ctx.storage;
-    this.#remember(notes);
+    this.#remember(failures);
     this.#keep("", own);
     const known = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
     const total = sum(countsIn(known), counts);

@@ -35,18 +35,18 @@ const flows = new Map<string, Flow>();
  *
  * @returns a promise that the caller must keep alive, if any
  */
-export function record(note: FailureRecord, onAlert: OnAlert | undefined): Promise<void> | undefined {
-  const { severity } = codes[note.code];
+export function record(failure: FailureRecord, onAlert: OnAlert | undefined): Promise<void> | undefined {
+  const { severity } = codes[failure.code];
   if (severity === "info") return undefined;
-  const flow = flowOf(note);
-  write(note, severity, flow);
+  const flow = flowOf(failure);
+  write(failure, severity, flow);
   if (severity !== "alert" || !onAlert) return undefined;
-  if (note.at - flow.alertedAt < ALERT_EVERY) {
+  if (failure.at - flow.alertedAt < ALERT_EVERY) {
     isolate.count("alerts", { result: "suppressed" });
     return undefined;
   }
-  flow.alertedAt = note.at;
-  return call({ ...note, text: texts[note.code] }, onAlert);
+  flow.alertedAt = failure.at;
+  return call({ ...failure, text: texts[failure.code] }, onAlert);
 }
 
 function flowOf({ code, at }: FailureRecord): Flow {
@@ -60,7 +60,7 @@ function flowOf({ code, at }: FailureRecord): Flow {
   return flow;
 }
 
-function write(note: FailureRecord, level: Severity, flow: Flow): void {
+function write(failure: FailureRecord, level: Severity, flow: Flow): void {
   if (++flow.lines > LINES) {
     flow.leftOut++;
     return;
@@ -68,7 +68,7 @@ function write(note: FailureRecord, level: Severity, flow: Flow): void {
   const { leftOut } = flow;
   flow.leftOut = 0;
   // The log has its own times.
-  const line = JSON.stringify({ level, ...note, at: undefined, ...(leftOut > 0 && { leftOut }) });
+  const line = JSON.stringify({ level, ...failure, at: undefined, ...(leftOut > 0 && { leftOut }) });
   if (level === "warn") console.warn(line);
   else console.error(line);
 }

@@ -1,6 +1,6 @@
 /**
  * Which counters there are, and their labels: what rooms and the Worker count, the directory stores and Prometheus reads. A
- * series is one line of text, because rooms send and store counts by it. Knows neither who counts nor what it means.
+ * series is one line of text, because rooms send and store counts by it. Knows neither what counts nor what it means.
  */
 
 /** The labels of every counter, in the order in which their values follow its name in a series. Append; never reorder. */

@@ -24,7 +24,7 @@ export async function listRooms(
   directory: DurableObjectNamespace<Directory>,
   cursor = "0",
 ): Promise<RoomPage | undefined> {
-  const [whole, digits, kind, room] = CURSOR.exec(cursor) ?? [];
+  const [whole, digits, kind, room] = cursor.match(CURSOR) ?? [];
   const shard = Number(digits);
   if (whole === undefined || shard >= DIRECTORY_SHARDS) return undefined;
   const after = kind !== undefined && room !== undefined ? { kind, room } : undefined;

@@ -52,7 +52,7 @@ export interface LogPage {
   readonly items: readonly Publication[];
 }
 
-/** Who is in the room. */
+/** The members of a room. */
 export interface MemberList {
   readonly members: readonly Member[];
 }
@@ -125,10 +125,10 @@ export interface DeadLetterList {
   readonly dead: readonly DeadLetter[];
 }
 
-/** Whom to remove: every session of a user, or one session. */
+/** What to remove: every session of a user, or one session. */
 export type KickBody = { readonly user: string } | { readonly session: string };
 
-/** Whose tokens to refuse. */
+/** The user whose tokens are refused. */
 export interface RevokeBody {
   readonly user: string;
 }
@@ -146,7 +146,7 @@ export interface DrainBody {
   readonly reopenAfter?: number;
 }
 
-/** A drain that has begun: when the room closes who is left, when it opens again, and how many it told. */
+/** A drain that has begun: when the room closes the connections left, when it opens again, and how many it told. */
 export interface Drained {
   readonly until: number;
   readonly reopens: number;
@@ -220,7 +220,7 @@ export interface RoomOperations {
 /** The name of an operation on a room; its `operationId` in the OpenAPI document. */
 export type RoomOperation = keyof RoomOperations;
 
-/** Where an operation on a room is, and whom it is for. */
+/** Where an operation on a room is, and which grant it needs. */
 export interface RoomRoute<O extends RoomOperation = RoomOperation> {
   readonly method: "GET" | "POST";
   /** Follows the path of the room: `/rooms/chat/lobby/log`. */

@@ -14,7 +14,7 @@
 export type NextStep = "stop" | "reconnect" | "later" | "renew";
 
 /**
- * What a code means to who operates the rooms.
+ * What a code means to an operator.
  * - `info`: how rooms live; counted, not logged.
  * - `warn`: a client's mistake, or a limit that holds; logged, sampled.
  * - `error`: ours, a hook's or an upstream's; logged.

@@ -85,7 +85,7 @@ export type ClientFrame =
       readonly ref: number;
       readonly data: Json;
       readonly to?: readonly string[];
-      /** W3C trace context: travels with the publication to everyone who gets it. */
+      /** W3C trace context: travels with the publication to every receiver. */
       readonly traceparent?: string;
     }
   | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] }
@@ -142,7 +142,7 @@ export type ServerFrame =
       readonly type: "bye";
       readonly code: number;
       readonly reason: CodeName;
-      /** For the person who reads the log of a client. */
+      /** For a person reading the log of a client. */
       readonly message?: string;
       readonly retryAfter?: number;
     };

@@ -30,8 +30,8 @@ export interface Credentials {
 }
 
 /**
- * Whether a value can be credentials. The gate has read them already, by stricter rules; this is for who came around it: an
- * RPC call of the deployer's own, or a Worker of another version.
+ * Whether a value can be credentials. The gate has read them already, by stricter rules; this is for callers that came
+ * around it: an RPC call of the deployer's own, or a Worker of another version.
  */
 export function isCredentials(value: unknown): value is Credentials {
   if (typeof value !== "object" || value === null) return false;

@@ -14,7 +14,7 @@ export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 /** What a member may do in a room. */
 export type Grant = GrantName;
 
-/** The connection on whose behalf a hook runs. */
+/** The connection that a hook runs for. */
 export interface Me extends Member {
   /** The session, which outlives connections. Not a secret, but nobody else's business. */
   readonly session: string;
@@ -66,7 +66,7 @@ export interface RoomContext {
   recent(limit: number, me?: Member): Publication[];
   /** Publishes in the room's own name. `onPublish` does not run for it. */
   publish(data: Json, options?: { to?: readonly string[] }): void;
-  /** Sends to whoever is connected now; never stored, never replayed. */
+  /** Sends to everyone connected now; never stored, never replayed. */
   signal(data: Json, options?: { to?: readonly string[] }): void;
   /** Ends every session of a user. */
   kick(user: string): void;
@@ -97,7 +97,7 @@ export interface Definition {
   retain?: number;
   /**
    * Heartbeat: `every` (default "30s") while the room is used, doubling up to `idle` (default "240s") while it is not;
-   * who leaves `misses` (default 3) in a row unanswered is dropped.
+   * a client that leaves `misses` (default 3) in a row unanswered is dropped.
    */
   heartbeat?: { every?: Duration; idle?: Duration; misses?: number };
   /** Connections at once. Default 10,000, at most 32,000 (the platform takes 32,768). */
@@ -183,7 +183,7 @@ const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as con
 
 /** A {@link Duration} in milliseconds. Throws a TypeError that names the option when it is none. */
 export function toMs(value: Duration, option: string): number {
-  const match = typeof value === "string" ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value) : null;
+  const match = typeof value === "string" ? value.match(/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/) : null;
   const ms = match ? Number(match[1]) * UNITS[match[2] as keyof typeof UNITS] : value;
   if (typeof ms !== "number" || !Number.isFinite(ms) || ms < 0) {
     throw new TypeError(`${option} is a number of milliseconds or text such as "30s", not ${JSON.stringify(value)}`);

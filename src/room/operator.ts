@@ -1,13 +1,13 @@
 /**
  * What the HTTP API asks of a room, and what the room answers: the door for programs and operators. The Worker has
- * verified who asks. Types only.
+ * verified the caller. Types only.
  */
 import type { Json } from "../protocol/frames.ts";
 import type { Refusal } from "../protocol/refusal.ts";
 import type { Credentials } from "./admission.ts";
 import type { Counts } from "./telemetry/counts.ts";
 
-/** Who asks, in which request, and of which room. */
+/** The credentials of a caller, its request, and the room it asks. */
 export interface Caller {
   readonly kind: string;
   readonly room: string;

@@ -13,9 +13,9 @@ export interface OutEvent {
   readonly type: OutEventType;
   /** When, in ms since the epoch. */
   readonly at: number;
-  /** Who joined. */
+  /** The member that joined. */
   readonly member?: Member;
-  /** Who left. */
+  /** The member that left. */
   readonly user?: string;
   readonly publication?: Publication;
 }

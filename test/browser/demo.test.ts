@@ -165,9 +165,9 @@ it("a hidden tab stays alive over three heartbeats", async () => {
     await bob.page.bringToFront();
     await becomes(() => ann.visibility(), "hidden");
     const [heard, answered] = [ann.received.length, ann.sent.length];
-    const beats = () => ann.received.slice(heard).filter((text) => text.includes('"heartbeat"')).length;
-    // The room drops who leaves two in a row unanswered.
-    await becomes(() => beats() >= 4, true);
+    const heartbeats = () => ann.received.slice(heard).filter((text) => text.includes('"heartbeat"')).length;
+    // The room drops a client that leaves two in a row unanswered.
+    await becomes(() => heartbeats() >= 4, true);
     expect(ann.sent.slice(answered).filter((text) => text === "ping").length).toBeGreaterThanOrEqual(3);
     await bob.isOpen();
     await bob.say("still there?");

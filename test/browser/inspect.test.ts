@@ -19,7 +19,7 @@ import {
 } from "./inspector.ts";
 
 const server = new Server();
-/** Rooms that beat every second, and no directory. */
+/** Rooms with a heartbeat every second, and no directory. */
 const quick = new Server(["--config", join(import.meta.dirname, "quick.toml")]);
 const peers: Peer[] = [];
 let browser: Browser | undefined;
@@ -287,9 +287,9 @@ describe("a room", () => {
       const other = await context.newPage();
       await other.bringToFront();
       await becomes(() => tab.visibility(), "hidden");
-      const [before, beats] = [asked, () => ann.frames.filter(({ type }) => type === "heartbeat").length];
-      const seen = beats();
-      await becomes(() => beats() >= seen + 5, true); // a second apart
+      const [before, heartbeats] = [asked, () => ann.frames.filter(({ type }) => type === "heartbeat").length];
+      const seen = heartbeats();
+      await becomes(() => heartbeats() >= seen + 5, true); // a second apart
       expect(asked).toBe(before);
       await tab.page.bringToFront();
       await becomes(() => asked > before, true);

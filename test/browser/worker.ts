@@ -1,4 +1,4 @@
-/** The Worker of src/index.ts with rooms that beat every second and drop who leaves two beats unanswered. */
+/** The Worker of src/index.ts with rooms with a heartbeat every second, which drop a client that leaves two unanswered. */
 import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
 import { devTokens, type DevEnv } from "../../src/http/dev.ts";

@@ -1,4 +1,4 @@
-/** Who takes part: names, users, rooms, manners. All of it follows from the seed. */
+/** Those who take part: names, users, rooms, manners. All of it follows from the seed. */
 import { randomFrom } from "../support/random.ts";
 import type { Plan } from "./orders.ts";
 import { rooms } from "./rooms.ts";

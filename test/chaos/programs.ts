@@ -120,7 +120,7 @@ export class Programs {
     const madeIn = pending.get(data);
     if (!pending.delete(data)) wrong("and was settled before or never asked for");
     this.#verdict.count(`failed ${code}`);
-    // Who held the session too, as a copied tab does, may have published since; and the ref of a refused publish is stale
+    // Another holder of the session, such as a copied tab, may have published since; a refused publish's ref is stale
     // once a higher one took effect. Then the room cannot say what became of it.
     const isShared = (this.#holders.get(madeIn ?? "")?.size ?? 0) > 1;
     if (code === "outcome_unknown") {

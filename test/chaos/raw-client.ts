@@ -197,7 +197,7 @@ export class RawClient implements ChaosClient {
       else if (frame.type === "error" && frame.ref !== undefined) {
         this.#settle(frame.ref, { what: "failed", code: frame.code });
       } else if (frame.type === "presence") this.#presence(frame);
-      else if (frame.type === "heartbeat") this.#beat(frame.offset);
+      else if (frame.type === "heartbeat") this.#hearHeartbeat(frame.offset);
       else if (frame.type === "bye") this.#bye(frame);
     }
     if (isBack && this.#open && this.#unanswered.size > 0) {
@@ -235,7 +235,7 @@ export class RawClient implements ChaosClient {
     for (const id of leave) this.#members.delete(id);
   }
 
-  #beat(offset: number): void {
+  #hearHeartbeat(offset: number): void {
     this.#socket?.send(PING);
     if (this.plan.credit && this.#position > this.#acked) this.#acknowledge();
     else if (offset > this.#position) this.#send({ type: "sync", offset: this.#position });
@@ -243,7 +243,7 @@ export class RawClient implements ChaosClient {
 
   #bye({ code, reason, retryAfter = 0 }: Extract<ServerFrame, { type: "bye" }>): void {
     const socket = this.#socket;
-    // Whoever was replaced or has left begins anew.
+    // A client that was replaced or has left begins anew.
     if (nextStep(code) === "stop") this.#session = undefined;
     if (reason === "done" || reason === "replaced") this.#epoch = "";
     this.#lost(retryAfter + 1_000 * this.#random());

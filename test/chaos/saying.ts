@@ -16,12 +16,12 @@ export function brief(data: unknown): string {
   return at < 0 ? data : `${data.slice(0, at)}+${data.length - at}`;
 }
 
-/** Whom a short form was addressed to; `undefined`: everyone. */
+/** The users that a short form was addressed to; `undefined`: everyone. */
 export function addressees(text: string): readonly string[] | undefined {
   return /^[^>!+]+>([^!+]+)/.exec(text)?.[1]?.split(",");
 }
 
-/** Who said it, and which of theirs it was. */
+/** The client that said it, and which of its texts it was. */
 export function authorOf(text: string): { name: string; n: number } | undefined {
   const match = /^([^.]+)\.(\d+)/.exec(text);
   return match ? { name: match[1] ?? "", n: Number(match[2]) } : undefined;

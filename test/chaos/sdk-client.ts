@@ -126,7 +126,7 @@ export class SdkClient implements ChaosClient {
     room.on("state", (state) => {
       const reason = "reason" in state ? state.reason : undefined;
       this.#recorder.note({ what: "state", client, name: state.name, reason });
-      // Whoever gives up for a minute is told, a little later, that it works again: a minute is half of the run.
+      // A client that gives up for a minute is told, a little later, that it works again: a minute is half of the run.
       if (state.name === "suspended") setTimeout(() => this.wake(), 2_000 * this.#random());
     });
   }

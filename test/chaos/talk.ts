@@ -2,7 +2,7 @@
 import type { Plan } from "./orders.ts";
 import { saying } from "./saying.ts";
 
-/** The next thing to say, and whom to say it to. */
+/** The next thing to say, and its addressees. */
 export interface Line {
   readonly data: string;
   readonly to: readonly string[];

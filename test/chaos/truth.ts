@@ -70,7 +70,7 @@ export class Truth {
     this.#before = before;
   }
 
-  /** Who was here when everything had settled. */
+  /** The members who were here when everything had settled. */
   get members(): Present["members"] {
     return this.#before?.members ?? this.#members;
   }

@@ -16,7 +16,7 @@ export const promises = {
 /** One of {@link promises}. */
 export type PromiseName = keyof typeof promises;
 
-/** Whom and what a violation is about, so that its history can be told. */
+/** What a violation is about, and which client, so that its history can be told. */
 export interface About {
   readonly client?: string | undefined;
   readonly conn?: string | undefined;

@@ -75,7 +75,7 @@ export function logContract(withTables: WithTables): void {
   );
 
   it(
-    "shows an addressed publication to its sender and to whom it is for",
+    "shows an addressed publication to its sender and to its addressees",
     withTables((sql) => {
       const log = new Log(sql, 100, everyone);
       tick(log, { data: "all" }, { data: "for bob", to: ["bob"] });

@@ -173,7 +173,7 @@ describe("an isolate without keys", () => {
     expect(upgrade).toBe("upstream_timeout 4105");
     const times = answers.map(({ took }) => took);
     expect(Math.min(...times)).toBeGreaterThan(4_000);
-    // Who waited for the first answer and then asked itself waits for both, and for no third.
+    // A request that waited for the first answer and then asked itself waits for both, and for no third.
     expect(Math.max(...times)).toBeLessThan(2.8 * Math.min(...times));
     // Those who waited asked too, one a second; the breaker opens with the third.
     await open(server);

@@ -71,7 +71,7 @@ it("what can be sent again is, three times at most and when the server says; wha
   }
 });
 
-it("nothing that anybody says acts on the terminal of who reads it", async () => {
+it("nothing that anybody says acts on the terminal of a reader", async () => {
   const nasty = "\u001b]0;owned\u0007\u001b[2J\u009b31m\u202eturned\u2066\u007f\r\n\u2028end";
   const ann = await scene.enter("hostile", "ann");
   ann.send({ type: "presence", data: { [nasty]: nasty } }, { type: "publish", ref: 1, data: nasty });

@@ -9,7 +9,7 @@ interface Env extends DevEnv {
   readonly ROOM: DurableObjectNamespace<FastRoom>;
 }
 
-/** Remembers enough for whoever is away for a moment while the others publish on. */
+/** Remembers enough for a client that is away for a moment while the others publish on. */
 export class FastRoom extends Room<Env> {
   override readonly definition = defineRoom({ retain: 10_000, rate: { perSecond: 100_000, burst: 100_000 } });
 }

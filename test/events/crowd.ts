@@ -48,7 +48,7 @@ export class Crowd {
       const data = `${user} ${++this.#said}`;
       client.publish(data).then(
         ({ offset }) => this.promised.push({ room, offset, data }),
-        // Whoever leaves is not told what became of it; the room's log says.
+        // A member that leaves is not told what became of it; the room's log says.
         () => undefined,
       );
     }, every);

@@ -33,7 +33,7 @@ export class Receiver {
     this.#webhook = new Webhook(secret);
   }
 
-  /** Becomes so at once; whoever was left hanging is cut off. */
+  /** Becomes so at once; a request that was left hanging is cut off. */
   async be(manner: Manner): Promise<void> {
     this.#manner = manner;
     if (this.#server) {
@@ -44,7 +44,7 @@ export class Receiver {
     }
     if (manner === "refusing") return;
     const server = createServer((request, response) => {
-      // Whoever is cut off while it speaks is no news.
+      // A sender that is cut off while it speaks is no news.
       this.#receive(request, response).catch(() => undefined);
     });
     await new Promise<void>((resolve) => server.listen(this.#port, "127.0.0.1", resolve));

@@ -12,7 +12,7 @@ interface Env {
   readonly ROOM: DurableObjectNamespace<NotingRoom>;
 }
 
-/** Who came or went, after which publication. */
+/** A member came or went, after which publication. */
 export interface Moved {
   readonly after: number;
   readonly what: "join" | "leave";

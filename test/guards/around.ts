@@ -49,7 +49,7 @@ export const around: readonly Guard[] = [
     file: "src/room.ts",
     text: "REPORT_TIMEOUT_MS,\n      );",
     without: "1e9,\n      );",
-    tests: ["isolate/telling.test.ts"],
+    tests: ["isolate/reporting.test.ts"],
   },
   {
     name: "failures of earlier versions are read",

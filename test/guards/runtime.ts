@@ -89,16 +89,16 @@ export const runtime: readonly Guard[] = [
   {
     name: "counts carried by a socket",
     file: "src/room/runtime/sockets.ts",
-    text: "this.#remember(this.#carrier, carried());",
+    text: "this.#remember(this.#carrier, snapshot());",
     without: "this.#remember(this.#carrier);",
-    tests: ["isolate/telling.test.ts"],
+    tests: ["isolate/reporting.test.ts"],
   },
   {
-    name: "last words of a socket that wakes the room",
+    name: "snapshot of a socket that wakes the room by closing",
     file: "src/room/runtime/sockets.ts",
-    text: "let newest = this.#lastWords;",
-    without: "let newest: Carried | undefined;",
-    tests: ["isolate/telling.test.ts"],
+    text: "let newest = this.#closedSnapshot;",
+    without: "let newest: RoomSnapshot | undefined;",
+    tests: ["isolate/reporting.test.ts"],
   },
   {
     name: "one event that cannot be applied has a tick of its own",
@@ -234,7 +234,7 @@ export const runtime: readonly Guard[] = [
     tests: ["unit/room-bounds.test.ts"],
   },
   {
-    name: "no tables for who only looks",
+    name: "no tables for a caller that only looks",
     file: "src/room/runtime/ticker.ts",
     text: "if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome, state);",
     without: "",

@@ -1,4 +1,4 @@
-/** What is grave calls somebody, once; a flood is no flood of lines; and whoever watches cannot break what is watched. */
+/** What is grave calls somebody, once; a flood is no flood of lines; and an observer cannot break what it observes. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Alert } from "../../src/ops/failures.ts";
 import { texts } from "../../src/protocol/codes.ts";
@@ -32,7 +32,7 @@ async function alerts(): Promise<{ sent: number; failed: number; suppressed: num
   return { sent: of("sent"), failed: of("failed"), suppressed: of("suppressed") };
 }
 
-/** A room whose disk fails for whoever publishes "poison". */
+/** A room whose disk fails when a client publishes "poison". */
 async function poisoned() {
   const room = new TestedRoom();
   const { client, welcome } = await Client.join(room.path, { ttl });

@@ -57,7 +57,7 @@ function without(line: object, fields: readonly string[]): Record<string, unknow
   return Object.fromEntries(Object.entries(line).filter(([field]) => !fields.includes(field)));
 }
 
-const kinds = ["", "relay", "chat", "small", "fast", "beat"];
+const kinds = ["", "relay", "chat", "small", "fast", "heartbeat"];
 
 describe.each(all)("%s", (code) => {
   it.each(Object.keys(ways(code)))("%s", async (way) => {

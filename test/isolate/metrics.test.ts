@@ -264,7 +264,7 @@ async function counted(kind: "small" | "fast", happens: () => Promise<unknown>):
   const before = totals(await scrape(), kind);
   const rooms = (await scrape()).of(`rooms{kind="${kind}"}`);
   await happens();
-  // Who tells is not waited for: the last word is when the room is not live any more.
+  // Reports are not waited for: the last word is when the room is not live any more.
   let last: Reading | undefined;
   await eventually(async () => {
     last = await scrape();
@@ -315,13 +315,13 @@ describe("what rooms count", () => {
   });
 
   it("is heartbeats that were missed, each", async () => {
-    const room = new TestedRoom("beat");
-    const before = totals(await scrape(), "beat");
+    const room = new TestedRoom("heartbeat");
+    const before = totals(await scrape(), "heartbeat");
     const { client } = await Client.join(room.path);
     client.silent = true;
     await client.next("bye");
     await eventually(async () =>
-      expect(difference(totals(await scrape(), "beat"), before)).toMatchObject({
+      expect(difference(totals(await scrape(), "heartbeat"), before)).toMatchObject({
         heartbeats_missed: 3,
         alarms: client.of("heartbeat").length + 1,
         "closes|heartbeat_lost": 1,

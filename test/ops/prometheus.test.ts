@@ -32,7 +32,7 @@ const EMPTY: Readonly<Record<string, string>> = {
   edgerooms_upstream_requests_total: "no upstream",
   edgerooms_events_out_total: "the default room has no outlet",
   edgerooms_alerts_total: "nothing goes wrong that somebody must be told of",
-  edgerooms_heartbeats_missed_total: "a beat is half a minute: nobody is silent for so long here",
+  edgerooms_heartbeats_missed_total: "a heartbeat is half a minute: nobody is silent for so long here",
   'edgerooms_closes_total{kind=~".*",code="heartbeat_lost"}': "the same",
 };
 const isEmpty = (expr: string) => Object.keys(EMPTY).some((metric) => expr.includes(metric));
@@ -92,7 +92,7 @@ it("promtool finds nothing to blame in the page", async () => {
 });
 
 it("every expression of the dashboard has data after a load, but for those that it rightly does not feed", async () => {
-  // Somebody stays, so that there is something now; somebody waits for a beat, half a minute, so that an alarm rings.
+  // Somebody stays, so that there is something now; somebody waits for a heartbeat, half a minute, so that an alarm rings.
   const stays = new Peer(server.url, "stays", await server.token("ann"));
   const waits = new Peer(server.url, "waits", await server.token("bob"));
   await stays.next("welcome");

@@ -3,22 +3,22 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Findings } from "./findings.ts";
 import { item, type Member } from "./member.ts";
 import { noticedIdleWithin, rhythms, type Seen } from "./rhythms.ts";
-import { DELIVERY, droppedAt, stall, stallAfterBeat, type Ghost } from "./vanish.ts";
+import { DELIVERY, droppedAt, stall, stallAfterHeartbeat, type Ghost } from "./vanish.ts";
 import type { World } from "./world.ts";
 
 const { heartbeat, grace } = rhythms.idling;
 const { every, idle, misses } = heartbeat;
 const ROOMS = 4;
 
-/** Waits until the room beats as slowly as it ever does. */
+/** Waits until the heartbeats of the room are as far apart as they ever get. */
 async function idles(member: Member): Promise<void> {
-  await member.until(() => member.beats.at(-1) === idle, "the slowest heartbeat");
+  await member.until(() => member.heartbeats.at(-1) === idle, "the slowest heartbeat");
 }
 
 export async function vanishWhileIdle(world: World, findings: Findings, random: () => number): Promise<void> {
   const numbers = Array.from({ length: ROOMS }, (_, i) => i);
   const [worst, any, alone, used] = await Promise.all([
-    Promise.all(numbers.map((i) => ghostIn(world, `idling/worst-${i}`, stallAfterBeat))),
+    Promise.all(numbers.map((i) => ghostIn(world, `idling/worst-${i}`, stallAfterHeartbeat))),
     Promise.all(
       numbers.map((i) =>
         ghostIn(world, `idling/any-${i}`, async (member) => {
@@ -78,7 +78,7 @@ async function ghostIn(world: World, room: string, fall: (member: Member) => Pro
 async function aloneIn(world: World, room: string): Promise<Noticed> {
   const ghost = await world.join(room, "ghost");
   await idles(ghost);
-  const { at } = await stallAfterBeat(ghost);
+  const { at } = await stallAfterHeartbeat(ghost);
   await world.printed(new RegExp(`left ${room.split("/")[1]} ghost at`));
   const seen = await world.look(room);
   return { user: "ghost", noticed: droppedAt(seen, "ghost") - at, seen };
@@ -89,7 +89,7 @@ async function usedAgain(world: World, room: string): Promise<Noticed> {
   const watcher = await world.join(room, "watcher");
   const ghost = await world.join(room, "ghost");
   await idles(ghost);
-  const { at } = await stallAfterBeat(ghost);
+  const { at } = await stallAfterHeartbeat(ghost);
   for (let ref = 1; watcher.heardAt("leave ghost") === undefined; ref++) {
     watcher.send({ type: "publish", ref, data: item(ref, 100) });
     await pause(every / 4);

@@ -35,7 +35,7 @@ export class Member {
   /** Reasons of the snapshots after the first, and the offsets they led to. */
   readonly resets: { readonly reason: string; readonly from: number; readonly to: number }[] = [];
   /** Heartbeats with their span, and how many were answered by the room's `pong`. */
-  readonly beats: number[] = [];
+  readonly heartbeats: number[] = [];
   pongs = 0;
   bye: string | undefined;
   closed = false;
@@ -109,7 +109,7 @@ export class Member {
     else if (frame.type === "bye") this.bye = frame.reason;
     else if (frame.type === "error") this.wrong.push(`error ${frame.code}`);
     else if (frame.type === "heartbeat") {
-      this.beats.push(frame.next);
+      this.heartbeats.push(frame.next);
       this.#isAsked ||= frame.ack === true;
       if (this.socket.readyState === WebSocket.OPEN) this.socket.send(PING);
     } else if (frame.type === "snapshot") {

@@ -57,7 +57,7 @@ export async function past(load: Load, rounds: number, findings: Findings): Prom
   const most = Math.min(CREDIT_ITEMS + TICK_ITEMS, Math.ceil((CREDIT_BYTES + TICK_BYTES) / load.size));
   findings.fact(
     unacked > 0 && unacked <= most,
-    `${name}: whoever has credit was never fed more than ${unacked.toLocaleString("en")} offsets ahead of what it ` +
+    `${name}: a client with credit was never fed more than ${unacked.toLocaleString("en")} offsets ahead of what it ` +
       `acknowledged (bound ${most.toLocaleString("en")}: the credit and one tick).`,
   );
   const readers = [...controls, ...runs].flatMap((run) => run.readers);

@@ -1,6 +1,6 @@
 /**
- * A server that dies with members connected and starts again after their beat was due: the overdue alarm rings without
- * a request, finds nobody, and tells whoever is there.
+ * A server that dies with members connected and starts again after their heartbeat was due: the overdue alarm rings without
+ * a request, finds nobody, and tells the members who are there.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { patience } from "../support/patience.ts";
@@ -25,7 +25,7 @@ export async function restart(findings: Findings): Promise<void> {
   }
 }
 
-/** Kills the server, and starts it again when every beat of before is overdue. Returns when it was started. */
+/** Kills the server, and starts it again when every heartbeat of before is overdue. Returns when it was started. */
 async function crash(world: World): Promise<number> {
   await world.workerd.kill();
   await pause(noticedWithin(heartbeat));
@@ -92,6 +92,6 @@ async function someoneComes(world: World, findings: Findings): Promise<void> {
   const own = back.heard.some(({ what }) => what.endsWith("watcher"));
   findings.fact(
     all && !own && back.welcome?.resumed === true && back.heard.length === MEMBERS,
-    "Whoever came back within the grace resumed, still found the others listed, heard each leave once and none of its own.",
+    "A member that came back within the grace resumed, still found the others listed, heard each leave once and not its own.",
   );
 }

@@ -14,7 +14,7 @@ const { every, misses } = heartbeat;
 const KILLED = 5;
 const EACH = 4;
 
-/** Killed with SIGKILL: the kernel sends the FIN, and no beat is needed. */
+/** Killed with SIGKILL: the kernel sends the FIN, and no heartbeat is needed. */
 export async function killed(world: World, findings: Findings): Promise<void> {
   const room = "quick/killed";
   const watcher = await world.join(room, "watcher");

@@ -1,4 +1,4 @@
-/** How the rooms of worker.ts beat, and what they show of themselves: known to both the Worker and the program. */
+/** The heartbeats of the rooms of worker.ts, and what they show of themselves: known to both the Worker and the program. */
 
 /** Times in milliseconds. */
 export interface Rhythm {
@@ -43,14 +43,14 @@ export interface Seen {
 }
 
 /**
- * When a peer that is silent from some moment on has been noticed, at the latest: it may have answered a beat just
+ * When a peer that is silent from some moment on has been noticed, at the latest: it may have answered a heartbeat just
  * before, so that the next one still finds an answer; the `misses` after that find none.
  */
 export function noticedWithin({ every, misses }: { readonly every: number; readonly misses: number }): number {
   return (misses + 1) * every;
 }
 
-/** The same for a room that idles: the doubt after the first unanswered beat makes the others come soon. */
+/** The same for a room that idles: the doubt after the first unanswered heartbeat makes the others come soon. */
 export function noticedIdleWithin({
   every,
   idle,

@@ -4,7 +4,7 @@
  *
  * --megabytes 20   how much is published past the stalled readers (default 200, a tenth of it again in small items)
  * --rounds 3       how often, each with a control
- * --slow           also rooms that beat every 5 s and every 12 s: two minutes more
+ * --slow           also rooms with a heartbeat every 5 s and every 12 s: two minutes more
  * --seed 1         of the random moments
  * --report FILE    writes the result between the marks in this Markdown file
  */

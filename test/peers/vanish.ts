@@ -1,5 +1,5 @@
 /**
- * Peers that vanish without a FIN from a room that beats steadily: how long until the room notices, until the others
+ * Peers that vanish without a FIN from a room with a steady heartbeat: how long until the room notices, until the others
  * hear of it, and what is left of them afterwards.
  */
 import { setTimeout as pause } from "node:timers/promises";
@@ -30,8 +30,8 @@ export function stall(member: Member): Ghost {
   return { member, at };
 }
 
-/** Stalls right after a beat was answered: the latest moment at which a peer can still pass for alive. */
-export async function stallAfterBeat(member: Member): Promise<Ghost> {
+/** Stalls right after a heartbeat was answered: the latest moment at which a peer can still pass for alive. */
+export async function stallAfterHeartbeat(member: Member): Promise<Ghost> {
   const { pongs } = member;
   await member.until(() => member.pongs > pongs, "the answer to a heartbeat");
   return stall(member);
@@ -58,9 +58,9 @@ export async function reckon(
   const late = seen.latestAlarm;
   // Lateness is allowed for, so it must not be what hides a room that does not ring.
   findings.check(late <= heartbeat.every, `${what}: an alarm rang ${late} ms late`);
-  const beats = heartbeat.misses + 1;
-  const why = `${beats} x (${heartbeat.every} ms + an alarm ${late} ms late)`;
-  const bound = limit + beats * late;
+  const heartbeats = heartbeat.misses + 1;
+  const why = `${heartbeats} x (${heartbeat.every} ms + an alarm ${late} ms late)`;
+  const bound = limit + heartbeats * late;
   findings.time({ what: `${what}: noticed`, times: noticed, bound, why });
   findings.time({
     what: `${what}: heard by another member`,
@@ -98,10 +98,10 @@ export async function vanish(world: World, kind: "quick" | "steady", findings: F
     return stall(member);
   });
   await reckon(world, room, `silent at any moment, every ${every} ms`, await Promise.all(anyMoment), watcher, findings);
-  const atWorst = await Promise.all(peers.slice(many).map(stallAfterBeat));
+  const atWorst = await Promise.all(peers.slice(many).map(stallAfterHeartbeat));
   await reckon(world, room, `silent right after an answered heartbeat, every ${every} ms`, atWorst, watcher, findings);
 
-  // Nothing was lost on the way out: whoever the network gives back is told why.
+  // Nothing was lost on the way out: a client that the network gives back is told why.
   const held = world.openFiles();
   for (const { link } of peers) if (link) link.stalled = false;
   await Promise.all(peers.map((peer) => peer.until(() => peer.bye !== undefined, "bye")));
@@ -153,12 +153,12 @@ export async function vanishWithData(world: World, findings: Findings) {
   findings.check(watcher.wrong.length === 0, `the publisher: ${watcher.wrong.join("; ")}`);
 }
 
-/** In a room that is out of memory between its beats, as any quiet room is. */
+/** In a room that is out of memory between its heartbeats, as any quiet room is. */
 export async function vanishAsleep(world: World, findings: Findings) {
   const room = "asleep/silent";
   const watcher = await world.join(room, "watcher");
   const peers = [await world.join(room, "one"), await world.join(room, "two"), await world.join(room, "three")];
-  const ghosts = await Promise.all(peers.map(stallAfterBeat));
+  const ghosts = await Promise.all(peers.map(stallAfterHeartbeat));
   const seen = await reckon(world, room, "silent while the room sleeps between heartbeats", ghosts, watcher, findings);
   const { misses } = rhythms.asleep.heartbeat;
   findings.fact(seen.woken > misses, `That room was brought into memory ${seen.woken} times meanwhile.`);

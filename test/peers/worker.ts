@@ -1,5 +1,5 @@
 /**
- * The Worker that `npm run peers` measures: rooms as users write them, with beats short enough to wait for, and a look
+ * The Worker that `npm run peers` measures: rooms as users write them, with heartbeats short enough to wait for, and a look
  * into them. What a room did by itself it also prints, so that it can be known without a request that would wake it.
  */
 import { Hono } from "hono";

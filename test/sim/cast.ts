@@ -1,4 +1,4 @@
-/** Who and what a schedule plays with: the world, the people in it, and what the simulation has to remember of both. */
+/** What a schedule plays with: the world, the people in it, and what the simulation has to remember of both. */
 import type { Batch } from "../../src/room/outlet.ts";
 import { OutletRefused } from "../../src/room/outlet.ts";
 import { RoomHost } from "../../src/room/runtime/host.ts";
@@ -67,9 +67,9 @@ export class Cast {
       outside,
     });
     const { definition, facts } = this.room;
-    const watch = {
+    const observer = {
       report: () => {},
-      tell: () => Promise.resolve(),
+      sendReport: () => Promise.resolve(),
       span: <T>(_name: string, _attributes: unknown, run: () => T): T => run(),
     };
     this.world = new World({
@@ -77,7 +77,7 @@ export class Cast {
       facts,
       chance,
       tell,
-      build: (platform) => new RoomHost({ platform, definition: () => definition, env: {}, watch }),
+      build: (platform) => new RoomHost({ platform, definition: () => definition, env: {}, observer }),
     });
     const { world } = this;
     world.object.tellsBuffered = chance.once(0.7);

@@ -57,7 +57,7 @@ export const list: readonly Mutation[] = [
     to: "  feed(turn, connection, Math.min(offset + 1, log.head));\n}\n\n/**",
   },
   {
-    name: "whoever names a session gets it",
+    name: "any user that names a session gets it",
     file: "src/room/store/sessions.ts",
     from: "return session?.user === user ? session : undefined;",
     to: 'return session ?? (user === "" ? session : undefined);',

@@ -163,7 +163,7 @@ function prefixOf({ room, world }: Cast): string {
   return room.facts.hasHooks ? world.chance.pick(PREFIXES) : "";
 }
 
-/** A signal says whom it is for, so that whoever hears it can tell. */
+/** A signal says which users it is for, so that a receiver can tell. */
 function signalOf({ world }: Cast): string {
   return `signal ${world.chance.below(1_000)}@${world.chance.pick(["*", "*", "bob", "ann,eve"])}`;
 }
@@ -222,7 +222,7 @@ function oust(cast: Cast, type: "kick" | "revoke"): void {
   );
 }
 
-/** A session's next token, for whoever has none that renews itself. */
+/** A session's next token, for a client without one that renews itself. */
 function refresh(cast: Cast): void {
   const { world } = cast;
   const person = rawOf(cast);

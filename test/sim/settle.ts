@@ -86,7 +86,7 @@ async function judgeEnd(cast: Cast): Promise<void> {
   }
   judgeObject(cast);
   let list = await listed(cast);
-  // Whose token ends at this very moment is gone, and present until its grace is over.
+  // A member whose token ends at this very moment is gone, and present until its grace is over.
   for (let n = 0; n < 20 && list !== present(cast); n++) {
     await world.run(3_000);
     list = await listed(cast);
@@ -125,7 +125,7 @@ function judgeObject({ world, room }: Cast): void {
   check(Number(row?.["n"] ?? 0) <= most, () => `the log keeps ${Number(row?.["n"])} publications, at most ${most}`);
 }
 
-/** Who is here, by what their own ends of the lines say. */
+/** The members who are here, by their own ends of the lines. */
 function present({ sdk, raw }: Cast): string {
   const here = new Set<string>();
   for (const { state, user } of sdk) if (state === "open") here.add(user);
@@ -138,7 +138,7 @@ function present({ sdk, raw }: Cast): string {
   return [...here].toSorted().join();
 }
 
-/** Who is here, as the room says. */
+/** The members who are here, as the room says. */
 async function listed(cast: Cast): Promise<string> {
   const members = (await cast.world.within(100, ask(cast, { type: "members" }))) as { id: string }[] | undefined;
   return members?.map(({ id }) => id).join() ?? "nobody answers";
@@ -151,7 +151,7 @@ function judgePresence(cast: Cast, list: string): void {
   for (const { end, ear } of lines) {
     if (end?.wire?.state !== 1 || end.state !== 1 || !ear?.session || ear.bye !== undefined) continue;
     const told = [...ear.members].toSorted().join();
-    // Who lacks credit is told of no change.
+    // A client that lacks credit is told of no change.
     if (!ear.hasCredit) check(told === here, () => `${ear.user} was told that here are ${told}, here are ${here}`);
   }
 }

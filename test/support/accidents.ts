@@ -97,7 +97,7 @@ export const accidents: Ways = {
       await expectError(client, "storage_failed");
       return { kind: "relay", errors: 1, lines: [{ source: "tick", ...about }] };
     },
-    "before a tick, for who connects": async () => {
+    "before a tick, for a client that connects": async () => {
       const room = new TestedRoom();
       await join(room);
       await room.sql("UPDATE edgerooms_meta SET value = '99' WHERE key = 'schema'");
@@ -109,7 +109,7 @@ export const accidents: Ways = {
       const line = { source: "tick", room: room.name, user: "bob", ...ids };
       return { kind: "relay", errors: 1, lines: [line] };
     },
-    "before a tick, for who is connected": async () => {
+    "before a tick, for a client that is connected": async () => {
       const room = new TestedRoom();
       const { client, welcome } = await join(room);
       const { client: other } = await join(room, { user: "bob" });

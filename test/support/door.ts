@@ -48,7 +48,7 @@ export async function ours(at: Door, path: string, knock: Knock = {}): Promise<R
   return plain(at, path, { ...knock, headers: { "sec-websocket-protocol": SUBPROTOCOL, ...knock.headers } });
 }
 
-/** Enters and reads the welcome; whoever is refused fails here. */
+/** Enters and reads the welcome; a client that is refused fails here. */
 export async function enter(at: Door, path: string, knock?: Knock) {
   const response = await ours(at, path, knock);
   if (!response.webSocket) throw new Error(`refused: ${response.status} ${await response.text()}`);

@@ -61,10 +61,10 @@ export const endings: Ways = {
   },
   heartbeat_lost: {
     "by silence": async () => {
-      const { client } = await join(new TestedRoom("beat"));
+      const { client } = await join(new TestedRoom("heartbeat"));
       client.silent = true;
       await expectGone(client, "heartbeat_lost");
-      return { kind: "beat", errors: 0, closes: 1, lines: [] };
+      return { kind: "heartbeat", errors: 0, closes: 1, lines: [] };
     },
   },
   slow: {

@@ -264,9 +264,9 @@ export class HostedRoom {
       platform: this.place,
       definition: () => this.definition,
       env: {},
-      watch: {
+      observer: {
         report: (record) => void this.failures.push(record),
-        tell: (report) => Promise.resolve(void this.reports.push(report)),
+        sendReport: (report) => Promise.resolve(void this.reports.push(report)),
         span: (_name, _attributes, run) => run(),
         onFailedTick: () => (recording) => void this.recordings.push(recording),
       },

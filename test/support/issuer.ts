@@ -1,4 +1,4 @@
-/** Whom the Worker asks: an address, and an issuer of tokens with a key set at one. They stand where `fetch` finds them. */
+/** What the Worker asks: an address, and an issuer of tokens with a key set at one. They stand where `fetch` finds them. */
 import { exportJWK, generateKeyPair, SignJWT, type JWK } from "jose";
 import { vi } from "vitest";
 

@@ -70,7 +70,7 @@ export async function eventually<T>(check: () => T | Promise<T>, wait: Wait = {}
   }
 }
 
-/** Something that changes at times. Whoever waits for a condition on it looks again after every change. */
+/** Something that changes at times. A waiter for a condition on it looks again after every change. */
 export class Changes {
   #waiting: (() => void)[] = [];
 

@@ -27,9 +27,9 @@ export const KEYS = [
   "leftOut",
 ];
 
-/** What came of provoking a code. Whoever was told has been looked at already. */
+/** What came of provoking a code. The client's answer has been looked at already. */
 export interface Provoked {
-  /** Of whom the counters are; "" source no room counted. */
+  /** The kind of room that counted; "" where none did. */
   readonly kind?: string;
   readonly errors: number;
   readonly closes?: number;

@@ -12,7 +12,7 @@ const bindings = {
   chat: env.CHAT,
   small: env.SMALL,
   fast: env.FAST,
-  beat: env.BEAT,
+  heartbeat: env.HEARTBEAT,
   events: env.EVENTS,
 } as const;
 let made = 0;

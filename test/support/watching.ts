@@ -37,12 +37,12 @@ export class Log {
   }
 }
 
-/** What {@link watched} takes from who scrapes. */
+/** What {@link watched} takes from a scraper. */
 export const METRICS_TOKEN = "a-token-for-who-scrapes";
 
-/** The Worker under test, every kind of room of it, with a token for who scrapes. */
+/** The Worker under test, every kind of room of it, with a token for a scraper. */
 export const watched = door(
-  { rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT", events: "EVENTS" } },
+  { rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", heartbeat: "HEARTBEAT", events: "EVENTS" } },
   { METRICS_TOKEN },
 );
 

@@ -14,7 +14,7 @@ export interface Env {
   CHAT: DurableObjectNamespace<ChatRoom>;
   SMALL: DurableObjectNamespace<SmallRoom>;
   FAST: DurableObjectNamespace<FastRoom>;
-  BEAT: DurableObjectNamespace<BeatRoom>;
+  HEARTBEAT: DurableObjectNamespace<HeartbeatRoom>;
   EVENTS: DurableObjectNamespace<EventsRoom>;
   EDGEROOMS_DIRECTORY: DurableObjectNamespace<Directory>;
 }
@@ -125,12 +125,12 @@ export class FastRoom extends TestRoom {
   override readonly definition = defineRoom({ rate: { perSecond: 1_000_000, burst: 1_000_000 } });
 }
 
-/** Beats fast enough to watch. */
-export class BeatRoom extends TestRoom {
+/** With heartbeats fast enough to watch. */
+export class HeartbeatRoom extends TestRoom {
   override readonly definition = defineRoom({ heartbeat: { every: 100, idle: 400, misses: 3 }, grace: 50 });
 }
 
-/** Its events go to the receiver of its name. Beats fast; nobody is too silent for it, because tests stop its clock. */
+/** Its events go to the receiver of its name. Nobody is too silent for its fast heartbeats: tests stop its clock. */
 export class EventsRoom extends TestRoom {
   readonly #count = { n: 0 };
   override readonly definition = defineRoom({
@@ -190,5 +190,5 @@ function notes(sql: SqlStorage): string[] {
 }
 
 export default createApp<Env>({
-  rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", beat: "BEAT", events: "EVENTS" },
+  rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", heartbeat: "HEARTBEAT", events: "EVENTS" },
 });

@@ -11,7 +11,9 @@ function begun(store: SessionStore = memoryStore()) {
   position.begin("s", "e", false);
   position.moveTo(0, true);
   const sent: [string, number][] = [];
-  const read = (options: { isGap?: boolean; heartbeat?: number; isAsked?: boolean; bytes?: number; isOpen?: boolean } = {}) => {
+  const read = (
+    options: { isGap?: boolean; heartbeat?: number; isAsked?: boolean; bytes?: number; isOpen?: boolean } = {},
+  ) => {
     const { isGap = false, heartbeat = 0, isAsked = false, bytes = 1, isOpen = true } = options;
     position.read({ isGap, heartbeat, isAsked, bytes }, (frame, cost) => (sent.push([frame, cost]), isOpen));
     return sent.splice(0);

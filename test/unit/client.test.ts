@@ -35,7 +35,7 @@ describe("a token", () => {
     let asked = 0;
     const { all, log } = await joined({ token: () => `t${++asked}`, fetch });
     // Heartbeats go on.
-    const beat = setInterval(() => all[0]?.hears({ type: "heartbeat", offset: 0, next: 30_000 }), 30_000);
+    const heartbeat = setInterval(() => all[0]?.hears({ type: "heartbeat", offset: 0, next: 30_000 }), 30_000);
     await pass(3_539_999);
     expect(posts).toEqual([]);
     await pass(1);
@@ -44,7 +44,7 @@ describe("a token", () => {
     await pass(540_000);
     expect(posts).toEqual([post(2), post(3)]);
     expect([all.length, log]).toEqual([1, []]);
-    clearInterval(beat);
+    clearInterval(heartbeat);
   });
 
   it("a token that cannot be replaced is an error, and is tried again at half of what is left", async () => {

@@ -2,16 +2,16 @@
 import { expect, it } from "vitest";
 import { HostedRoom, type Peer } from "../support/hosted.ts";
 
-const beat = { heartbeat: { every: 1_000, idle: 4_000, misses: 3 }, grace: 500 };
+const steady = { heartbeat: { every: 1_000, idle: 4_000, misses: 3 }, grace: 500 };
 
-/** Lets the heartbeat after so many ring; whoever is named answers it. */
+/** Lets the heartbeat after so many ring; the peers that are named answer it. */
 async function heartbeat(room: HostedRoom, ...answering: readonly Peer[]): Promise<void> {
   await room.ring();
   for (const peer of answering) peer.ping();
 }
 
-it("counts what was left unanswered across evictions, and drops who leaves three in a row so", async () => {
-  const room = new HostedRoom(beat);
+it("counts what was left unanswered across evictions, and drops a client that leaves three in a row so", async () => {
+  const room = new HostedRoom(steady);
   const ann = await room.join();
   for (let sent = 1; sent <= 3; sent++) {
     await heartbeat(room);
@@ -24,7 +24,7 @@ it("counts what was left unanswered across evictions, and drops who leaves three
 });
 
 it("forgives two, and any frame is no answer", async () => {
-  const room = new HostedRoom(beat);
+  const room = new HostedRoom(steady);
   const ann = await room.join();
   await heartbeat(room);
   await heartbeat(room);
@@ -39,7 +39,7 @@ it("forgives two, and any frame is no answer", async () => {
 });
 
 it("asks again soon when somebody in a quiet room has missed a heartbeat", async () => {
-  const room = new HostedRoom(beat);
+  const room = new HostedRoom(steady);
   const ann = await room.join({ user: "ann" });
   const bob = await room.join({ user: "bob" });
   while (ann.of("heartbeat").at(-1)?.next !== 4_000) await heartbeat(room, ann, bob);
@@ -51,7 +51,7 @@ it("asks again soon when somebody in a quiet room has missed a heartbeat", async
 });
 
 it("rings for heartbeats only while someone is connected", async () => {
-  const room = new HostedRoom({ ...beat, resumeWindow: 1_000 });
+  const room = new HostedRoom({ ...steady, resumeWindow: 1_000 });
   const ann = await room.join();
   expect(ann.welcome.heartbeat.next).toBe(1_000);
   await room.settled(ann.say({ type: "leave" }));

@@ -89,8 +89,8 @@ describe.each(oldStorages)("storage of schema $facts.schema", ({ sql, facts }) =
     expect(log.covers(ann.offset)).toBe(true);
     expect(log.covers(1)).toBe(false);
     expect(epochs.current).toBe(ann.epoch);
-    expect(epochs.knows(ann, log.head)).toBe(true);
-    expect(epochs.knows({ epoch: ann.epoch, offset: log.head + 1 }, log.head)).toBeUndefined();
+    expect(epochs.includes(ann, log.head)).toBe(true);
+    expect(epochs.includes({ epoch: ann.epoch, offset: log.head + 1 }, log.head)).toBeUndefined();
     const state = build(open(), savedAt);
     expect(publicationsAfter(state, ann.offset, "ann")).toMatchObject(facts.missed);
     expect(publicationsAfter(state, ann.offset, "ann").length).toBe(facts.missed.length);

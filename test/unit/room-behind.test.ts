@@ -1,4 +1,4 @@
-/** Who gets signals, and what always fits: a peer that has caught up is like any other, and taking back needs no room. */
+/** Which peers get signals, and what always fits: a peer that caught up is like any other, and taking back needs no room. */
 import { describe, expect, it } from "vitest";
 import { HostedRoom, type Peer } from "../support/hosted.ts";
 
@@ -40,7 +40,7 @@ describe.each([true, false])("where sockets tell what they hold: %s", (tellsBuff
   });
 });
 
-it("R8: null fits into a room that is full of presence, also from who showed nothing before", async () => {
+it("R8: null fits into a room that is full of presence, also from a member that showed nothing before", async () => {
   const room = new HostedRoom(free);
   const full: Peer[] = [];
   // 262 members fill 524,288 to the last.

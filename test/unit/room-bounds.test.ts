@@ -236,7 +236,7 @@ it("R10: an ack of what a short log has let go gives back what was read, and no 
   expect(bytesOf(slow)).toBeLessThan(CREDIT_BYTES + 131_072);
 });
 
-it("the log keeps less than was asked for once it holds too many bytes, and says reset to who is behind", async () => {
+it("the log keeps less than was asked once it holds too many bytes, and resets a client that is behind", async () => {
   const room = new HostedRoom({ ...free, retain: 1_000 });
   const ann = await room.join({ user: "ann" });
   const bob = await room.join({ user: "bob" });

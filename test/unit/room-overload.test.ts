@@ -70,9 +70,9 @@ describe("where the runtime does not tell what a socket holds", () => {
     for (let ref = 1; ref <= 3; ref++) {
       await room.settled(ann.say({ type: "call", ref, method: "much", data: null }));
       await room.pass(100);
-      const beats = ann.of("heartbeat").length;
+      const heartbeats = ann.of("heartbeat").length;
       await room.settled(room.host.command({ type: "signal", data: 1 }));
-      expect(ann.of("heartbeat").length, "it is asked for a sign of life").toBe(beats + 1);
+      expect(ann.of("heartbeat").length, "it is asked for a sign of life").toBe(heartbeats + 1);
       await room.pass(100);
       ann.ping();
       await room.pass(100);
@@ -253,7 +253,7 @@ describe("while a room is overloaded", () => {
     expect(deaf?.of("bye")).toMatchObject([{ reason: "slow" }]);
   });
 
-  it("R19: whoever did not cause it is let in, and a leave overtakes nothing of its own session", async () => {
+  it("R19: a session that did not cause it is let in, and a leave overtakes nothing of its own session", async () => {
     const { room, peers } = await crowd();
     const honest = await room.join({ user: "honest" });
     void room.host.command({ type: "signal", data: 0 });

@@ -26,7 +26,7 @@ it("R21: a directory call that hangs fails after a while, and the next one has a
   const { Room } = await import("../../src/room.ts");
   class Tested extends Room<object> {
     send(): Promise<void> {
-      return this.tell(report);
+      return this.sendReport(report);
     }
   }
   const calls: string[] = [];

@@ -1,4 +1,4 @@
-/** What rides with sockets and what stays in storage: one carrier of the counters, and no trace of who was refused. */
+/** What rides with sockets and what stays in storage: one carrier of the counters, and no trace of a refused user. */
 import { describe, expect, it } from "vitest";
 import { isCredentials, openUpgrade, sealUpgrade } from "../../src/room/admission.ts";
 import { HostedRoom, type Peer } from "../support/hosted.ts";
@@ -28,7 +28,7 @@ async function speak(room: HostedRoom, peers: readonly Peer[]): Promise<void> {
 const signals = (room: HostedRoom) => room.reports.reduce((sum, { counts }) => sum + (counts["signals"] ?? 0), 0);
 
 describe("of many sockets", () => {
-  it("R15: one carries the counters, whoever speaks", async () => {
+  it("R15: one socket carries the counters, also when others speak", async () => {
     const { room } = await busy(20);
     expect(carriers(room.sockets)).toHaveLength(1);
   });

@@ -75,7 +75,7 @@ describe("a message", () => {
     expect(since(ann, before).types).toEqual([["pub"]]);
   });
 
-  it("R14: to who waits for a tick that the disk undoes says storage_failed", async () => {
+  it("R14: a caller that waits for a tick that the disk undoes is told storage_failed", async () => {
     const room = new HostedRoom();
     const ann = await room.join();
     room.storage.fault = (statement) => {

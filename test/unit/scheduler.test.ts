@@ -106,7 +106,7 @@ it.each([2, 3, 4, 5, 8, 9, 16])(
       for (let i = 0; i < players; i++) say();
       vi.advanceTimersByTime(50);
     }
-    // One for who comes first, one for the rest.
+    // One for the first event, one for the rest.
     expect(ticks.slice(-10)).toEqual(Array.from({ length: 5 }, () => [1, players - 1]).flat());
   },
 );

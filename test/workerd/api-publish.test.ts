@@ -63,7 +63,7 @@ describe("a publication over HTTP", () => {
     ]);
   });
 
-  it("carries the trace of its body to who gets it", async () => {
+  it("carries the trace of its body to its receivers", async () => {
     const room = new TestedRoom();
     const { client } = await Client.join(room.path);
     const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -170,7 +170,7 @@ describe("looking at a room", () => {
 
   it("shows every session: how far it is behind, and when it was last heard", async () => {
     const began = Date.now();
-    const room = new TestedRoom("beat");
+    const room = new TestedRoom("heartbeat");
     const { client: ann, welcome } = await Client.join(room.path, { user: "ann", credit: true });
     const bob = await Client.join(room.path, { user: "bob" });
     for (let n = 1; n <= 3; n++) await room.stub.publish(n);

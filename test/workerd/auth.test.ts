@@ -1,4 +1,4 @@
-/** Tokens at the door: which are good, where they may be, and what is said to whoever has none. */
+/** Tokens at the door: which are good, where they may be, and what is said to a client without one. */
 import { env } from "cloudflare:workers";
 import { generateKeyPair, SignJWT, type JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";

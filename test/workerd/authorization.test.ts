@@ -1,4 +1,4 @@
-/** Who may do what where: the `rooms` claim, the deployer's own `authorize`, and what of it all a room is told. */
+/** What a user may do in which room: the `rooms` claim, the deployer's own `authorize`, and what of it a room is told. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AppOptions, Caller } from "../../src/http/gate/gate.ts";

@@ -56,7 +56,7 @@ class Peer {
     });
     this.room.on("reset", ({ reason }) => this.resets.push(reason));
     this.room.on("resumed", () => this.resumed++);
-    // More cuts than any network has: whoever gives up for a minute is told that it works again.
+    // More cuts than any network has: a client that gives up for a minute is told that it works again.
     this.room.on("state", ({ name }) => name === "suspended" && this.room.connect());
   }
 
@@ -89,7 +89,7 @@ it("2,500 publishes, 60 cuts, evictions and kills: nothing lost, doubled, out of
     if (received % every === 0 && cuts < CUTS) {
       const victim = peers[Math.floor(random() * CLIENTS)];
       const [socket] = victim?.sockets ?? [];
-      // Whoever is on the way back is cut another time.
+      // A client on the way back is cut another time.
       const alive = socket ?? peers.flatMap(({ sockets }) => [...sockets])[0];
       if (alive) cuts++;
       alive?.cut();

@@ -233,7 +233,7 @@ describe("a final code", () => {
 
 describe("the room", () => {
   it("a client stays connected over many heartbeats", async () => {
-    const { client, Tap, states } = join(new TestedRoom("beat"), "ann");
+    const { client, Tap, states } = join(new TestedRoom("heartbeat"), "ann");
     let answers = 0;
     client.on("latency", () => answers++);
     await eventually(() => expect(answers).toBeGreaterThan(3));

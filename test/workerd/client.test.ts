@@ -197,7 +197,7 @@ describe("a gap", () => {
   });
 
   it("a gap whose sync was lost is asked for again at the next heartbeat", async () => {
-    const room = new TestedRoom("beat");
+    const room = new TestedRoom("heartbeat");
     const { client, Tap, items } = join(room, "ann");
     await isOpen(client);
     const { client: bob } = await Client.join(room.path, { user: "bob" });

@@ -28,7 +28,7 @@ it("counts every frame of an array, and a call's refusal is its reply", async ()
   expect((await client.next("reply")).error).toMatchObject({ code: "rate_limited", retryAfter: 20 });
 });
 
-it("closes who goes on regardless, and remembers the debt across an eviction", async () => {
+it("closes a client that goes on regardless, and remembers the debt across an eviction", async () => {
   const room = new TestedRoom();
   room.stopClock();
   const { client } = await Client.join(room.path);
@@ -54,7 +54,7 @@ it("has forgotten nothing of what was sent when it wakes", async () => {
   expect(await other.next("error")).toMatchObject({ code: "rate_limited", ref: 101 });
 });
 
-it("lets go whoever asks to, whatever it owes", async () => {
+it("lets a member leave, whatever it owes", async () => {
   const room = new TestedRoom();
   room.stopClock();
   const { client } = await Client.join(room.path);
@@ -135,7 +135,7 @@ it("a closed connection gives its place back at once, and nothing is sent to it 
     const { client, welcome } = await Client.join(room.path, { user: "bob" });
     await client.close();
     await room.dropped(welcome.session);
-    await ann.publish(i + 1, "to whoever is left");
+    await ann.publish(i + 1, "to those left");
     expect(client.items).toEqual([]);
   }
   expect(ann.items).toHaveLength(8);

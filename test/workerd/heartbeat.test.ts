@@ -4,19 +4,19 @@ import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 
 it("keeps who answers, also while the room is out of memory between the heartbeats", async () => {
-  const room = new TestedRoom("beat");
+  const room = new TestedRoom("heartbeat");
   const { client } = await Client.join(room.path);
-  for (let beat = 1; beat <= 6; beat++) {
-    await client.until(() => client.of("heartbeat").length === beat);
-    await client.until(() => client.messages.filter((text) => text === "pong").length === beat);
+  for (let heartbeat = 1; heartbeat <= 6; heartbeat++) {
+    await client.until(() => client.of("heartbeat").length === heartbeat);
+    await client.until(() => client.messages.filter((text) => text === "pong").length === heartbeat);
     await room.evict();
   }
   expect(client.closed).toBeUndefined();
   expect(client.of("bye")).toEqual([]);
 });
 
-it("drops who leaves three in a row unanswered, tells it, and announces the leave after the grace", async () => {
-  const room = new TestedRoom("beat");
+it("drops a client that leaves three in a row unanswered, tells it, and announces the leave after the grace", async () => {
+  const room = new TestedRoom("heartbeat");
   const { client: ann } = await Client.join(room.path, { user: "ann" });
   const { client: bob } = await Client.join(room.path, { user: "bob" });
   bob.silent = true;

@@ -1,5 +1,5 @@
 /**
- * Rooms over storage that older versions wrote, seen by their clients: whoever was there before the deploy goes on as if
+ * Rooms over storage that older versions wrote, seen by clients: one that was there before the deploy goes on as if
  * nothing had happened. Only the public wire is used.
  */
 import { runInDurableObject } from "cloudflare:test";

@@ -97,10 +97,11 @@ describe("the list of live rooms", () => {
   });
 
   it("hears of a room in which nothing happens as heartbeats pass ten minutes, and not in between", () => {
-    const beats = [0, 30, 90, 210, 450, 690, 930, 1_170, 1_410].map((seconds) => seconds * 1_000);
-    const told = (busy: boolean) => beats.slice(1).filter((beat, i) => isListedAgain(beats[i] ?? 0, beat, busy));
+    const heartbeats = [0, 30, 90, 210, 450, 690, 930, 1_170, 1_410].map((seconds) => seconds * 1_000);
+    const told = (busy: boolean) =>
+      heartbeats.slice(1).filter((heartbeat, i) => isListedAgain(heartbeats[i] ?? 0, heartbeat, busy));
     expect(told(false)).toEqual([690_000, 1_410_000]);
-    expect(told(true)).toEqual(beats.slice(2));
+    expect(told(true)).toEqual(heartbeats.slice(2));
   });
 
   it("forgets who has not told for longer than it said", async () => {

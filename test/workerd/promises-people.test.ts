@@ -267,7 +267,7 @@ it("promise 11: a kick ends every session of the user, and a revocation the toke
   expect(await refused.next("bye")).toMatchObject({ code: 4411, reason: "revoked" });
 });
 
-it("promise 11: whoever was sent away is no longer listened to, even if it stays", async () => {
+it("promise 11: a client that was sent away is no longer listened to, even if it stays", async () => {
   const room = new TestedRoom();
   const { client: ann } = await Client.join(room.path, { user: "ann" });
   const { client: bob } = await Client.join(room.path, { user: "bob" });
@@ -307,7 +307,7 @@ it("promise 12: no stack, token or secret leaves in a frame, a response, a repor
   expect(attachments.join("\n")).not.toContain("ann");
 });
 
-it("promise 7: a state that cannot be read silences neither the alarm nor whoever asks", async () => {
+it("promise 7: a state that cannot be read silences neither the alarm nor a caller", async () => {
   const room = new TestedRoom();
   const { client } = await Client.join(room.path);
   await room.sql("UPDATE edgerooms_sessions SET data = '{'");

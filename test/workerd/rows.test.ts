@@ -71,14 +71,14 @@ it("neither writes nor wakes for a ping", async () => {
 });
 
 it("writes one row, the alarm's own, for a heartbeat, and sends fewer while nothing happens", async () => {
-  const room = new TestedRoom("beat");
+  const room = new TestedRoom("heartbeat");
   const { client } = await Client.join(room.path);
   const idle = () => client.of("heartbeat").at(-1)?.next === 400;
   await client.until(idle, "the idle interval");
-  const beats = client.of("heartbeat").length;
-  const rows = await rowsOf(room, () => client.until(() => client.of("heartbeat").length === beats + 3));
+  const heartbeats = client.of("heartbeat").length;
+  const rows = await rowsOf(room, () => client.until(() => client.of("heartbeat").length === heartbeats + 3));
   expect(rows).toBe(3);
-  expect(client.of("heartbeat").map((beat) => beat.next)).toEqual([100, 200, 400, 400, 400, 400]);
+  expect(client.of("heartbeat").map((heartbeat) => heartbeat.next)).toEqual([100, 200, 400, 400, 400, 400]);
   await client.publish(1, "something happens");
   await client.until(() => client.of("heartbeat").at(-1)?.next === 100, "the active interval");
 });

@@ -18,7 +18,7 @@ it("new storage gets this version, and an epoch of its own with its first connec
   expect((await Client.join(two.path)).welcome.epoch).not.toBe(welcome.epoch);
 });
 
-it("R16: whoever only looks at a room, or is refused, leaves no table behind", async () => {
+it("R16: a caller that only looks at a room, or is refused, leaves no table behind", async () => {
   const room = new TestedRoom();
   expect(await room.stub.members()).toEqual([]);
   await room.stub.kick("nobody");

@@ -76,7 +76,7 @@ describe("one member who floods", () => {
     expect(room.reports).toEqual([]);
   });
 
-  it("with takeovers of one session holds one connection, and who was replaced hears nothing more", async () => {
+  it("with takeovers of one session holds one connection, and the replaced hears nothing more", async () => {
     const room = new TestedRoom();
     const { client: ann } = await Client.join(room.path, { user: "ann" });
     const { client: first, welcome } = await Client.join(room.path, { user: "eve" });
@@ -87,7 +87,7 @@ describe("one member who floods", () => {
       replaced.push(client);
     }
     const last = replaced.pop();
-    await ann.publish(1, "to whoever is here");
+    await ann.publish(1, "to those here");
     await last?.until(() => last.items.length === 1);
     expect(replaced.flatMap((client) => client.items)).toEqual([]);
     expect(replaced.map((client) => client.of("bye")[0]?.reason)).toEqual(replaced.map(() => "replaced"));
@@ -96,7 +96,7 @@ describe("one member who floods", () => {
   });
 });
 
-it("a room that is full says so to the next and stays with whom it has", async () => {
+it("a room that is full says so to the next and keeps those it has", async () => {
   const room = new TestedRoom("chat");
   const { client: ann } = await Client.join(room.path, { user: "ann" });
   for (let i = 0; i < 3; i++) await Client.join(room.path, { user: "eve" });

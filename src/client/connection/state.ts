@@ -38,7 +38,7 @@ export type Input =
   | { readonly type: "lost"; readonly next: NextStep; readonly reason: string; readonly retryAfter?: number }
   | { readonly type: "close"; readonly reason: string };
 
-/** What the owner of the machine must do. */
+/** What the owner of the connection must do. */
 export type Action =
   /** Get a token and open a socket. */
   | { readonly type: "dial" }

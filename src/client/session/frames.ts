@@ -33,7 +33,7 @@ export interface FrameTarget {
   readonly position: Position;
   readonly presence: Presence;
   welcome(frame: Frame<"welcome">): void;
-  /** Tells the program who is here. */
+  /** Tells the program which members are here. */
   showMembers(change: Omit<PresenceFrame, "type">): void;
   refused(error: RoomError, ref: number | undefined): void;
 }

@@ -16,7 +16,7 @@ export interface Ack {
 export interface PublishOptions {
   /** The user ids it is for. Default: everyone. */
   to?: readonly string[];
-  /** W3C trace context: goes with the publication to everyone who gets it. */
+  /** W3C trace context: goes with the publication to every receiver. */
   traceparent?: string;
 }
 

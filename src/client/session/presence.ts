@@ -1,8 +1,8 @@
-/** Who is in the room, and what this member shows of itself. Knows no connection. */
+/** The members of the room, and what this one shows of itself. Knows no connection. */
 import { encode } from "../../protocol/codec.ts";
 import type { Json, Member, ServerFrame } from "../../protocol/frames.ts";
 
-/** A change of who is present. */
+/** A change of the list of members. */
 export type PresenceFrame = Extract<ServerFrame, { type: "presence" }>;
 
 /** The members of a room, as one of them sees them. */
@@ -14,7 +14,7 @@ export class Presence {
   /** Whether the room has shown that it knows {@link #data}. */
   #isShown = true;
 
-  /** Who is here, by id. */
+  /** The members who are here, by id. */
   get list(): readonly Member[] {
     return [...this.#members.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -41,7 +41,7 @@ export class Presence {
     this.#data = undefined;
   }
 
-  /** The room says who is here, or how that changed. */
+  /** The room lists its members, or says how the list changed. */
   apply({ members, join = [], update = [], leave = [] }: Omit<PresenceFrame, "type">): void {
     if (members) this.#members.clear();
     for (const member of [...(members ?? []), ...join, ...update]) this.#members.set(member.id, member);

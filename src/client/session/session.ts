@@ -78,7 +78,8 @@ export class Session<T extends Transport = Transport> {
   /** Sends a signal; see `RoomClient.signal`. */
   signal(data: Json, options: { to?: readonly string[] }): void {
     // Too many of them would end the connection: what is above the room's rate is lost here.
-    if (this.#pace?.allowance(performance.now()) !== 0) this.#tell(encode({ type: "signal", data, ...options }));
+    if (this.#pace?.allowance(performance.now()) !== 0)
+      this.#sendUnawaited(encode({ type: "signal", data, ...options }));
   }
 
   /** Sets what the others see; see `RoomClient.setPresence`. */
@@ -174,7 +175,7 @@ export class Session<T extends Transport = Transport> {
     this.#showPresence();
   }
 
-  /** Who is here has changed. */
+  /** The list of members has changed. */
   showMembers(change: Omit<PresenceFrame, "type">): void {
     this.presence.apply(change);
     this.events.emit("members", this.presence.list);
@@ -220,7 +221,7 @@ export class Session<T extends Transport = Transport> {
   }
 
   /** Sends what no promise waits for. Returns `false` when it can never be sent. */
-  #tell(frame: string): boolean {
+  #sendUnawaited(frame: string): boolean {
     const error = this.#offer(frame);
     if (!error || error.retryable) return true;
     this.events.emit("error", error);
@@ -229,6 +230,6 @@ export class Session<T extends Transport = Transport> {
 
   #showPresence(): void {
     const { due } = this.presence;
-    if (due !== undefined && !this.#tell(due)) this.presence.drop();
+    if (due !== undefined && !this.#sendUnawaited(due)) this.presence.drop();
   }
 }

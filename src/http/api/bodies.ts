@@ -1,6 +1,6 @@
 /**
  * What a request to the HTTP API may say: its body, query and Idempotency-Key, read as the command for a room, or as a
- * sentence that says what they must be. Pure; knows neither Hono nor who asks.
+ * sentence that says what they must be. Pure; knows neither Hono nor the caller.
  */
 import {
   DEFAULT_DRAIN_MS,
@@ -59,7 +59,7 @@ export function readRange(after: string | undefined, limit: string | undefined):
   return { type: "read", ...(from !== undefined && { after: from }), limit: most };
 }
 
-/** Whom to remove: a user, or one session. */
+/** What to remove: a user, or one session. */
 export function readKick(bytes: ArrayBuffer): Command<"kick"> | string {
   const { user, session } = objectIn(bytes) ?? {};
   if (session === undefined) return isUser(user) ? { type: "kick", user } : KICK;
@@ -67,7 +67,7 @@ export function readKick(bytes: ArrayBuffer): Command<"kick"> | string {
   return { type: "kick", session };
 }
 
-/** Whose tokens to refuse from now on. */
+/** The user whose tokens are refused from now on. */
 export function readRevoke(bytes: ArrayBuffer): Command<"revoke"> | string {
   const { user } = objectIn(bytes) ?? {};
   return isUser(user) ? { type: "revoke", user } : REVOKE;

@@ -21,7 +21,7 @@ export interface Verified {
   readonly claims: JWTPayload;
 }
 
-/** Says whose a token is. What it returns is checked: a wrong field refuses the request with `hook_failed`. */
+/** Says which user a token is for. What it returns is checked: a wrong field refuses the request with `hook_failed`. */
 export interface Authenticator {
   /** Whether `?token=` counts too. */
   readonly tokenInUrl: boolean;

@@ -32,13 +32,13 @@ export function isName(value: unknown): value is string {
   );
 }
 
-/** Who somebody is, whatever room it is about. */
+/** The user of a token, whatever room it is about. */
 export type Identity = Omit<Credentials, "grants">;
 
 /**
  * Reads an identity. `expires` may be Infinity, for credentials that never end.
  *
- * @param source whose word it is, for the message
+ * @param source what said so, for the message
  * @throws HookFailed that names the field
  */
 export function readIdentity(value: object, source: string): Identity {
@@ -61,7 +61,7 @@ export function readIdentity(value: object, source: string): Identity {
 /**
  * Reads credentials; nothing else of the value is kept.
  *
- * @param source whose word it is, for the message
+ * @param source what said so, for the message
  * @throws HookFailed that names the field
  */
 export function readCredentials(value: object, source: string): Credentials {

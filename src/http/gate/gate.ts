@@ -33,7 +33,7 @@ export type RoomBinding<Env extends object> = {
 export interface AppOptions<Env extends object> {
   /** Kinds of rooms: from the name in the URL to the Durable Object binding in wrangler.toml. */
   rooms: Readonly<Record<string, RoomBinding<Env>>>;
-  /** Says whose a token is. Default: `jwt()`, configured by the environment. */
+  /** Says which user a token is for. Default: `jwt()`, configured by the environment. */
   auth?: Authenticator;
   /** Web origins that may connect, besides the Worker's own: `https://app.example.com`, `*.example.com`. */
   origins?: readonly string[] | ((env: Env) => readonly string[]);
@@ -56,7 +56,7 @@ export interface AppOptions<Env extends object> {
 
 const ALL_ROOMS: RoomAddress = { kind: "*", room: "*" };
 
-/** A request that has passed: for which room, as whom, and where that room is. */
+/** A request that has passed: for which room, as which user, and where that room is. */
 export interface Passage {
   readonly info: RequestInfo;
   readonly address: RoomAddress;
@@ -80,7 +80,7 @@ export class Gate<Env extends object> {
     return isAllowedOrigin(c.req.raw.headers.get("origin"), c.req.url, allowed);
   }
 
-  /** Who asks, whatever room it is about. */
+  /** The user that asks, whatever room it is about. */
   async verify(
     c: Context<{ Bindings: Env }>,
     info = requestInfo(c),
@@ -113,7 +113,7 @@ export class Gate<Env extends object> {
     }
   }
 
-  /** Who asks for what room, if the token allows them `grant` in it. */
+  /** The user and room of a request, if the token allows `grant` there. */
   async authorize(c: Context<{ Bindings: Env }>, grant: GrantName): Promise<Passage | Denied> {
     const address = this.#address(c);
     if ("code" in address) return address;

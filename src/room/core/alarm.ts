@@ -14,7 +14,7 @@ import type { Turn } from "./turn.ts";
 /** Sessions and timers that one alarm takes; the next one follows at once. */
 const MAX_DUE = 1_000;
 
-/** What is due at `now`, in the order in which it happens. The heartbeat comes last: it is for those who are left. */
+/** What is due at `now`, in the order in which it happens. The heartbeat comes last: it is for the connections left. */
 export function dueEvents(state: RoomState, now: number, answeredAt: () => Record<string, number>): DueEvent[] {
   const { held } = state;
   const events: DueEvent[] = [];
@@ -117,7 +117,7 @@ function sendHeartbeat(turn: Turn, answeredAt: Readonly<Record<string, number>>)
     else if (count > 0) hasDoubts = true;
   }
   if (state.connections.size === 0) return;
-  // Who has missed one in a quiet room is asked again soon: a ghost must not live for several of the longest intervals.
+  // A connection that missed one in a quiet room is asked again soon: a ghost must not live for several long intervals.
   const isBusy = state.isActive || Math.max(log.newestAt, state.sessions.newestAt) >= sentAt;
   state.heartbeat = nextHeartbeat(current.interval, hasDoubts || isBusy, definition.heartbeat, now);
   if (isListedAgain(sentAt, now, isBusy)) turn.list();

@@ -1,6 +1,6 @@
 /**
  * Opens a connection: creates, resumes or takes over a session, or refuses; and the welcome that tells the client which of
- * them it was. Nothing is written for who is refused.
+ * them it was. Nothing is written when it refuses.
  */
 import type { Limits, ResetReason } from "../../protocol/frames.ts";
 import { MAX_BATCH, REMEMBERED_REFS } from "../../protocol/limits.ts";

@@ -1,9 +1,9 @@
-/** Whose an event is, and which trace it belongs to: what a failure or a span says about it. */
+/** The user and trace that an event belongs to: what a failure or a span says about it. */
 import type { RoomState } from "../store/state.ts";
 import type { FailureContext } from "../telemetry/failure.ts";
 import type { RoomEvent } from "./event.ts";
 
-/** Whose an event is, as far as the event or the room says. */
+/** The user and session of an event, as far as the event or the room says. */
 export function aboutOf(event: RoomEvent, state: RoomState | undefined): FailureContext {
   if (event.type === "connect" || event.type === "operate") {
     const { credentials, requestId, traceparent } = event.type === "connect" ? event.admission : event.caller;

@@ -25,7 +25,7 @@ export type Command =
   | { readonly type: "cancel"; readonly name: string }
   | { readonly type: "defer"; readonly work: () => Promise<unknown>; readonly followUp: Continuation | undefined };
 
-/** What each command gives to whoever asked. */
+/** What each command gives to its caller. */
 export interface CommandResults {
   readonly publish: { readonly offset: number; readonly at: number };
   readonly signal: undefined;
@@ -74,7 +74,7 @@ export type DueEvent =
 /** Why something asked for was not done. */
 export type Refused = { readonly ok: false } & Refusal;
 
-/** What became of an event, for whoever waits for it. */
+/** What became of an event, for the caller that waits for it. */
 export type Result<T = unknown> = { readonly ok: true; readonly value: T } | Refused;
 
 /** What a connect gives: the connection whose socket the runtime has opened. */

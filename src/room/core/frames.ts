@@ -14,7 +14,7 @@ import { publish } from "./publish.ts";
 import { acknowledge, returnCredit, sync } from "./resume.ts";
 import type { Turn } from "./turn.ts";
 
-/** Who sent a frame. */
+/** The sender of a frame. */
 interface Sender {
   readonly session: Session;
   readonly connection: Connection;
@@ -35,7 +35,7 @@ export function receive(turn: Turn, sender: Sender, frame: Received): void {
   turn.about = contextOf(sender);
   // The alarm ends a connection whose token has run out, but an alarm can be late.
   if (session.expires <= now) return disconnect(turn, connection, { code: "token_expired" });
-  // Whoever wants to go is not held back.
+  // A member that wants to go is not held back.
   if (frame.type === "leave") return end(turn, session);
   // A reader is not held back either: it can acknowledge no more often than it was sent something.
   if (frame.type === "ack" && isProgress(state, connection, frame)) return acknowledge(turn, connection, frame.offset);

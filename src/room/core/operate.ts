@@ -19,7 +19,7 @@ const READ_BYTES = 1_048_576;
 /** Dead letters in one answer. */
 const DEAD_LIMIT = 100;
 
-/** Does what is asked; nothing for who may not. */
+/** Does what is asked; nothing for a caller that may not. */
 export function operate(turn: Turn, caller: Caller, command: OperatorCommand, facts: Facts): Result<object> {
   const { state } = turn;
   const { user, issued, grants } = caller.credentials;
@@ -66,7 +66,7 @@ function post(turn: Turn, caller: Caller, command: Extract<OperatorCommand, { ty
   state.identify(kind, room);
   const verdict = state.idempotency.pace(user, state.definition.rate, now);
   if (!verdict.ok) return { ok: false, code: "rate_limited", retryAfter: verdict.retryAfter };
-  // Whom the room has a say about must have had it: a member's token speaks for who has joined.
+  // Where `onJoin` decides, it must have decided: a member's token is good for users that have joined.
   const isMembers = state.definition.hooks.onJoin !== undefined && grants.includes("join") && !grants.includes("admin");
   if (isMembers && !isPresent(state.sessions, user)) {
     return { ok: false, code: "forbidden", message: "Join the room first." };
@@ -91,7 +91,7 @@ function post(turn: Turn, caller: Caller, command: Extract<OperatorCommand, { ty
   return { ok: true, value: { offset, at, repeated: false } };
 }
 
-/** Who publishes over HTTP. There is no session, and no connection that was opened: the request is all there is. */
+/** The sender of a publication over HTTP. It has no session and no open connection: the request is all there is. */
 function visitor({ state, now }: Turn, { credentials, requestId }: Caller): Me {
   const { user, name, grants } = credentials;
   const known = member(state.sessions, user);

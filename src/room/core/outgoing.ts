@@ -1,7 +1,7 @@
 /**
- * What a tick has to say, and to whom: frames for single connections, for everyone, and the publications. It is collected
- * inside the tick's transaction and said when that has committed. Decides who lacks the credit to be fed. Knows nothing of
- * sockets, and joins no texts: that is the fan-out's.
+ * What a tick has to say: frames for single connections, for everyone, and the publications. It is collected inside the
+ * tick's transaction and said when that has committed. Decides which connections lack credit. Knows nothing of sockets,
+ * and joins no texts: that is the fan-out's.
  */
 import { encode } from "../../protocol/codec.ts";
 import { codes, type CodeName } from "../../protocol/codes.ts";
@@ -15,7 +15,7 @@ export interface ListFrame {
   readonly withMembers: Omit<Extract<ServerFrame, { type: "welcome" }>, "members"> | { readonly type: "presence" };
 }
 
-/** A change of who is here. */
+/** A change of the list of members. */
 export type PresenceChange =
   { readonly change: "join" | "update"; readonly member: Member } | { readonly change: "leave"; readonly user: string };
 
@@ -23,7 +23,7 @@ export type PresenceChange =
 export type Shared =
   /** For every connection, whatever its credit. */
   | { readonly type: "all"; readonly text: string }
-  /** For those it is for and who are fed; lost for the others. */
+  /** For the users that it names, where they are fed; lost for the others. */
   | { readonly type: "signal"; readonly text: string; readonly except?: string; readonly to?: readonly string[] }
   | ({ readonly type: "presence" } & PresenceChange);
 
@@ -93,7 +93,7 @@ export class Outgoing {
     this.#share({ type: "all", text }, text.length);
   }
 
-  /** To whom it is for and who is fed. */
+  /** For the users that it names, where they are fed. */
   signal(text: string, except: string | undefined, to: readonly string[] | undefined): void {
     this.#share({ type: "signal", text, ...(except !== undefined && { except }), ...(to && { to }) }, text.length);
   }

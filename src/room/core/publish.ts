@@ -17,7 +17,7 @@ export interface Submission {
   readonly traceparent?: string | undefined;
 }
 
-/** Who publishes. */
+/** The sender of a publication. */
 export interface Publisher {
   readonly user: string;
   /** A function, because only a hook needs to know. */

@@ -24,7 +24,7 @@ export function whyReset(
   position: { readonly epoch: string; readonly offset: number },
   hasCredit: boolean,
 ): ResetReason | undefined {
-  const known = epochs.knows(position, log.head);
+  const known = epochs.includes(position, log.head);
   if (!known) return known === undefined ? "offset_ahead" : "epoch_changed";
   if (!log.covers(position.offset)) return "log_trimmed";
   // Without credit a replay goes out at once: it must fit into what any socket may leave unread.

@@ -58,7 +58,7 @@ export interface Farewell {
 export class Turn {
   readonly state: RoomState;
   readonly now: number;
-  /** On whose behalf: failures are reported with it. */
+  /** The user and session it is for: failures are reported with it. */
   about: FailureContext = {};
   /** How many hooks led here: what a hook asks for may run another. */
   depth = 0;
@@ -98,7 +98,7 @@ export class Turn {
     this.#tick.outgoing.broadcast(encode(frame));
   }
 
-  /** To whoever is connected and fed; never stored. */
+  /** To every connection that is fed; never stored. */
   signal(text: string, except?: string, to?: readonly string[]): void {
     this.state.isActive = true;
     this.#tick.outgoing.signal(text, except, to);

@@ -1,6 +1,6 @@
 /**
  * One live WebSocket of a session as the core knows it, and what its socket must remember while the room sleeps. A
- * connection notes by itself that its socket's memory is out of date.
+ * connection records by itself that its socket's memory is out of date.
  */
 import { Backlog } from "./backlog.ts";
 import { fullBucket, take, type Bucket, type Rate, type Verdict } from "./rate.ts";

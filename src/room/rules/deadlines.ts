@@ -1,5 +1,5 @@
 /**
- * Pure arithmetic of time: what is due at which moment, and who is silent. Nothing here knows a clock or a table.
+ * Pure arithmetic of time: what is due at which moment, and how long a connection was silent. Knows no clock and no table.
  */
 
 /** The room's heartbeat: when the next one is due, and how far apart they are now. Times in ms since the epoch. */

@@ -13,7 +13,7 @@ const LEAST_DISMISSED = 16;
 const MAX_UNREAD = 4;
 const UNREAD_BYTES = 262_144;
 
-/** Why a socket goes, and whose it is. */
+/** Why a socket goes, and its user. */
 export interface Goodbye {
   readonly code: number;
   readonly reason: string;

@@ -69,7 +69,7 @@ export class EffectRunner {
   }
 
   /** To one connection, apart from a tick. A peer that does not read what it is sent is cut instead. */
-  tell(state: RoomState, connection: Connection, text: string): void {
+  answer(state: RoomState, connection: Connection, text: string): void {
     const { platform, sockets } = this.#parts;
     if (sockets.reads(connection, platform.now(), this.#question(state))) sockets.send(connection, text);
     else this.#cut(connection, "slow");
@@ -80,7 +80,7 @@ export class EffectRunner {
     try {
       sockets.accept(connection);
     } catch (error) {
-      // The platform has no socket for it: whoever waits for it is refused, and nobody else is harmed.
+      // The platform has no socket for it: its request is refused, and nobody else is harmed.
       fail({ code: "internal", source: "accept", session: connection.session, user: connection.user, error });
       this.#cut(connection, "internal");
     }
@@ -118,7 +118,7 @@ export class EffectRunner {
     let publications = 0;
     let to: Connection | undefined;
     let reads = true;
-    // Who has caught up gets signals again: where there are only signals, nothing else would have it judged.
+    // A client that has caught up gets signals again: where there are only signals, nothing else would have it judged.
     for (const connection of sockets.behind) sockets.reads(connection, now, ask);
     const audience = { connections: state.connections, members: () => state.roster.text };
     for (const { connection, text, items, isLast } of compose(outgoing, audience)) {

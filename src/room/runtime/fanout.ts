@@ -1,5 +1,5 @@
 /**
- * Turns what a tick has to say into one message per socket. Whatever goes to many is encoded once, and everyone who gets
+ * Turns what a tick has to say into one message per socket. Whatever goes to many is encoded once, and all that get
  * just what the others get shares the very string. Changes nothing and knows nothing of sockets: it yields who gets which
  * text.
  */
@@ -19,7 +19,7 @@ export interface Delivery {
   readonly isLast: boolean;
 }
 
-/** To whom, and what every list of members says. */
+/** The receivers, and what every list of members says. */
 export interface Audience {
   /** Everyone who is connected, by session. */
   readonly connections: ReadonlyMap<string, Connection>;
@@ -61,7 +61,7 @@ export function* compose(outgoing: Outgoing, audience: Audience): Generator<Deli
 }
 
 /**
- * Whom this tick may have something for. A tick that speaks to single connections, as with the reply to a call, must not
+ * Connections that this tick may have something for. A tick that speaks to single connections, as with the reply to a call, must not
  * cost more the more others there are.
  */
 function addressees({ own, fedTo, shared, range }: Outgoing, { connections }: Audience): Iterable<Connection> {
@@ -70,7 +70,7 @@ function addressees({ own, fedTo, shared, range }: Outgoing, { connections }: Au
   return [...single].filter((connection) => connections.get(connection.session) === connection);
 }
 
-/** Who gets the same: almost everyone is in one of three groups. */
+/** Receivers of the same: almost every connection is in one of three groups. */
 class Groups {
   readonly #outgoing: Outgoing;
   readonly #shared: readonly (Shared | undefined)[];

@@ -28,15 +28,15 @@ const OVERLOADED = { ok: false, code: "rate_limited", message: "The room is over
 /** And so may a connection that there is no time to open. Its code is that of a room without a place. */
 const CROWDED = { ...OVERLOADED, code: "room_full" } as const;
 
-/** Who watches a room. */
-export interface Watch {
+/** What observes a room. */
+export interface Observer {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
   /** How the room is, now and then. Rejects when it did not arrive. */
-  readonly tell: (report: RoomReport) => Promise<void>;
+  readonly sendReport: (report: RoomReport) => Promise<void>;
   /** Runs something as a part of a trace. */
   readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
-  /** Who gets ticks that failed, as data; `undefined` when nobody wants them. */
+  /** Takes ticks that failed, as data; `undefined` when nobody wants them. */
   readonly onFailedTick?: () => ((recording: Recording) => void) | undefined;
 }
 
@@ -46,30 +46,30 @@ export interface HostParts {
   /** A function, because the class of the user's room has its fields only after this is made. */
   readonly definition: () => RoomDefinition;
   readonly env: unknown;
-  readonly watch: Watch;
+  readonly observer: Observer;
 }
 
 /** One room in its place. */
 export class RoomHost {
   readonly #platform: Platform;
   readonly #definition: () => RoomDefinition;
-  readonly #watch: Watch;
+  readonly #observer: Observer;
   readonly #sockets: Sockets;
   readonly #scheduler: Scheduler;
   readonly #ticker: Ticker;
   readonly #effects: EffectRunner;
   readonly #recorder: Recorder;
 
-  constructor({ platform, definition, env, watch }: HostParts) {
+  constructor({ platform, definition, env, observer }: HostParts) {
     this.#platform = platform;
     this.#definition = definition;
-    this.#watch = watch;
+    this.#observer = observer;
     const continuations = new Map<string, Continuation>();
     const fail = (failed: Failure) => this.#fail(failed);
     this.#sockets = new Sockets(platform);
     this.#recorder = new Recorder({
-      report: watch.report,
-      tell: watch.tell,
+      report: observer.report,
+      sendReport: observer.sendReport,
       restored: () => {
         const { loaded } = this.#ticker;
         if (loaded) this.#effects.save(loaded);
@@ -93,9 +93,9 @@ export class RoomHost {
       recorder: this.#recorder,
       effects: () => this.#effects,
       continuations,
-      span: watch.span,
+      span: observer.span,
       fail,
-      onFailedTick: watch.onFailedTick ?? (() => undefined),
+      onFailedTick: observer.onFailedTick ?? (() => undefined),
     });
     this.#scheduler = new Scheduler((batch) => this.#ticker.run(batch), platform);
     this.#recorder.counters.add("wakeups");
@@ -117,7 +117,7 @@ export class RoomHost {
     if (full) return { ok: false, ...full };
     const event: RoomEvent = { type: "connect", admission, id: this.#platform.mintId() };
     const attributes = { traceparent, session: resume?.session };
-    const result = await this.#watch.span("resume", attributes, () => this.#scheduler.submit(event));
+    const result = await this.#observer.span("resume", attributes, () => this.#scheduler.submit(event));
     if (!result.ok) return result;
     // Sound: what a connect gives is its connection.
     const client = this.#sockets.takeClientEnd(result.value as Connection);
@@ -137,7 +137,7 @@ export class RoomHost {
     if (!isRelief && this.#scheduler.isOverloadedFor(session)) {
       const error = failure(OVERLOADED.code, OVERLOADED);
       this.#recorder.counters.add("errors|rate_limited", frames.length);
-      this.#effects.tell(state, connection, join(frames.map((frame) => encodeFailure(frame, error))));
+      this.#effects.answer(state, connection, join(frames.map((frame) => encodeFailure(frame, error))));
       return;
     }
     const events = frames.map((frame): RoomEvent => ({ type: "frame", session, generation, frame }));

@@ -21,7 +21,7 @@ import type { Attributes } from "./ticker.ts";
 const relay = defineRoom({});
 
 /**
- * A room without anybody who watches it: what is done with failures, counts and spans is a subclass's business (room.ts).
+ * A room without an observer: what is done with failures, counts and spans is a subclass's business (room.ts).
  * Without a `definition` of its own it relays publications, signals and presence.
  */
 export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
@@ -34,9 +34,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       platform: platformOf(ctx, () => this.now()),
       definition: () => this.definition,
       env,
-      watch: {
+      observer: {
         report: (record) => this.report(record),
-        tell: (report) => this.tell(report),
+        sendReport: (report) => this.sendReport(report),
         span: (name, attributes, run) => this.span(name, attributes, run),
         onFailedTick: () => this.onFailedTick,
       },
@@ -50,12 +50,12 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     return this.#ask({ type: "publish", data, ...options });
   }
 
-  /** Sends to whoever is connected now; never stored. Rejects like {@link publish}. */
+  /** Sends to everyone connected now; never stored. Rejects like {@link publish}. */
   async signal(data: Json, options: { to?: readonly string[] } = {}): Promise<void> {
     await this.#ask({ type: "signal", data, ...options });
   }
 
-  /** Who is here, by id in order of UTF-16 code units. */
+  /** The members who are here, by id in order of UTF-16 code units. */
   async members(): Promise<Present[]> {
     return this.#ask({ type: "members" });
   }
@@ -71,7 +71,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   }
 
   /**
-   * Tells everyone to go, closes who is left after `within` (default "30s"), and takes no new connections meanwhile and
+   * Tells everyone to go, closes what is left after `within` (default "30s"), and takes no new connections meanwhile and
    * for `reopenAfter` (default none) after that.
    */
   async drain(
@@ -97,14 +97,14 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   protected abstract report(record: FailureRecord): void;
 
   /** How the room is, for the directory of live rooms; nobody waits for it. Rejects when it did not arrive. */
-  protected abstract tell(report: RoomReport): Promise<void>;
+  protected abstract sendReport(report: RoomReport): Promise<void>;
 
   /** Runs something as a part of a trace. */
   protected abstract span<T>(name: string, attributes: Attributes, run: () => T): T;
 
   /**
-   * Gets a tick that failed as data that a test can replay: the room's rows and what was to happen. It holds what users
-   * said. Default: none.
+   * Gets a tick that failed as data: the room's rows and what was to happen. Keep it, and send it with a report: the tests of
+   * edgerooms play it again. It holds what users said. Default: none.
    */
   protected readonly onFailedTick?: (recording: Recording) => void;
 

@@ -1,14 +1,23 @@
 /**
- * A tick that failed, as data: what the room was, and what was to happen. A test replays it on plain SQLite. It holds what
- * users said, so it is written nowhere unless the deployer asks for it.
+ * A tick that failed, as data: what the room was, and what was to happen. `test/support/replayed.ts` of the repository plays
+ * it again on plain SQLite. It holds what users said, so it is written nowhere unless the deployer asks for it.
+ *
+ * Not in it: tables of users, `env`, deferred work and what follows on it, due things held back after a failure, and when the
+ * last heartbeat was sent. A hook that reads one of these may go another way in a replay.
  */
 import type { TickInput } from "../core/tick.ts";
 import type { Pointer } from "../rules/connection.ts";
 import { messageOf } from "../telemetry/failure.ts";
 import type { Platform } from "./platform.ts";
 
-/** UTF-16 units of rows that a recording holds, at most; a larger room is recorded without its rows. */
-const MAX_LENGTH = 4_194_304;
+/**
+ * UTF-16 units of rows that the recordings of one batch hold together, at most: when 512 events fail one after the other, the
+ * room must not be copied 512 times. What does not fit is recorded without rows.
+ */
+export const MAX_LENGTH = 4_194_304;
+
+/** What is left of it for the batch that fails now. A batch is synchronous: the next microtask belongs to none. */
+const left = new WeakMap<Platform, number>();
 
 /** What a table held. */
 export interface Table {
@@ -24,7 +33,7 @@ export class Recording {
   readonly input: TickInput;
   /** What the room's sockets remembered. */
   readonly pointers: readonly Pointer[];
-  /** The room's own tables before the tick; `undefined` when they are too large. */
+  /** The room's own tables before the tick; `undefined` when they are too large, alone or with those of its batch. */
   readonly tables: readonly Table[] | undefined;
   readonly error: string;
 
@@ -37,29 +46,38 @@ export class Recording {
   }
 
   /** What was to happen, and to what. The transaction has been undone: storage is as it was before. */
-  static of({ name, storage, sockets }: Platform, input: TickInput, error: unknown): Recording {
+  static of(platform: Platform, input: TickInput, error: unknown): Recording {
+    const { name, sockets } = platform;
     const pointers = sockets.all().flatMap((socket) => {
       const attachment = socket.deserializeAttachment() as (Pointer & { bye?: unknown; carried?: unknown }) | null;
       if (!attachment || attachment.bye) return [];
       const { carried: _, ...pointer } = attachment;
       return [pointer];
     });
-    return new Recording(name, input, { pointers, tables: tablesOf(storage.sql), error: messageOf(error) });
+    return new Recording(name, input, { pointers, tables: tablesOf(platform), error: messageOf(error) });
   }
 }
 
-/** The tables of the room, those of users left out. */
-function tablesOf(sql: SqlStorage): Table[] | undefined {
+/** The tables of the room, those of users left out, as far as the batch may still copy them. */
+function tablesOf(platform: Platform): Table[] | undefined {
+  if (!left.has(platform)) {
+    left.set(platform, MAX_LENGTH);
+    void Promise.resolve().then(() => left.delete(platform));
+  }
+  const { sql } = platform.storage;
   const tables: Table[] = [];
-  let length = 0;
+  let rest = left.get(platform) ?? 0;
+  if (rest <= 0) return undefined;
   const found = sql.exec<{ name: string; sql: string }>(
     "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name LIKE 'edgerooms\\_%' ESCAPE '\\' ORDER BY name",
   );
   for (const { name, sql: create } of found.toArray()) {
     const rows: Record<string, SqlStorageValue>[] = [];
     for (const row of sql.exec(`SELECT * FROM ${name}`)) {
-      length += JSON.stringify(row).length;
-      if (length > MAX_LENGTH) return undefined;
+      rest -= JSON.stringify(row).length;
+      // Nor is the same read again for the next failure, to be thrown away again.
+      left.set(platform, rest);
+      if (rest < 0) return undefined;
       rows.push(row);
     }
     tables.push({ name, sql: create, rows });

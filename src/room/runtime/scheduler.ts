@@ -6,7 +6,7 @@
 import type { Result, RoomEvent } from "../core/event.ts";
 import type { Platform } from "./platform.ts";
 
-/** An event, and whoever waits for what becomes of it. */
+/** An event, and the caller that waits for its result. */
 export interface Waiting {
   readonly event: RoomEvent;
   readonly resolve?: (result: Result) => void;
@@ -45,7 +45,7 @@ const MAX_LENGTH = 33_554_432;
 /** Frames that one session may have waiting for as long as not four times as much waits. */
 const FAIR_FRAMES = 16;
 /**
- * Whose turn it is, over and over; a lane in which nothing waits loses its turn. In turns and not lane by lane, because
+ * The lanes take turns in this order, over and over; a lane in which nothing waits loses its turn. In turns and not lane by lane, because
  * what an event sends can end a tick long before its last event.
  */
 const TURNS: readonly Lane[] = ["alive", "alive", "connect", "load"];
@@ -96,7 +96,7 @@ export class Scheduler {
   }
 
   /**
-   * Whether so much waits that the frames of a session are refused. Whoever has little waiting is let in for longer: a
+   * Whether so much waits that the frames of a session are refused. A session with little waiting is let in for longer: a
    * flood must not keep out those who did not cause it.
    */
   isOverloadedFor(session: string): boolean {
@@ -163,7 +163,7 @@ export class Scheduler {
     const elapsed = this.#platform.now() - this.#lastTick;
     // A clock that was set back says nothing about the last tick.
     const isQuiet = elapsed > BUSY_FOR_MS + this.#cost || elapsed < 0;
-    // A sender that waits for each ack must not be delayed by batching. Whoever submits before that ack can have reached
+    // A sender that waits for each ack must not be delayed by batching. One that submits before that ack can have reached
     // everyone is another sender.
     const isAlone = this.#inVain >= IN_VAIN && elapsed * 2 >= this.#cost && !this.#isBehind;
     if (isQuiet || (isAlone && --this.#untilProbe > 0)) {

@@ -17,14 +17,14 @@ const MAX_SOCKETS = 32_700;
 const ROOM_BACKLOG_BYTES = 67_108_864;
 
 /** What one socket carries for the whole room through hibernation. */
-export interface Carried {
+export interface RoomSnapshot {
   readonly recorder: Snapshot;
   /** When the last heartbeat was sent, in ms since the epoch. */
   readonly heartbeatAt?: number;
 }
 
 /** What a socket remembers while the room is out of memory. */
-type Attachment = Pointer & { readonly bye?: Goodbye; readonly carried?: Carried };
+type Attachment = Pointer & { readonly bye?: Goodbye; readonly carried?: RoomSnapshot };
 
 /** The sockets of one room. */
 export class Sockets {
@@ -36,8 +36,8 @@ export class Sockets {
   readonly #clientEnds = new Map<Connection, WebSocket>();
   /** Connections that leave more unread than the network holds by itself. */
   readonly #behind = new Set<Connection>();
-  /** What a socket carried whose end woke the room: the runtime has it no more when its handler runs. */
-  #lastWords: Carried | undefined;
+  /** The snapshot of the socket that closed last: its end may have woken the room, and then nothing else has it any more. */
+  #closedSnapshot: RoomSnapshot | undefined;
   /** The connection whose socket carries what is the whole room's. */
   #carrier: Connection | undefined;
 
@@ -108,11 +108,11 @@ export class Sockets {
    * Writes down what sockets must know of their connections when the room wakes. One of them, always the same while it
    * lasts, carries what is the whole room's.
    */
-  save(changed: Set<Connection>, connections: Iterable<Connection>, carried: () => Carried): void {
+  save(changed: Set<Connection>, connections: Iterable<Connection>, snapshot: () => RoomSnapshot): void {
     if (!this.#carrier || !this.#sockets.has(this.#carrier)) [this.#carrier] = [...firstOf(changed, connections)];
     for (const connection of changed) if (connection !== this.#carrier) this.#remember(connection);
     changed.clear();
-    if (this.#carrier) this.#remember(this.#carrier, carried());
+    if (this.#carrier) this.#remember(this.#carrier, snapshot());
   }
 
   /** Whether this socket carries what is the whole room's. */
@@ -167,7 +167,7 @@ export class Sockets {
     const connection = this.#connections.get(socket);
     if (connection) this.#detach(socket, connection);
     const attachment = (socket.deserializeAttachment() as Attachment | null) ?? undefined;
-    this.#lastWords = attachment?.carried;
+    this.#closedSnapshot = attachment?.carried;
     return attachment;
   }
 
@@ -175,9 +175,9 @@ export class Sockets {
    * The open sockets that the runtime kept, by what they point to; the others are closed, or closing. Also what the newest
    * carrier carried, the one that just closed included.
    */
-  survivors(): { readonly found: Map<Pointer, RoomSocket>; readonly carried: Carried | undefined } {
+  survivors(): { readonly found: Map<Pointer, RoomSocket>; readonly snapshot: RoomSnapshot | undefined } {
     const found = new Map<Pointer, RoomSocket>();
-    let newest = this.#lastWords;
+    let newest = this.#closedSnapshot;
     for (const socket of this.#platform.sockets.all()) {
       const attachment = socket.deserializeAttachment() as Attachment | null;
       const { carried, bye, ...pointer } = attachment ?? ({} as Partial<Attachment>);
@@ -187,7 +187,7 @@ export class Sockets {
       // An attachment is serialized again by its connection: what it carries counts once.
       else if (socket.readyState === OPEN) found.set(pointer as Pointer, socket);
     }
-    return { found, carried: newest };
+    return { found, snapshot: newest };
   }
 
   /** Survivors are the sockets of these connections from now on; `undefined` for a session that storage lost. */
@@ -207,8 +207,10 @@ export class Sockets {
     }
   }
 
-  #remember(connection: Connection, carried?: Carried): void {
-    this.#sockets.get(connection)?.serializeAttachment({ ...connection.pointer, ...(carried && { carried }) });
+  #remember(connection: Connection, snapshot?: RoomSnapshot): void {
+    this.#sockets
+      .get(connection)
+      ?.serializeAttachment({ ...connection.pointer, ...(snapshot && { carried: snapshot }) });
   }
 
   #attach(connection: Connection, socket: RoomSocket): void {

@@ -1,5 +1,5 @@
 /**
- * Runs ticks: one transaction each, then what it asks for, then the answers to whoever waits. Holds the state in memory and
+ * Runs ticks: one transaction each, then what it asks for, then the answers to the callers. Holds the state in memory and
  * throws it away when a transaction fails. Sees to it that what cannot be done fails alone, and arms the one alarm.
  */
 import { aboutOf, traceOf } from "../core/context.ts";
@@ -43,7 +43,7 @@ export interface TickerParts {
   readonly continuations: ReadonlyMap<string, Continuation>;
   readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
   readonly fail: (failure: Failure) => void;
-  /** Who gets ticks that failed, as data that a test can replay. */
+  /** Takes ticks that failed, as data. */
   readonly onFailedTick: () => ((recording: Recording) => void) | undefined;
 }
 
@@ -76,8 +76,6 @@ export class Ticker {
   #lost: readonly Session[] = [];
   /** Transactions of this batch that failed. */
   #failed = 0;
-  /** A failure of this batch is recorded already: a copy of all tables for each would be too much. */
-  #isRecorded = false;
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
@@ -97,7 +95,7 @@ export class Ticker {
    * The alarm is ringing, and is set no more.
    *
    * @param scheduled for when it was set, if the runtime says so. It may ring late: a state that is built now must know
-   *   for when it was set, because who answered the last heartbeat within that lateness is not silent
+   *   for when it was set, because a client that answered the last heartbeat so late is not silent
    */
   ring(scheduled: number | undefined): void {
     this.#ringing = scheduled ?? this.#armed;
@@ -123,7 +121,7 @@ export class Ticker {
       // A room that was never written to has lost nobody, and gets no tables for the question.
       if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
     } catch {
-      // The tick that follows fails of the same, and whoever waits for it is told.
+      // The tick that follows fails of the same, and the caller that waits for it is told.
     }
   }
 
@@ -136,7 +134,6 @@ export class Ticker {
   run(batch: readonly Waiting[]): Ran {
     this.#reconcile();
     this.#failed = 0;
-    this.#isRecorded = false;
     const attributes = { events: batch.length, traceparent: traceOf(batch.map(({ event }) => event)) };
     return this.#parts.span("tick", attributes, () => this.#tick(batch));
   }
@@ -195,7 +192,7 @@ export class Ticker {
     try {
       return span("fan-out", { sockets: state.connections.size }, () => effects().run(state, outcome));
     } catch (error) {
-      // The tick is committed; whoever did not get its frames sees a gap and asks for them.
+      // The tick is committed; a client that did not get its frames sees a gap and asks for them.
       this.#state = undefined;
       fail({ code: codeOfThrown(error), source: "fan-out", error });
       return 0;
@@ -255,7 +252,7 @@ export class Ticker {
     return { done, sockets };
   }
 
-  /** One event that cannot be applied: whoever waits is told, and what is due waits a while. */
+  /** One event that cannot be applied: the caller is told, and what is due waits a while. */
   #refuse({ event, resolve }: Waiting, input: TickInput, error: unknown): void {
     const { fail, onFailedTick, platform } = this.#parts;
     const code = codeOfThrown(error);
@@ -268,9 +265,8 @@ export class Ticker {
     }
     this.armRetry();
     try {
-      if (!this.#isRecorded) onFailedTick()?.(Recording.of(platform, input, error));
-      this.#isRecorded = true;
-      if (event.type === "frame") this.#tellFailure(event, refused);
+      onFailedTick()?.(Recording.of(platform, input, error));
+      if (event.type === "frame") this.#answerFailure(event, refused);
     } catch (second) {
       fail({ code: codeOfThrown(second), source: "tick", error: second });
     }
@@ -284,7 +280,7 @@ export class Ticker {
     }
   }
 
-  #tellFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, { code }: Refused): void {
+  #answerFailure({ session, generation, frame }: Extract<RoomEvent, { type: "frame" }>, { code }: Refused): void {
     const { sockets } = this.#parts;
     let state: RoomState;
     try {
@@ -316,8 +312,8 @@ export class Ticker {
     const { storage } = platform;
     // Here, not when the object begins: storage can be wiped under a running room.
     storage.transactionSync(() => migrate(storage.sql));
-    const { found, carried } = sockets.survivors();
-    if (carried) recorder.restore(carried.recorder);
+    const { found, snapshot } = sockets.survivors();
+    if (snapshot) recorder.restore(snapshot.recorder);
     const state = new RoomState({
       definition: definition(),
       sql: storage.sql,
@@ -325,7 +321,7 @@ export class Ticker {
       pointers: [...found.keys()],
       room: platform.name,
       alarm: this.#ringing ?? this.#armed,
-      heartbeatAt: carried?.heartbeatAt,
+      heartbeatAt: snapshot?.heartbeatAt,
       now: platform.now(),
       held: this.#held,
       continuations,

@@ -1,7 +1,7 @@
 /**
  * Which history an offset belongs to. A storage can be put back to an older state (a backup, a point-in-time restore):
  * then offsets are given a second time, and a position from before means something else now. A restore always takes
- * the room's sockets with it, so a new epoch begins whenever nobody was connected, and notes at which offset. A position
+ * the room's sockets with it, so a new epoch begins whenever nobody was connected, and stores at which offset. A position
  * in an older epoch is good up to where the next one began; an epoch that storage does not know was undone.
  */
 import type { Meta } from "./meta.ts";
@@ -47,7 +47,7 @@ export class Epochs {
   }
 
   /** Whether an offset in an epoch is part of the history that led here; `undefined` when it lies in its future. */
-  knows({ epoch, offset }: { readonly epoch: string; readonly offset: number }, head: number): boolean | undefined {
+  includes({ epoch, offset }: { readonly epoch: string; readonly offset: number }, head: number): boolean | undefined {
     const index = this.#epochs.findIndex(({ id }) => id === epoch);
     if (index === -1) return false;
     const next = this.#epochs[index + 1];

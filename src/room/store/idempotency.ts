@@ -8,7 +8,7 @@ import { fullBucket, take, type Bucket, type Verdict } from "../rules/rate.ts";
 const SLOTS = 4_096;
 /** For how long at least a key is good, unless {@link SLOTS} newer ones came: a day, as is usual. */
 const KEPT = 86_400_000;
-/** Users whose pace is remembered; who is forgotten starts with a full bucket. */
+/** Users whose pace is remembered; a user that is forgotten starts with a full bucket. */
 const PACED = 1_000;
 
 /** What became of a publication that carried a key. */
@@ -39,7 +39,7 @@ export class Idempotency {
       this.#buckets.set(user, (bucket = fullBucket(rate, now)));
     }
     const verdict = take(bucket, rate, now, 1);
-    // Who asks again before its time is told the same again; there is no connection that debts could end.
+    // A caller that asks again before its time gets the same answer; there is no connection that debts could end.
     if (!verdict.ok) bucket.tokens++;
     return verdict;
   }

@@ -1,5 +1,5 @@
 /**
- * Reads the log back: replays for those who come again, the newest publications for snapshots and hooks, pages for
+ * Reads the log back: replays for clients that come again, the newest publications for snapshots and hooks, pages for
  * operators. Each stops by itself: no answer, and no search for one, is longer than its bounds. Reads edgerooms_log.
  */
 import { byteLength } from "../../protocol/codec.ts";
@@ -24,7 +24,7 @@ export interface Stretch {
 interface Wanted {
   readonly limit: number;
   readonly maxBytes: number;
-  /** Whose view it is; `undefined` sees everything. */
+  /** The user that it is for; `undefined` sees everything. */
   readonly user?: string | undefined;
 }
 

@@ -53,7 +53,7 @@ export class Sessions {
   readonly #unwritten = new Set<string>();
   #dataLength = 0;
   #newestAt = 0;
-  /** Users of whom anything has changed since somebody asked. */
+  /** Users with a change that has not been taken yet. */
   #changed = new Set<string>();
 
   constructor(sql: SqlStorage, rules: SessionRules) {
@@ -176,7 +176,7 @@ export class Sessions {
     for (const user of this.#byUser.keys()) if (this.of(user).some((s) => s.present)) yield user;
   }
 
-  /** Users of whom anything has changed since the last time this was asked. */
+  /** Users with a change since the last call. */
   takeChanged(): Iterable<string> {
     const changed = this.#changed;
     if (changed.size > 0) this.#changed = new Set();

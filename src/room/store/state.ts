@@ -196,7 +196,7 @@ export class RoomState {
       if (due !== undefined && (key === undefined || !held.has(key))) next = Math.min(next, due);
     };
     consider(heartbeat?.due, "heartbeat");
-    // Whom a drain has closed it need not wake again; whoever comes after it ends it.
+    // A drain need not wake a room that it has emptied; the next connection ends it.
     if (this.connections.size > 0) consider(this.drain?.until, "drain");
     if (definition.events) consider(this.outbox.next, "outbox");
     consider(sessions.nextDeadline(held));
@@ -231,8 +231,8 @@ export class RoomState {
 
   #storeHeartbeat({ due, interval }: Heartbeat, alarm: number): void {
     const stored = this.#storedHeartbeat();
-    const isTold = alarm === due ? stored.due <= due : stored.due === due;
-    if (!isTold || stored.interval !== interval) this.meta.set("beat", `${due} ${interval}`);
+    const isStored = alarm === due ? stored.due <= due : stored.due === due;
+    if (!isStored || stored.interval !== interval) this.meta.set("beat", `${due} ${interval}`);
   }
 
   #storedHeartbeat(): { due: number; interval: number } {

@@ -1,6 +1,6 @@
 /**
  * Counts of what happened, until somebody takes them. A series is a metric's name and the values of its labels, such as
- * `resumes|reset|log_trimmed`. Knows neither what is counted nor who reads it.
+ * `resumes|reset|log_trimmed`. Knows neither what is counted nor its readers.
  */
 import type { CodeName } from "../../protocol/codes.ts";
 import type { ResetReason } from "../../protocol/frames.ts";

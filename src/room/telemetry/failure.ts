@@ -1,5 +1,5 @@
 /**
- * What went wrong, and about whom: the same for a bad frame, a hook that throws, a disk that fails and a refused request.
+ * What went wrong, and for which user: alike for a bad frame, a hook that throws, a disk that fails and a refused request.
  * Turns what was thrown into a line that can be shown to an operator.
  */
 import type { FailureRecord } from "../../protocol/api.ts";
@@ -8,7 +8,7 @@ import { traceIdOf } from "../../protocol/trace.ts";
 
 export type { FailureRecord } from "../../protocol/api.ts";
 
-/** Whose doing or loss a failure is. */
+/** The session, user and request that a failure belongs to. */
 export interface FailureContext {
   readonly session?: string;
   readonly user?: string;
@@ -60,12 +60,16 @@ export function isGrave({ code }: FailureRecord): boolean {
 }
 
 /**
- * A note more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
+ * A record more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
  * push out what is grave by going on.
  */
-export function addRecord(notes: readonly FailureRecord[], note: FailureRecord, max: number): readonly FailureRecord[] {
-  const isSame = ({ code, room }: FailureRecord) => code === note.code && room === note.room;
-  const all = [...(isGrave(note) ? notes : notes.filter((other) => !isSame(other))), note];
+export function addRecord(
+  records: readonly FailureRecord[],
+  record: FailureRecord,
+  max: number,
+): readonly FailureRecord[] {
+  const isSame = ({ code, room }: FailureRecord) => code === record.code && room === record.room;
+  const all = [...(isGrave(record) ? records : records.filter((other) => !isSame(other))), record];
   if (all.length <= max) return all;
   const first = all.findIndex((other) => !isGrave(other));
   return all.toSpliced(Math.max(0, first), 1);

@@ -1,9 +1,9 @@
 /**
- * What a room tells the directory of live rooms, to which part of it, and how often. The directory is for people who
+ * What a room reports to the directory of live rooms, to which part of it, and how often. The directory is for people who
  * look and for commands that go through all rooms; nothing waits for it and nothing depends on it.
  */
 
-/** A live room, as it last told. */
+/** A live room, as it last reported. */
 export interface Listing {
   readonly kind: string;
   readonly room: string;
@@ -13,13 +13,13 @@ export interface Listing {
   readonly sessions: number;
   /** Offset of its newest publication. */
   readonly offset: number;
-  /** Who has not told again after so many ms is not live. */
+  /** A room that has not reported again after so many ms is not live. */
   readonly ttl: number;
 }
 
 /** Parts of the directory; each is a Durable Object. At one report per room and 10 minutes a part has room for many. */
 export const DIRECTORY_SHARDS = 16;
-/** A live room tells again when a heartbeat passes a multiple of this, in ms: stateless, so sleeping changes nothing. */
+/** A live room reports again when a heartbeat passes a multiple of this, in ms: stateless, so sleeping changes nothing. */
 const RELIST_EVERY = 600_000;
 /** And when something happened in it, a multiple of this: what was counted should not be much older. */
 const RELIST_BUSY = 60_000;
@@ -33,10 +33,10 @@ export function shardOf(kind: string, room: string): number {
   return (hash >>> 0) % DIRECTORY_SHARDS;
 }
 
-/** Whether a room that lives on tells the directory so with this heartbeat. */
-export function isListedAgain(previousBeat: number, now: number, busy: boolean): boolean {
+/** Whether a room that lives on reports to the directory with this heartbeat. */
+export function isListedAgain(previousHeartbeat: number, now: number, busy: boolean): boolean {
   const every = busy ? RELIST_BUSY : RELIST_EVERY;
-  return Math.floor(previousBeat / every) !== Math.floor(now / every);
+  return Math.floor(previousHeartbeat / every) !== Math.floor(now / every);
 }
 
 /** How long a report counts, in ms. */

@@ -1,6 +1,6 @@
 /**
  * What a room has counted and what went wrong in it since its last report: in memory, and as a snapshot in the attachment
- * of one socket, so that it outlives hibernation and costs no row. A crash forgets it. Knows to whom it reports, not how.
+ * of one socket, so that it outlives hibernation and costs no row. A crash forgets it. Knows what it reports to, not how.
  */
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import { Counters, type Counts } from "./counts.ts";
@@ -39,7 +39,7 @@ export interface Readers {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
   /** Everything, now and then. Rejects when it did not arrive. */
-  readonly tell: (report: RoomReport) => Promise<void>;
+  readonly sendReport: (report: RoomReport) => Promise<void>;
   /** A report did not arrive: a socket must carry what was in it. */
   readonly restored: () => void;
   readonly now: () => number;
@@ -87,7 +87,7 @@ export class Recorder {
     try {
       this.#readers.report(record);
     } catch {
-      // Whoever watches must not break what is watched.
+      // An observer must not break the room.
     }
     return severity !== "warn";
   }
@@ -122,7 +122,7 @@ export class Recorder {
     const counts = this.counters.take();
     const records = this.#records;
     this.#records = [];
-    this.#readers.tell({ listing, counts, records }).catch((error: unknown) => {
+    this.#readers.sendReport({ listing, counts, records }).catch((error: unknown) => {
       this.counters.merge(counts);
       this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
       const { kind, room } = listing;
@@ -139,7 +139,7 @@ export class Recorder {
   }
 }
 
-/** A record that rides with a socket: whose it was is in the log, where its request leads. */
+/** A record that rides with a socket: its user is in the log, where its request leads. */
 function short({ user: _user, session: _session, message, ...record }: FailureRecord): FailureRecord {
   return { ...record, ...(message !== undefined && { message: message.slice(0, MESSAGE_LENGTH) }) };
 }

@@ -1,5 +1,5 @@
 /**
- * The page of react.test.ts: two components that ask for the same room, under StrictMode. The query says where, and who.
+ * The page of react.test.ts: two components that ask for the same room, under StrictMode. The query says which, and the user.
  * Written without DOM types: those would be in force for the whole program, and the Worker has its own.
  */
 import { createElement as h, StrictMode, useEffect, useRef, useState } from "react";

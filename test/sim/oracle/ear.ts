@@ -239,7 +239,7 @@ export class Ear {
   }
 }
 
-/** Signals say whom they are for. */
+/** Signals say which users they are for. */
 function isAddressed(data: unknown, user: string): boolean {
   const [, to = "*"] = String(data).split("@");
   return to === "*" || to.split(",").includes(user);

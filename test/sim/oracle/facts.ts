@@ -1,4 +1,4 @@
-/** What a room promises in numbers, told to the oracle by whoever defined the room. */
+/** What a room promises in numbers, told to the oracle by the definition of the room. */
 
 /** Offsets that a room feeds a connection with credit beyond its last ack, as the protocol says. */
 export const CREDIT_ITEMS_TOLD = 1_024;

@@ -94,7 +94,7 @@ export class History {
     this.#wishes.set(text, wish);
   }
 
-  /** Whoever published this was told that it took no effect. What a restore has undone is not meant. */
+  /** The publisher of this was told that it took no effect. What a restore has undone is not meant. */
   refuse(text: string, why: string): void {
     const { era } = this;
     const offset = era.find(text);

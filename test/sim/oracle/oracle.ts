@@ -61,7 +61,7 @@ export class Oracle {
     return ear;
   }
 
-  /** A session was ended by whoever owns it. */
+  /** A session was ended by its owner. */
   left(session: string): void {
     const story = this.#sessions.get(session);
     if (story) story.mayBeOver = true;

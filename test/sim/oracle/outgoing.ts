@@ -54,7 +54,7 @@ export class Outgoing {
       );
   }
 
-  /** Who is here, as the receiver was told; `undefined` when it cannot know. */
+  /** The members who are here, as the receiver was told; `undefined` when it cannot know. */
   get here(): string | undefined {
     return this.#isSure ? [...this.#here].toSorted().join() : undefined;
   }

@@ -4,7 +4,7 @@
  */
 import type { Receiver, Wire } from "./wire.ts";
 
-/** Who listens in on one connection. */
+/** What listens in on one connection. */
 export interface Tap {
   /** A text arrived. `stamp`: what the world knew when the room sent it. `deliver` hands it to the client. */
   heard(text: string, stamp: unknown, deliver: () => void): void;

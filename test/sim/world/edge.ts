@@ -81,7 +81,7 @@ export class Edge {
     }
   }
 
-  /** Who asks, as the room wants to know it. */
+  /** The caller, as the room wants to know it. */
   caller(credentials: Credentials) {
     return { ...ROOM, credentials, requestId: `request-${++this.#requests}` };
   }

@@ -1,6 +1,6 @@
 /**
  * The clock, timers and chance of the platform, replaced by those of the simulation that runs: the client's real modules
- * use them as any program does. One simulation at a time; Node's own keep working for whoever kept them.
+ * use them as any program does. One simulation at a time; Node's own keep working for code that kept them.
  */
 
 /** What the globals stand for while a simulation runs. */

@@ -60,7 +60,7 @@ export class Wire {
     return this.#down.waiting;
   }
 
-  /** Whether the line is dead, whoever has noticed. */
+  /** Whether the line is dead, whether or not an end has noticed. */
   get isHalfOpen(): boolean {
     return this.#isHalfOpen;
   }

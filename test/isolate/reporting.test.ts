@@ -42,7 +42,7 @@ const ttl = "1d";
 const failures = async () => (await ask<{ failures: FailureRecord[] }>("GET", "/failures")).body.failures;
 
 describe("what was counted", () => {
-  it("is told once, whichever socket carried it and whichever is gone when the room wakes", async () => {
+  it("is reported once, whichever socket carried it and whichever is gone when the room wakes", async () => {
     const more = await since("events");
     const room = new TestedRoom("events");
     room.stopClock(AHEAD);
@@ -286,17 +286,17 @@ describe("an idle room", () => {
     const expected: number[] = [];
     const rows: number[] = [];
     // Until it is quiet, and from then on for more than two hours.
-    for (let beat = 1; beat <= 40; beat++) {
+    for (let heartbeat = 1; heartbeat <= 40; heartbeat++) {
       const due = (await room.alarm()) ?? 0;
       const before = await room.rowsWritten();
       // As the runtime rings: the test runner's way of it writes a row of its own.
       room.stopClock(due);
       const info = { isRetry: false, retryCount: 0, scheduledTime: due };
       await runInDurableObject(room.stub, (object) => object.alarm(info));
-      await Promise.all([ann, bob].map((client) => client.until(() => client.of("heartbeat").length === beat)));
+      await Promise.all([ann, bob].map((client) => client.until(() => client.of("heartbeat").length === heartbeat)));
       rows.push((await room.rowsWritten()) - before);
-      // Before the first beat somebody came: that is told with the minute.
-      if (beat === 1 || Math.floor(time / 600_000) !== Math.floor(due / 600_000)) expected.push(beat);
+      // Before the first heartbeat somebody came: that is told with the minute.
+      if (heartbeat === 1 || Math.floor(time / 600_000) !== Math.floor(due / 600_000)) expected.push(heartbeat);
       time = due;
     }
     expect(time - AHEAD).toBeGreaterThan(7_200_000);
@@ -315,10 +315,10 @@ describe("an idle room", () => {
     room.stopClock(AHEAD);
     const { client } = await Client.join(room.path, { ttl });
     await eventually(() => expect(room.receiver.taken.length).toBeGreaterThan(0));
-    for (let beat = 1; beat <= 8; beat++) {
+    for (let heartbeat = 1; heartbeat <= 8; heartbeat++) {
       await room.evict();
       await room.pass(400);
-      await client.until(() => client.of("heartbeat").length === beat && pongs(client) === beat);
+      await client.until(() => client.of("heartbeat").length === heartbeat && pongs(client) === heartbeat);
     }
     // Its answer to the last one did not wake it, nor did anything else.
     expect(await room.wasAwake()).toBe(true);
