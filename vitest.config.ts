@@ -21,7 +21,13 @@ function inWorkerd(name: string, isolate: boolean): TestProjectConfiguration {
         wrangler: { configPath: "./test/support/wrangler.toml" },
       }),
     ],
-    test: { name, include: [`test/${name}/**/*.test.ts`], isolate, ...waits(6_000) },
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      setupFiles: "./test/support/leave-nothing.ts",
+      isolate,
+      ...waits(6_000),
+    },
   };
 }
 
