@@ -88,9 +88,10 @@ it("2,500 publishes, 60 cuts, evictions and kills: nothing lost, doubled, out of
     received++;
     if (received % every === 0 && cuts < CUTS) {
       const victim = peers[Math.floor(random() * CLIENTS)];
-      const [socket] = victim?.sockets ?? [];
-      // A client on the way back is cut another time.
-      const alive = socket ?? peers.flatMap(({ sockets }) => [...sockets])[0];
+      // A client on the way back is cut another time: an upgrade that arrives after the next one takes the session from it,
+      // which is a weakness of its own (docs/design.md).
+      const open = [victim, ...peers].flatMap((peer) => [...(peer?.sockets ?? [])]).filter((s) => s.readyState === 1);
+      const [alive] = open;
       if (alive) cuts++;
       alive?.cut();
     }
