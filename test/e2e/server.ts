@@ -3,12 +3,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ANY_PORTS } from "../support/port.ts";
 
-/**
- * Arguments for wrangler: the system gives a port to it, and one to its inspector. Without the second wrangler looks for
- * a free one first and takes it a while later, when another that starts at the same time may have it.
- */
-export const ANY_PORTS = ["--port", "0", "--inspector-port", "0"];
 const READY = /Ready on (http:\/\/\S+)/;
 
 export class Server {

@@ -110,8 +110,8 @@ export const runtime: readonly Guard[] = [
   {
     name: "transactions of a batch that fail are counted",
     file: "src/room/runtime/ticker.ts",
-    text: "if (index === undefined && this.#failed >= MAX_FAILED) {",
-    without: "if (index === undefined && this.#failed >= Infinity) {",
+    text: "if (index === undefined && trouble.failed >= MAX_FAILED) {",
+    without: "if (index === undefined && trouble.failed >= Infinity) {",
     tests: ["unit/room-failing.test.ts"],
   },
   {

@@ -1,8 +1,9 @@
 /** What leaves the Worker: time limit, second try, breaker; and that no request is ever stuck with another's. */
 import { runInDurableObject } from "cloudflare:test";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { isolate } from "../../src/ops/isolate.ts";
 import { breakerStates, upstream, UpstreamFailed, type UpstreamOptions } from "../../src/ops/upstream.ts";
+import { heldDate } from "../support/clock.ts";
 import { Site } from "../support/issuer.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -10,16 +11,7 @@ import { TestedRoom } from "../support/room.ts";
 const TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const down = () => new Response("down", { status: 500 });
 const hang = () => new Promise<Response>(() => {});
-const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+const pass = heldDate();
 
 let made = 0;
 

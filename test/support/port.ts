@@ -1,7 +1,13 @@
-/** Ports for servers that must know theirs before they listen, or come back to the same one. */
+/** Ports for servers: any, or one that a server must know before it listens or comes back to. */
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
+
+/**
+ * Arguments for wrangler: the system gives a port to it, and one to its inspector. Without the second wrangler looks for
+ * a free one first and takes it a while later, when another that starts at the same time may have it.
+ */
+export const ANY_PORTS = ["--port", "0", "--inspector-port", "0"];
 
 // Below the range from which Linux gives ports away (net.ipv4.ip_local_port_range, 32,768 and up): while a server is
 // down, neither a server that asks for any port nor the near end of a connection can take its place.

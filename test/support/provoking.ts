@@ -13,19 +13,6 @@ import { equip, type Log, marked, watched } from "./watching.ts";
 
 /** What was said to whom must never be in a log. */
 export const PAYLOAD = "what-ann-said";
-export const KEYS = [
-  "level",
-  "code",
-  "source",
-  "kind",
-  "room",
-  "session",
-  "user",
-  "requestId",
-  "traceId",
-  "message",
-  "leftOut",
-];
 
 /** What came of provoking a code. The client's answer has been looked at already. */
 export interface Provoked {

@@ -1,6 +1,6 @@
 /** Tokens signed with an issuer's keys: which count, how often the issuer is asked, and what happens while it is away. */
 import { SignJWT } from "jose";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { jwt } from "../../src/http/gate/auth.ts";
 import {
   door,
@@ -13,6 +13,7 @@ import {
   plain,
   type Door,
 } from "../support/door.ts";
+import { heldDate } from "../support/clock.ts";
 import { Issuer, makeKey } from "../support/issuer.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -23,16 +24,7 @@ const MINUTE = 60_000;
 const path = () => `/rooms/${new TestedRoom().path}`;
 const byKeySet = ({ url }: Issuer, vars?: Record<string, string>): Door => door({ auth: jwt({ jwksUrl: url }) }, vars);
 const knock = async (at: Door, token: string) => outcome(await ours(at, path(), { token }));
-const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+const pass = heldDate();
 
 for (const alg of ["RS256", "ES256", "EdDSA"] as const) {
   it(`a token signed with ${alg} by a key of the set gets in`, async () => {

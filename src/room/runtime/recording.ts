@@ -14,10 +14,12 @@ import type { Platform } from "./platform.ts";
  * UTF-16 units of rows that the recordings of one batch hold together, at most: when 512 events fail one after the other, the
  * room must not be copied 512 times. What does not fit is recorded without rows.
  */
-export const MAX_LENGTH = 4_194_304;
+export const MAX_RECORDED = 4_194_304;
 
-/** What is left of it for the batch that fails now. A batch is synchronous: the next microtask belongs to none. */
-const left = new WeakMap<Platform, number>();
+/** UTF-16 units of rows that the recordings of a batch may still hold. */
+export interface RowBudget {
+  left: number;
+}
 
 /** What a table held. */
 export interface Table {
@@ -46,38 +48,30 @@ export class Recording {
   }
 
   /** What was to happen, and to what. The transaction has been undone: storage is as it was before. */
-  static of(platform: Platform, input: TickInput, error: unknown): Recording {
-    const { name, sockets } = platform;
+  static of({ name, storage, sockets }: Platform, input: TickInput, error: unknown, budget: RowBudget): Recording {
     const pointers = sockets.all().flatMap((socket) => {
       const attachment = socket.deserializeAttachment() as (Pointer & { bye?: unknown; carried?: unknown }) | null;
       if (!attachment || attachment.bye) return [];
       const { carried: _, ...pointer } = attachment;
       return [pointer];
     });
-    return new Recording(name, input, { pointers, tables: tablesOf(platform), error: messageOf(error) });
+    return new Recording(name, input, { pointers, tables: tablesOf(storage.sql, budget), error: messageOf(error) });
   }
 }
 
 /** The tables of the room, those of users left out, as far as the batch may still copy them. */
-function tablesOf(platform: Platform): Table[] | undefined {
-  if (!left.has(platform)) {
-    left.set(platform, MAX_LENGTH);
-    void Promise.resolve().then(() => left.delete(platform));
-  }
-  const { sql } = platform.storage;
+function tablesOf(sql: SqlStorage, budget: RowBudget): Table[] | undefined {
+  // What did not fit once is not read again for the next failure, to be thrown away again.
+  if (budget.left <= 0) return undefined;
   const tables: Table[] = [];
-  let rest = left.get(platform) ?? 0;
-  if (rest <= 0) return undefined;
   const found = sql.exec<{ name: string; sql: string }>(
     "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name LIKE 'edgerooms\\_%' ESCAPE '\\' ORDER BY name",
   );
   for (const { name, sql: create } of found.toArray()) {
     const rows: Record<string, SqlStorageValue>[] = [];
     for (const row of sql.exec(`SELECT * FROM ${name}`)) {
-      rest -= JSON.stringify(row).length;
-      // Nor is the same read again for the next failure, to be thrown away again.
-      left.set(platform, rest);
-      if (rest < 0) return undefined;
+      budget.left -= JSON.stringify(row).length;
+      if (budget.left < 0) return undefined;
       rows.push(row);
     }
     tables.push({ name, sql: create, rows });

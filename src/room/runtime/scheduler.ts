@@ -45,8 +45,8 @@ const MAX_LENGTH = 33_554_432;
 /** Frames that one session may have waiting for as long as not four times as much waits. */
 const FAIR_FRAMES = 16;
 /**
- * The lanes take turns in this order, over and over; a lane in which nothing waits loses its turn. In turns and not lane by lane, because
- * what an event sends can end a tick long before its last event.
+ * The lanes take turns in this order, over and over; a lane in which nothing waits loses its turn. In turns and not lane by
+ * lane, because what an event sends can end a tick long before its last event.
  */
 const TURNS: readonly Lane[] = ["alive", "alive", "connect", "load"];
 /** What callers ask for that makes the load larger. All else is few, or keeps the room alive. */

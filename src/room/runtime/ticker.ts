@@ -15,7 +15,7 @@ import { codeOfThrown, UnreadableStorage, type Failure } from "../telemetry/fail
 import type { Recorder } from "../telemetry/recorder.ts";
 import type { EffectRunner } from "./effects.ts";
 import type { Platform } from "./platform.ts";
-import { Recording } from "./recording.ts";
+import { MAX_RECORDED, Recording, type RowBudget } from "./recording.ts";
 import type { Ran, Waiting } from "./scheduler.ts";
 import type { Sockets } from "./sockets.ts";
 
@@ -62,6 +62,12 @@ class NothingWritten extends Error {
   }
 }
 
+/** What the failures of one batch have cost so far, and may still cost. */
+interface Trouble extends RowBudget {
+  /** Transactions that failed. */
+  failed: number;
+}
+
 /** The ticks of one room. */
 export class Ticker {
   readonly #parts: TickerParts;
@@ -74,8 +80,6 @@ export class Ticker {
   #ringing: number | undefined;
   /** Sessions that lost their socket in a reset, until their drops have happened. */
   #lost: readonly Session[] = [];
-  /** Transactions of this batch that failed. */
-  #failed = 0;
 
   constructor(parts: TickerParts) {
     this.#parts = parts;
@@ -133,7 +137,6 @@ export class Ticker {
   /** One tick with as many of these events as it takes; drops that nobody told of come first. */
   run(batch: readonly Waiting[]): Ran {
     this.#reconcile();
-    this.#failed = 0;
     const attributes = { events: batch.length, traceparent: traceOf(batch.map(({ event }) => event)) };
     return this.#parts.span("tick", attributes, () => this.#tick(batch));
   }
@@ -162,7 +165,7 @@ export class Ticker {
     this.arm(Math.min(this.#armed ?? Infinity, this.#parts.platform.now() + RETRY_MS));
   }
 
-  #tick(batch: readonly Waiting[]): Ran {
+  #tick(batch: readonly Waiting[], trouble: Trouble = { failed: 0, left: MAX_RECORDED }): Ran {
     const { platform, recorder } = this.#parts;
     const input: TickInput = { events: batch.map(({ event }) => event), now: platform.now(), id: platform.mintId() };
     let outcome: TickOutcome;
@@ -177,8 +180,8 @@ export class Ticker {
       }
       // Memory may be ahead of storage.
       this.#state = undefined;
-      this.#failed++;
-      return this.#isolate(batch, input, error);
+      trouble.failed++;
+      return this.#isolate(batch, input, error, trouble);
     }
     this.arm(outcome.alarm);
     recorder.ticked(outcome.results.length, (platform.now() - input.now) / 1_000);
@@ -214,11 +217,11 @@ export class Ticker {
    * The transaction was undone. If one event threw, it has a tick of its own, between those before it and those after it;
    * if what they wrote together could not be written, each half has.
    */
-  #isolate(batch: readonly Waiting[], input: TickInput, error: unknown): Ran {
+  #isolate(batch: readonly Waiting[], input: TickInput, error: unknown, trouble: Trouble): Ran {
     const [only] = batch;
     if (batch.length <= 1 || !only) {
       const cause = error instanceof EventFailed ? error.cause : error;
-      if (only) this.#refuse(only, input, cause);
+      if (only) this.#refuse(only, input, cause, trouble);
       else {
         this.#parts.fail({ code: codeOfThrown(cause), source: "tick", error: cause });
         this.armRetry();
@@ -226,13 +229,13 @@ export class Ticker {
       return { done: batch.length, sockets: 0 };
     }
     const index = error instanceof EventFailed ? error.index : undefined;
-    if (index === undefined && this.#failed >= MAX_FAILED) {
-      for (const each of batch) this.#refuse(each, input, error);
+    if (index === undefined && trouble.failed >= MAX_FAILED) {
+      for (const each of batch) this.#refuse(each, input, error, trouble);
       return { done: batch.length, sockets: 0 };
     }
     if (index === 0 && error instanceof EventFailed) {
       // Nothing came before it: it has just been seen to fail alone.
-      this.#refuse(only, input, error.cause);
+      this.#refuse(only, input, error.cause, trouble);
       return { done: 1, sockets: 0 };
     }
     const parts =
@@ -243,7 +246,7 @@ export class Ticker {
     let sockets = 0;
     for (const part of parts) {
       if (part.length === 0) continue;
-      const ran = this.#tick(part);
+      const ran = this.#tick(part, trouble);
       done += ran.done;
       sockets += ran.sockets;
       // A tick may be full before its end: the rest has another.
@@ -253,7 +256,7 @@ export class Ticker {
   }
 
   /** One event that cannot be applied: the caller is told, and what is due waits a while. */
-  #refuse({ event, resolve }: Waiting, input: TickInput, error: unknown): void {
+  #refuse({ event, resolve }: Waiting, input: TickInput, error: unknown, trouble: Trouble): void {
     const { fail, onFailedTick, platform } = this.#parts;
     const code = codeOfThrown(error);
     fail({ ...this.#aboutOf(event), code, source: "tick", error });
@@ -265,7 +268,7 @@ export class Ticker {
     }
     this.armRetry();
     try {
-      onFailedTick()?.(Recording.of(platform, input, error));
+      onFailedTick()?.(Recording.of(platform, input, error, trouble));
       if (event.type === "frame") this.#answerFailure(event, refused);
     } catch (second) {
       fail({ code: codeOfThrown(second), source: "tick", error: second });
