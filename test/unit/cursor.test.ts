@@ -18,8 +18,7 @@ describe("E1: a cursor of the list of rooms", () => {
   });
 
   it("is refused when it is none of ours, and when its part does not exist", () => {
-    const encode = (text: string) =>
-      new TextEncoder().encode(text).toBase64({ alphabet: "base64url", omitPadding: true });
+    const encode = (text: string) => btoa(text).replaceAll("=", "");
     const wrong = [
       "",
       "0",

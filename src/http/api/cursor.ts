@@ -14,7 +14,6 @@ export interface Position {
 
 const VERSION = "1";
 const MARK = /^[A-Za-z0-9_-]{1,64}$/;
-const BYTES = { alphabet: "base64url", omitPadding: true } as const;
 
 /**
  * Writes a cursor.
@@ -24,7 +23,7 @@ const BYTES = { alphabet: "base64url", omitPadding: true } as const;
 export function writeCursor({ shard, after }: Position): string {
   if (after !== undefined && !MARK.test(after)) throw new TypeError("the mark of a row has 1 to 64 of A-Z a-z 0-9 _ -");
   const text = [VERSION, shard, ...(after === undefined ? [] : [after])].join(".");
-  return new TextEncoder().encode(text).toBase64(BYTES);
+  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /**
@@ -37,7 +36,7 @@ export function readCursor(cursor: string, shards: number): Position | undefined
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(cursor)) return undefined;
   let text: string;
   try {
-    text = new TextDecoder().decode(Uint8Array.fromBase64(cursor, BYTES));
+    text = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
   } catch {
     return undefined;
   }
