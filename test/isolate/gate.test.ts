@@ -1,14 +1,16 @@
 /** What the gate tells operators: a stranger's fault pages nobody, a wrong setting is named, and neither quotes anybody. */
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createApp } from "../../src/http/app.ts";
 import { jwt } from "../../src/http/gate/auth.ts";
 import { isolate } from "../../src/ops/isolate.ts";
 import { sign } from "../support/client.ts";
 import { heldDate } from "../support/clock.ts";
-import { door, enter, expectProblem, expectRefused, ours, outcome, plain, type Door } from "../support/door.ts";
+import { door, enter, expectProblem, expectRefused, ours, outcome, plain, rooms, type Door } from "../support/door.ts";
 import { Issuer, makeKey } from "../support/issuer.ts";
 import { TestedRoom } from "../support/room.ts";
 import { Log } from "../support/watching.ts";
+import type { Env } from "../support/worker.ts";
 
 const pass = heldDate();
 const path = () => `/rooms/${new TestedRoom().path}`;
@@ -57,6 +59,25 @@ describe("E3: a stranger's fault", () => {
     }
     expect(log.of("unauthorized").length).toBe(3);
     expect(log.texts.join("\n")).not.toContain(words);
+  });
+});
+
+describe("E5: what observes a request", () => {
+  it("fails with a line of its own, and the request is answered all the same", async () => {
+    const app = createApp<Env>({ rooms });
+    const broken = Object.defineProperty({ ...env }, "ALERT_WEBHOOK_URL", {
+      get: () => {
+        throw new Error("a runtime that lacks something");
+      },
+    });
+    const answer = await app.fetch(new Request("http://edge.test/rooms/relay/x/members"), broken);
+    expect((await expectProblem(answer, "unauthorized")).status).toBe(401);
+    expect(log.of("internal")).toMatchObject([{ source: "observe end", message: expect.stringContaining("lacks") }]);
+    vi.spyOn(crypto, "randomUUID").mockImplementation(() => {
+      throw new Error("no random ids here");
+    });
+    expect((await app.fetch(new Request("http://edge.test/healthz"), { ...env })).status).toBe(200);
+    expect(log.of("internal").at(-1)).toMatchObject({ source: "observe begin" });
   });
 });
 

@@ -134,6 +134,21 @@ it("an object of an older version that does not know what is asked sends everyon
   expect(lines).toEqual([]);
 });
 
+it("T4: what is no room's address is told where rooms are, and what a name may be", async () => {
+  const kinds = /Kinds: relay, chat\./;
+  expect((await expectRefused(door({}), "/rooms/lobby/x", {}, "not_found")).detail).toMatch(kinds);
+  expect((await expectRefused(door({}), "/rooms/lobby", {}, "not_found")).detail).toMatch(kinds);
+  expect((await expectRefused(door({}), "/rooms/relay/a%20b", {}, "bad_room")).detail).toContain("1 to 128 of A-Z");
+});
+
+it("T22: ALLOWED_ORIGINS counts for every app, unless its own list takes its place", async () => {
+  const headers = { origin: "https://app.example.com" };
+  const vars = { ALLOWED_ORIGINS: "https://other.test, *.example.com" };
+  await enter(door({}, vars), `/rooms/${new TestedRoom().path}`, { headers });
+  await expectRefused(door({}), `/rooms/${new TestedRoom().path}`, { headers }, "forbidden");
+  await expectRefused(door({ origins: [] }, vars), `/rooms/${new TestedRoom().path}`, { headers }, "forbidden");
+});
+
 it("a wrong path inside a mounted app is told to our clients in a way that they can see", async () => {
   const bigger = new Hono<{ Bindings: Env }>();
   bigger.route("/rt", createApp<Env>({ rooms }));
@@ -153,6 +168,7 @@ it("an app takes the names of bindings of rooms, and the compiler knows of no ot
 
 it("an app that could not work is refused when it is made", () => {
   expect(() => createApp<Env>({ rooms: {} })).toThrow("needs a kind of room");
+  expect(() => createApp<Env>({} as never), "T25").toThrow("needs a kind of room");
   expect(() => createApp<Env>({ rooms: { chat: "CHAT", game: "CHAT" } })).toThrow("its own binding");
   for (const origin of [
     "example.com",
