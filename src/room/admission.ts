@@ -68,6 +68,15 @@ export interface Admission {
   readonly resume?: ResumeRequest;
   /** The client acknowledges what it reads and wants to be fed no faster. */
   readonly credit: boolean;
+  /** Which of its client's attempts to connect it is. Absent for clients that do not say. */
+  readonly attempt?: Attempt;
+}
+
+/** One of the attempts of a client to connect: they may arrive in another order than they were made. */
+export interface Attempt {
+  /** The client that makes it: of two holders of one session, neither knows of the other's attempts. */
+  readonly client: string;
+  readonly nth: number;
 }
 
 /** The request that opens a connection in a room. */
@@ -101,6 +110,18 @@ export function readResume(query: URLSearchParams): ResumeRequest | undefined | 
   if (epoch === null && offset === null) return { session };
   if (epoch === null || offset === null || !TOKENISH.test(epoch) || !/^\d{1,16}$/.test(offset)) return null;
   return isOffset(Number(offset)) ? { session, position: { epoch, offset: Number(offset) } } : null;
+}
+
+/**
+ * The attempt in an upgrade's query: `attempt=<client>.<nth>`.
+ *
+ * @returns `null` when it is malformed, `undefined` when there is none
+ */
+export function readAttempt(query: URLSearchParams): Attempt | undefined | null {
+  const text = query.get("attempt");
+  if (text === null) return undefined;
+  const [, client, nth] = /^([A-Za-z0-9_-]{1,32})\.(\d{1,15})$/.exec(text) ?? [];
+  return client === undefined ? null : { client, nth: Number(nth) };
 }
 
 /** A room's refusal, on its way to the Worker. */

@@ -28,6 +28,9 @@ type Frame<T extends ClientFrame["type"]> = Extract<ClientFrame, { type: T }>;
 /** What a frame takes from the sender's bucket. */
 const COST = { usual: 1, sync: 10, malformed: 10 } as const;
 
+/** What a publish is told that came after one that was refused for now. */
+const AFTER = { message: "A publish before this one was refused, and has not come again.", retryAfter: 0 };
+
 /** Applies one frame of a connection. */
 export function receive(turn: Turn, sender: Sender, frame: Received): void {
   const { state, now } = turn;
@@ -89,14 +92,18 @@ function dispatch(turn: Turn, sender: Sender, frame: Exclude<ClientFrame, Frame<
 function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
   const { log } = turn.state;
   const { connection, session } = sender;
-  const { ref, traceparent } = frame;
+  const { ref, after = 0, traceparent } = frame;
+  const last = log.refs.last(session.id);
   // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
-  if (ref <= log.refs.last(session.id)) {
+  if (ref <= last) {
     const taken = log.refs.find(session.id, ref);
-    if (!taken) return answer(turn, sender, frame, failure("stale_ref"));
+    if (!taken) return answer(turn, sender, frame, untaken(log.refs.remembers(session.id, ref)));
     turn.count("dedupe_hits");
     return turn.send(connection, { type: "ack", ref, ...taken });
   }
+  // The one before was refused for now, and comes again: this one must not overtake it.
+  if (after > Math.max(last, connection.rejectedRef))
+    return answer(turn, sender, frame, failure("rate_limited", AFTER));
   if (!allowed(turn, sender, "publish", frame)) return;
   if (traceparent !== undefined) turn.about = { ...turn.about, traceparent };
   const publisher = { user: session.user, me: () => meOf(turn, sender), source: { session: session.id, ref } };
@@ -151,6 +158,8 @@ function answer(turn: Turn, { connection }: Sender, frame: Received, error: Fram
   const { code } = error;
   // What a hook threw has been reported with what it threw.
   if (code !== "hook_failed") turn.fail({ code, source: frame.type });
+  const isPublish = frame.type === "publish" || (frame.type === "malformed" && !frame.call);
+  if (isPublish && frame.ref !== undefined && code !== "rate_limited") connection.reject(frame.ref);
   turn.sendText(connection, encodeFailure(frame, error));
 }
 
@@ -161,6 +170,12 @@ export function encodeFailure(frame: Received, error: FrameError): string {
   if (isCall && ref !== undefined) return encode({ type: "reply", ref, error });
   if (ref !== undefined) return encode({ type: "error", ...error, ref });
   return encode({ type: "error", ...error, ...(frame.type !== "malformed" && { frame: frame.type }) });
+}
+
+/** What a repeat is told that never took effect, or whose effect the room does not remember. */
+function untaken(isRemembered: boolean): FrameError {
+  if (!isRemembered) return failure("stale_ref");
+  return failure("rejected", { message: "This publish was refused before, and a later one has taken effect." });
 }
 
 /** An error of the table, as frames carry it. */
