@@ -68,15 +68,8 @@ export interface Admission {
   readonly resume?: ResumeRequest;
   /** The client acknowledges what it reads and wants to be fed no faster. */
   readonly credit: boolean;
-  /** Which of its client's attempts to connect it is. Absent for clients that do not say. */
-  readonly attempt?: Attempt;
-}
-
-/** One of the attempts of a client to connect: they may arrive in another order than they were made. */
-export interface Attempt {
-  /** The client that makes it: of two holders of one session, neither knows of the other's attempts. */
-  readonly client: string;
-  readonly nth: number;
+  /** Which of its client's attempts to connect it is, from a name of the client. Absent for clients that do not say. */
+  readonly attempt?: { readonly client: string; readonly nth: number };
 }
 
 /** The request that opens a connection in a room. */
@@ -117,11 +110,12 @@ export function readResume(query: URLSearchParams): ResumeRequest | undefined | 
  *
  * @returns `null` when it is malformed, `undefined` when there is none
  */
-export function readAttempt(query: URLSearchParams): Attempt | undefined | null {
+export function readAttempt(query: URLSearchParams): Admission["attempt"] | null {
   const text = query.get("attempt");
   if (text === null) return undefined;
-  const [, client, nth] = /^([A-Za-z0-9_-]{1,32})\.(\d{1,15})$/.exec(text) ?? [];
-  return client === undefined ? null : { client, nth: Number(nth) };
+  const [client = "", nth = "", ...more] = text.split(".");
+  if (!/^[A-Za-z0-9_-]{1,32}$/.test(client) || !/^\d{1,15}$/.test(nth) || more.length > 0) return null;
+  return { client, nth: Number(nth) };
 }
 
 /** A room's refusal, on its way to the Worker. */

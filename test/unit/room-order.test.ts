@@ -66,7 +66,7 @@ describe("publishes that follow one that was refused for now", () => {
     await room.settled(ann.say(publish(5)));
     await room.evict();
     await room.settled(ann.say(publish(4)));
-    expect(ann.of("error").at(-1)).toMatchObject({ ref: 4, code: "rejected", retryable: false });
+    expect(ann.of("error").at(-1)).toMatchObject({ ref: 4, code: "stale_ref", retryable: true });
     expect(ann.items.map(({ data }) => data)).toEqual([1, 2, 3, 5]);
   });
 });

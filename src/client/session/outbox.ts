@@ -131,7 +131,7 @@ export class Outbox {
 
   /** The connection is lost: what was in flight is sent again, under the same refs and before anything else. */
   requeue(): void {
-    this.#queue = [...this.#inFlight, ...this.#queue].sort((a, b) => a.nth - b.nth);
+    for (const entry of this.#inFlight) this.#enqueue(entry);
     this.#inFlight = [];
   }
 
@@ -170,14 +170,19 @@ export class Outbox {
     if (error.code === "rate_limited") {
       entry.isSent = false;
       this.#bytes += entry.bytes;
-      const at = this.#queue.findIndex(({ nth }) => nth > entry.nth);
-      this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
+      this.#enqueue(entry);
     } else entry.reject(error);
   }
 
   /** Nothing will be sent any more. */
   close(message: string): void {
     this.#abandon(() => true, message);
+  }
+
+  /** Back to where it was published. */
+  #enqueue(entry: Entry): void {
+    const at = this.#queue.findIndex(({ nth }) => nth > entry.nth);
+    this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
   }
 
   /** What took no effect under a ref up to `ref`, and never will, gets another when it is sent. */

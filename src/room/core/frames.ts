@@ -31,6 +31,9 @@ const COST = { usual: 1, sync: 10, malformed: 10 } as const;
 /** What a publish is told that came after one that was refused for now. */
 const AFTER = { message: "A publish before this one was refused, and has not come again.", retryAfter: 0 };
 
+/** What a repeat is told that took no effect for certain, and cannot any more under its ref. */
+const STALE = { message: "This publish took no effect, and a later one has.", retryAfter: 0 };
+
 /** Applies one frame of a connection. */
 export function receive(turn: Turn, sender: Sender, frame: Received): void {
   const { state, now } = turn;
@@ -97,7 +100,8 @@ function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
   // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
   if (ref <= last) {
     const taken = log.refs.find(session.id, ref);
-    if (!taken) return answer(turn, sender, frame, untaken(log.refs.remembers(session.id, ref)));
+    if (!taken)
+      return answer(turn, sender, frame, failure("stale_ref", log.refs.remembers(session.id, ref) ? STALE : {}));
     turn.count("dedupe_hits");
     return turn.send(connection, { type: "ack", ref, ...taken });
   }
@@ -170,12 +174,6 @@ export function encodeFailure(frame: Received, error: FrameError): string {
   if (isCall && ref !== undefined) return encode({ type: "reply", ref, error });
   if (ref !== undefined) return encode({ type: "error", ...error, ref });
   return encode({ type: "error", ...error, ...(frame.type !== "malformed" && { frame: frame.type }) });
-}
-
-/** What a repeat is told that never took effect, or whose effect the room does not remember. */
-function untaken(isRemembered: boolean): FrameError {
-  if (!isRemembered) return failure("stale_ref");
-  return failure("rejected", { message: "This publish was refused before, and a later one has taken effect." });
 }
 
 /** An error of the table, as frames carry it. */

@@ -2,7 +2,6 @@
  * One live WebSocket of a session as the core knows it, and what its socket must remember while the room sleeps. A
  * connection records by itself that its socket's memory is out of date.
  */
-import type { Attempt } from "../admission.ts";
 import { Backlog } from "./backlog.ts";
 import { fullBucket, take, type Bucket, type Rate, type Verdict } from "./rate.ts";
 
@@ -16,6 +15,13 @@ export interface Credit {
   readonly offset: number;
   /** Bytes of everything the room ever published up to there. */
   readonly bytes: number;
+}
+
+/** One of the attempts of a client to connect: they may arrive in another order than they were made. */
+export interface Attempt {
+  /** The client that makes it: of two holders of one session, neither knows of the other's attempts. */
+  readonly client: string;
+  readonly nth: number;
 }
 
 /** What survives of a connection with its socket while the room is out of memory. Kept small: storage is the truth. */
