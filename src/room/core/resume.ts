@@ -106,7 +106,8 @@ function feed(turn: Turn, connection: Connection, offset: number): void {
 function refreshPresence(turn: Turn, connection: Connection): void {
   if (!connection.isPresenceStale) return;
   connection.markPresence(false);
-  turn.sendList(connection, { type: "presence" });
+  // The room may have shown a list when that was noted, and does not any more.
+  if (turn.state.definition.presence === "list") turn.sendList(connection, { type: "presence" });
 }
 
 /**
@@ -131,5 +132,6 @@ function snapshot(turn: Turn, connection: Connection): Json {
   }
   const me = toMe(session, member(state.sessions, session.user));
   const result = runHook(turn, "snapshot", (room) => sendable(hook(room, me)));
-  return result.ok ? orNull(result.value) : null;
+  // Sound: JSON makes JSON of whatever it can write.
+  return result.ok ? orNull(result.value as Json) : null;
 }
