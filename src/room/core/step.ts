@@ -41,9 +41,10 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
     case "drop": {
       // The generation: a socket that was replaced must not take its successor with it.
       const session = state.sessions.get(event.session);
-      if (session?.generation !== event.generation || session.droppedAt !== null) return DONE;
-      turn.ended(session, event.close === undefined ? "lost" : "closed", event.close);
-      drop(turn, session);
+      if (session?.generation === event.generation && session.droppedAt === null) {
+        turn.ended(session, event.close === undefined ? "lost" : "closed", event.close);
+        drop(turn, session);
+      }
       return DONE;
     }
     case "cut": {

@@ -75,16 +75,9 @@ export function addRecord(
     other.code === record.code && other.room === record.room && isEnd(other) === isEnd(record);
   const all = [...(isGrave(record) ? records : records.filter((other) => !isSame(other))), record];
   if (all.length <= max) return all;
-  const first = all.findIndex((other) => !isGrave(other) && !isEnd(other));
-  return all.toSpliced(
-    first >= 0
-      ? first
-      : Math.max(
-          0,
-          all.findIndex((other) => !isGrave(other)),
-        ),
-    1,
-  );
+  const mild = all.filter((other) => !isGrave(other));
+  const first = mild.find((other) => !isEnd(other)) ?? mild[0] ?? all[0];
+  return all.filter((other) => other !== first);
 }
 
 function isEnd({ source }: FailureRecord): boolean {
