@@ -105,14 +105,14 @@ function hooksOf(hooked: Hooked): Definition {
         throw new Error("method broke");
       },
       refuse: () => reject("not today", "2s"),
-      notes: (room) => room.sql.exec("SELECT count(*) AS n FROM notes").one()["n"] as number,
+      notes: (room) => room.sql.exec<{ n: number }>("SELECT count(*) AS n FROM notes").one().n,
     },
   };
 }
 
 /** The hook of signals and presence: goes by a number that is in what it is given. */
 function judge(room: RoomContext, _me: unknown, data: Json): Json | Rejection | void {
-  const text = String(data);
+  const text = typeof data === "string" ? data : JSON.stringify(data);
   const verdict = verdictOn(Number(/\d+/.exec(text)?.[0] ?? 3));
   if (verdict === "let be") return undefined;
   note(room, verdict === "rewritten" ? text : `throw ${text}`);

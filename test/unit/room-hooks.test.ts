@@ -1,5 +1,6 @@
 /** Hooks see whom something is for and where it goes, and have a say about signals and presence as about publications. */
 import { describe, expect, it } from "vitest";
+import type { Json } from "../../src/protocol/frames.ts";
 import { reject, type Definition, type RoomContext } from "../../src/room/definition.ts";
 import { HostedRoom, type Peer } from "../support/hosted.ts";
 
@@ -7,9 +8,9 @@ const publish = (ref: number, data: unknown, to?: string[]) => ({ type: "publish
 const errors = (peer: Peer) => peer.of("error").map(({ code, frame, message }) => ({ code, frame, message }));
 
 /** A row by a hook, to see whether it stands. */
-function note(room: RoomContext, text: string): void {
+function note(room: RoomContext, data: Json): void {
   room.sql.exec("CREATE TABLE IF NOT EXISTS notes (text TEXT)");
-  room.sql.exec("INSERT INTO notes VALUES (?)", text);
+  room.sql.exec("INSERT INTO notes VALUES (?)", JSON.stringify(data));
 }
 
 async function pair(definition: Definition) {
@@ -88,15 +89,15 @@ describe("onSignal", () => {
   it("T13: what throws undoes its own rows, sends nothing, and is reported; the signal beside it goes out", async () => {
     const { room, ann, bob, notes } = await pair({
       onSignal(self, _me, data) {
-        note(self, String(data));
-        self.publish(`about ${String(data)}`);
+        note(self, data);
+        self.publish({ about: data });
         if (data === "bad") throw new Error("broke");
       },
     });
     await room.settled(ann.say({ type: "signal", data: "bad" }, { type: "signal", data: "good" }));
     expect(bob.of("signal").map(({ data }) => data)).toEqual(["good"]);
-    expect(bob.items.map(({ data }) => data)).toEqual(["about good"]);
-    expect(notes()).toEqual(["good"]);
+    expect(bob.items.map(({ data }) => data)).toEqual([{ about: "good" }]);
+    expect(notes()).toEqual(['"good"']);
     expect(errors(ann)).toMatchObject([{ code: "hook_failed", frame: "signal" }]);
     expect(room.failures).toMatchObject([{ code: "hook_failed", source: "onSignal", user: "ann" }]);
   });
@@ -116,8 +117,9 @@ describe("onSignal", () => {
   });
 
   it("that returns what JSON leaves out sends null, and what is too large fails alone", async () => {
+    const odd = (() => 1) as never;
     const { room, ann, bob } = await pair({
-      onSignal: (_room, _me, data) => (data === "large" ? "x".repeat(1_100_000) : ((() => 1) as never)),
+      onSignal: (_room, _me, data) => (data === "large" ? "x".repeat(1_100_000) : odd),
     });
     await room.settled(ann.say({ type: "signal", data: "large" }, { type: "signal", data: "odd" }));
     expect(bob.of("signal").map(({ data }) => data)).toEqual([null]);
@@ -146,14 +148,14 @@ describe("onPresence", () => {
   it("T13: what it makes too large is refused, and its rows are undone; its throw is reported", async () => {
     const { room, ann, bob, notes } = await pair({
       onPresence(self, _me, data) {
-        note(self, String(data));
+        note(self, data);
         if (data === "throw") throw new Error("broke");
         return data === "grow" ? "x".repeat(3_000) : undefined;
       },
     });
     for (const data of ["grow", "throw", "fine"]) await room.settled(ann.say({ type: "presence", data }));
     expect(bob.of("presence").flatMap(({ update = [] }) => update)).toEqual([{ id: "ann", data: "fine" }]);
-    expect(notes()).toEqual(["fine"]);
+    expect(notes()).toEqual(['"fine"']);
     expect(errors(ann)).toMatchObject([
       { code: "rejected", message: "presence is at most 2048 bytes" },
       { code: "hook_failed" },

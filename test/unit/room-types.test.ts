@@ -78,12 +78,13 @@ it("T24: a room that says nothing of its data is as easy as before, and may retu
 it("T24: what JSON would turn into something else is refused by the compiler", () => {
   const refused: {
     promise: May<Promise<string>, Data>;
+    work: May<() => number, Data>;
     map: May<Map<string, number>, Data>;
     set: May<Set<string>, Data>;
     bytes: May<Uint8Array, Data>;
     nothing: May<undefined, Data>;
     big: May<bigint, Data>;
-  } = { promise: false, map: false, set: false, bytes: false, nothing: false, big: false };
+  } = { promise: false, work: false, map: false, set: false, bytes: false, nothing: false, big: false };
   const taken: {
     json: May<Json, Data>;
     one: May<Message, Data>;

@@ -1,7 +1,7 @@
 /** What a client's frame does. Every frame is answered where it fails: a call with its reply, all others with an error. */
 import { encode, orNull, type Malformed } from "../../protocol/codec.ts";
 import { isRetryable, texts, type CodeName } from "../../protocol/codes.ts";
-import type { ClientFrame, FrameError, Json } from "../../protocol/frames.ts";
+import type { ClientFrame, FrameError } from "../../protocol/frames.ts";
 import type { Grant, Me } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
@@ -136,8 +136,7 @@ function onCall(turn: Turn, sender: Sender, frame: Frame<"call">): void {
   if (!run) return answer(turn, sender, frame, failure("unknown_method"));
   const result = runHook(turn, `methods.${method}`, (room) => sendable(run(room, meOf(turn, sender), data)) ?? null);
   if (!result.ok) return answer(turn, sender, frame, failure(result.code, result));
-  // Sound: JSON makes JSON of whatever it can write.
-  turn.send(sender.connection, { type: "reply", ref, data: orNull(result.value as Json) });
+  turn.send(sender.connection, { type: "reply", ref, data: orNull(result.value) });
 }
 
 /** Whether the token grants this; answers `forbidden` when not. */

@@ -30,7 +30,7 @@ export function show(turn: Turn, session: Session, me: () => Me, data: Json): Re
     const result = runHook(turn, "onPresence", (room) => {
       const returned = writable(onPresence(room, me(), data));
       if (returned === undefined || returned instanceof Rejection) return returned;
-      const rewritten = orNull(returned as Json);
+      const rewritten = orNull(returned);
       const why = whyNotShown(turn.state, session, rewritten);
       return why === undefined ? { rewritten } : reject(why);
     });

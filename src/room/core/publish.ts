@@ -44,7 +44,6 @@ export function publish(turn: Turn, { user, me, source }: Publisher, submission:
     const submitted = { ...addressed(to), offset: turn.state.log.head + 1 };
     const returned = writable(onPublish(room, me(), data, submitted));
     if (returned instanceof Rejection) return returned;
-    // Sound: JSON makes JSON of whatever it can write.
-    return append(returned === undefined ? data : (returned as Json)) ?? reject(texts.too_large);
+    return append(returned === undefined ? data : returned) ?? reject(texts.too_large);
   });
 }

@@ -132,6 +132,5 @@ function snapshot(turn: Turn, connection: Connection): Json {
   }
   const me = toMe(session, member(state.sessions, session.user));
   const result = runHook(turn, "snapshot", (room) => sendable(hook(room, me)));
-  // Sound: JSON makes JSON of whatever it can write.
-  return result.ok ? orNull(result.value as Json) : null;
+  return result.ok ? orNull(result.value) : null;
 }

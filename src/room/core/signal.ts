@@ -27,7 +27,7 @@ export function signal(turn: Turn, session: Session, me: () => Me, { data, to }:
   if (onSignal) {
     const result = runHook(turn, "onSignal", (room) => sendable(onSignal(room, me(), data, addressed(to))));
     if (!result.ok) return result;
-    if (result.value !== undefined) said = orNull(result.value as Json);
+    if (result.value !== undefined) said = orNull(result.value);
   }
   turn.count("signals");
   turn.signal(encode({ type: "signal", by: session.user, data: said }), session.id, to);

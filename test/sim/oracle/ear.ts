@@ -150,7 +150,10 @@ export class Ear {
     this.#judgeMembers(frame.members);
     for (const { id } of frame.members) this.members.add(id);
     const isListed = this.#oracle.facts.presence === "list";
-    check(this.members.has(this.user) === isListed, () => `${this.#who}: its own members are ${[...this.members]}`);
+    check(
+      this.members.has(this.user) === isListed,
+      () => `${this.#who}: its own members are ${[...this.members].join()}`,
+    );
     this.#judgeCount(frame.count);
     check(frame.resumed === (frame.reason === undefined), () => `${this.#who}: resumed and a reason`);
     if (!frame.resumed) {
