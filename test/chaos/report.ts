@@ -134,7 +134,7 @@ function lineOf({ t, what, ...rest }: Event, start: number): string {
  * send that an eviction left unfinished (pull request 7147 of workerd is about that): its connection ends, no more.
  */
 const EXPECTED =
-  /"source":"onPublish".*"message":"Error: chaos"|"level":"warn"|\bchaos\b|actor-sqlite.*warning: NOSENTRY|!currentlySending/;
+  /"source":"onPublish".*"message":"Error: chaos"|"level":"(?:info|warn)"|\bchaos\b|actor-sqlite.*warning: NOSENTRY|!currentlySending/;
 
 /** What the server printed and nobody expected. */
 export function complaints(output: string): string[] {
