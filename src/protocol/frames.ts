@@ -83,6 +83,8 @@ export type ClientFrame =
   | {
       readonly type: "publish";
       readonly ref: number;
+      /** The publish that must be settled before this one: of one that is refused for now, none that follows is taken. */
+      readonly after?: number;
       readonly data: Json;
       readonly to?: readonly string[];
       /** W3C trace context: travels with the publication to every receiver. */

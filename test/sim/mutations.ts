@@ -23,7 +23,7 @@ export const list: readonly Mutation[] = [
   {
     name: "a repeated publish is stored again",
     file: "src/room/core/frames.ts",
-    from: "if (ref <= log.refs.last(session.id)) {",
+    from: "if (ref <= last) {",
     to: "if (ref < 0) {",
   },
   {

@@ -23,6 +23,7 @@ export interface Joining {
   readonly credentials?: Partial<Credentials>;
   readonly resume?: Admission["resume"];
   readonly credit?: boolean;
+  readonly attempt?: Admission["attempt"];
 }
 
 /** How the place behaves. */
@@ -156,7 +157,7 @@ export class HostedRoom {
   }
 
   /** Asks for a connection. */
-  connect({ user = "ann", credentials, resume, credit = false }: Joining = {}) {
+  connect({ user = "ann", credentials, resume, credit = false, attempt }: Joining = {}) {
     const usual = {
       user,
       grants: ["join", "publish", "signal", "call"],
@@ -173,6 +174,7 @@ export class HostedRoom {
         receivedAt: this.now,
         ...(resume && { resume }),
         credit,
+        ...(attempt && { attempt }),
       }),
     );
   }

@@ -36,7 +36,7 @@ type Shape<T> = { readonly [K in keyof T]-?: T extends Required<Pick<T, K>> ? "a
 type Frames<F extends { readonly type: string }> = { readonly [K in F as K["type"]]: Shape<Omit<K, "type">> };
 
 const clientFields = {
-  publish: { ref: "always", data: "always", to: "optional", traceparent: "optional" },
+  publish: { ref: "always", after: "optional", data: "always", to: "optional", traceparent: "optional" },
   signal: { data: "always", to: "optional" },
   presence: { data: "always" },
   call: { ref: "always", method: "always", data: "always" },

@@ -71,7 +71,7 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
 
 function whyRefused(
   state: RoomState,
-  { credentials }: Admission,
+  { credentials, attempt }: Admission,
   known: Session | undefined,
   now: number,
 ): Refusal | undefined {
@@ -81,8 +81,10 @@ function whyRefused(
   }
   if (state.revocations.covers(credentials.user, credentials.issued)) return { code: "revoked" };
   if (!credentials.grants.includes("join")) return { code: "forbidden" };
-  const isTakeover = known !== undefined && state.connections.has(known.id);
-  if (isTakeover) return undefined;
+  const holder = known && state.connections.get(known.id);
+  // The session stays with the newest attempt of its client, whichever arrives last.
+  if (holder?.isNewerThan(attempt)) return { code: "replaced" };
+  if (holder) return undefined;
   const { maxConnections, maxConnectionsPerUser } = state.definition;
   if (state.connections.size >= maxConnections) return { code: "room_full", retryAfter: NO_PLACE_RETRY_MS };
   const mine = state.sessions.of(credentials.user).filter((session) => session.droppedAt === null);

@@ -28,6 +28,12 @@ type Frame<T extends ClientFrame["type"]> = Extract<ClientFrame, { type: T }>;
 /** What a frame takes from the sender's bucket. */
 const COST = { usual: 1, sync: 10, malformed: 10 } as const;
 
+/** What a publish is told that came after one that was refused for now. */
+const AFTER = { message: "A publish before this one was refused, and has not come again.", retryAfter: 0 };
+
+/** What a repeat is told that took no effect for certain, and cannot any more under its ref. */
+const STALE = { message: "This publish took no effect, and a later one has.", retryAfter: 0 };
+
 /** Applies one frame of a connection. */
 export function receive(turn: Turn, sender: Sender, frame: Received): void {
   const { state, now } = turn;
@@ -89,14 +95,19 @@ function dispatch(turn: Turn, sender: Sender, frame: Exclude<ClientFrame, Frame<
 function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
   const { log } = turn.state;
   const { connection, session } = sender;
-  const { ref, traceparent } = frame;
+  const { ref, after = 0, traceparent } = frame;
+  const last = log.refs.last(session.id);
   // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
-  if (ref <= log.refs.last(session.id)) {
+  if (ref <= last) {
     const taken = log.refs.find(session.id, ref);
-    if (!taken) return answer(turn, sender, frame, failure("stale_ref"));
+    if (!taken)
+      return answer(turn, sender, frame, failure("stale_ref", log.refs.remembers(session.id, ref) ? STALE : {}));
     turn.count("dedupe_hits");
     return turn.send(connection, { type: "ack", ref, ...taken });
   }
+  // The one before was refused for now, and comes again: this one must not overtake it.
+  if (after > Math.max(last, connection.rejectedRef))
+    return answer(turn, sender, frame, failure("rate_limited", AFTER));
   if (!allowed(turn, sender, "publish", frame)) return;
   if (traceparent !== undefined) turn.about = { ...turn.about, traceparent };
   const publisher = { user: session.user, me: () => meOf(turn, sender), source: { session: session.id, ref } };
@@ -151,6 +162,8 @@ function answer(turn: Turn, { connection }: Sender, frame: Received, error: Fram
   const { code } = error;
   // What a hook threw has been reported with what it threw.
   if (code !== "hook_failed") turn.fail({ code, source: frame.type });
+  const isPublish = frame.type === "publish" || (frame.type === "malformed" && !frame.call);
+  if (isPublish && frame.ref !== undefined && code !== "rate_limited") connection.reject(frame.ref);
   turn.sendText(connection, encodeFailure(frame, error));
 }
 

@@ -160,12 +160,13 @@ export class RoomState {
   connect(session: Session, admission: Admission, now: number): Connection {
     const { head } = this.log;
     const { every } = this.definition.heartbeat;
-    const { traceparent } = admission;
+    const { attempt, traceparent } = admission;
     const pointer: Pointer = {
       session: session.id,
       generation: session.generation,
       since: now,
       ...(traceparent !== undefined && { traceparent }),
+      ...(attempt && { attempt }),
       ...(admission.credit && { credit: { offset: head, bytes: this.log.totalUpTo(head) } }),
     };
     this.heartbeat ??= { due: now + every, interval: every, sentAt: now };
