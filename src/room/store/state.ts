@@ -6,6 +6,7 @@ import type { Admission } from "../admission.ts";
 import type { Outcome, RoomContext, RoomDefinition } from "../definition.ts";
 import { Connection, type Pointer } from "../rules/connection.ts";
 import type { Heartbeat } from "../rules/deadlines.ts";
+import { Headcount } from "../rules/headcount.ts";
 import { listedFor, type Listing } from "../telemetry/listing.ts";
 import { Epochs } from "./epochs.ts";
 import { Idempotency } from "./idempotency.ts";
@@ -65,6 +66,8 @@ export class RoomState {
   readonly changed = new Set<Connection>();
   /** Sessions that storage calls connected and that lost their socket in a reset: nobody told of these drops. */
   readonly lost: readonly Session[];
+  /** When members learn how many they are; only where that is all they learn. */
+  readonly headcount = new Headcount();
   heartbeat: Heartbeat | undefined;
   /** Whether anything was told since the last heartbeat that storage may not show. */
   isActive = false;
@@ -132,7 +135,7 @@ export class RoomState {
       kind,
       room: name,
       connections: this.connections.size,
-      members: this.roster.size,
+      members: this.sessions.present,
       sessions: this.sessions.size,
       offset: this.log.committed,
       ttl: listedFor(this.definition.heartbeat.idle),

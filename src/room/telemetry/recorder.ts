@@ -2,8 +2,9 @@
  * What a room has counted and what went wrong in it since its last report: in memory, and as a snapshot in the attachment
  * of one socket, so that it outlives hibernation and costs no row. A crash forgets it. Knows what it reports to, not how.
  */
-import { codes, type CodeName } from "../../protocol/codes.ts";
+import { codes } from "../../protocol/codes.ts";
 import { Counters, type Counts } from "./counts.ts";
+import { endRecordOf, failureOf, type End, type EndRecord } from "./end.ts";
 import { addRecord, recordOf, type Failure, type FailureRecord } from "./failure.ts";
 import type { Listing } from "./listing.ts";
 
@@ -38,6 +39,8 @@ export interface RoomReport {
 export interface Readers {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
+  /** The end of a connection, at once. Must not throw. */
+  readonly ended: (record: EndRecord) => void;
   /** Everything, now and then. Rejects when it did not arrive. */
   readonly sendReport: (report: RoomReport) => Promise<void>;
   /** A report did not arrive: a socket must carry what was in it. */
@@ -79,24 +82,27 @@ export class Recorder {
 
   /** Everything that goes wrong in a room ends here. Returns whether it is the room's own or its disk's doing. */
   fail(failure: Failure, place: Place): boolean {
-    const record = recordOf(failure, this.#readers.now(), place);
-    const { severity } = codes[record.code];
-    this.counters.add(`errors|${record.code}`);
-    if (severity === "info") return false;
-    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
+    const record = this.#keep(failure, place);
+    if (!record) return false;
     try {
       this.#readers.report(record);
     } catch {
       // An observer must not break the room.
     }
-    return severity !== "warn";
+    return codes[record.code].severity !== "warn";
   }
 
-  /** A connection was told good-bye, for the reason of this failure's code. */
-  closed(failure: Omit<Failure, "source">, place: Place): void {
-    const code: CodeName = failure.code;
-    this.counters.add(`closes|${code}`);
-    if (codes[code].severity !== "info") this.fail({ ...failure, source: "connection" }, place);
+  /** A connection has ended. Its own line says so, so that it is no other line's business, a failure or not. */
+  ended(end: End, place: Place): void {
+    const { code } = end;
+    if (code !== "closed" && code !== "lost") this.counters.add(`closes|${code}`);
+    const failure = failureOf(end);
+    if (failure) this.#keep(failure, place);
+    try {
+      this.#readers.ended(endRecordOf(end, this.#readers.now(), place));
+    } catch {
+      // An observer must not break the room.
+    }
   }
 
   /** A tick is committed: how many events it took, and for how many seconds. */
@@ -129,6 +135,15 @@ export class Recorder {
       this.fail({ code: "upstream_failed", source: "directory", error }, { kind, room });
       this.#readers.restored();
     });
+  }
+
+  /** Counts a failure, and keeps it for the next report if that is more than how rooms live. */
+  #keep(failure: Failure, place: Place): FailureRecord | undefined {
+    const record = recordOf(failure, this.#readers.now(), place);
+    this.counters.add(`errors|${record.code}`);
+    if (codes[record.code].severity === "info") return undefined;
+    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
+    return record;
   }
 
   /** One value of a histogram: in the first bucket that it fits into. */
