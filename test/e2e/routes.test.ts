@@ -1,4 +1,4 @@
-/** A project with routes, under the real `wrangler dev`: tokens of development, an upgrade, and what stands in a refusal. */
+/** A project with routes and a rate limiter, under the real `wrangler dev`: tokens of development, refusals, readiness. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Peer } from "./peer.ts";
 import { Server } from "./server.ts";
@@ -24,6 +24,22 @@ it("D: a request that is no upgrade is 426, and its problem says what to connect
   expect(await response.json()).toMatchObject({ code: "wrong_protocol", title: expect.stringContaining("WebSocket") });
   // The platform drops this one, whatever the Worker sets: docs/protocol.md says so.
   expect(response.headers.get("upgrade")).toBeNull();
+});
+
+it("E9: a rate limiter that is bound keeps a user who goes on, and nobody else, from asking rooms", async () => {
+  const statusOf = async (user: string) => {
+    const headers = { authorization: `Bearer ${await server.token(user)}` };
+    const body = JSON.stringify({ session: "none" });
+    const response = await fetch(`${server.url}/rooms/limited/session`, { method: "POST", headers, body });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const seen: number[] = [];
+  // A period may end meanwhile.
+  while (!seen.includes(429) && seen.length < 100) seen.push(await statusOf("mallory"));
+  expect(seen.slice(0, 5)).toEqual(Array(5).fill(404));
+  expect(seen).toContain(429);
+  expect(await statusOf("ann")).toBe(404);
 });
 
 it("is alive, and ready", async () => {
