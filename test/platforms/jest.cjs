@@ -3,8 +3,7 @@ const { connect } = require("edgerooms/client");
 const { scenario } = require("./scenario.cjs");
 
 test("one resumed message", async () => {
-  const { as, ...options } = JSON.parse(process.env.SCENARIO);
   const { WebSocket } = require("ws");
-  const result = await scenario(connect, { ...options, WebSocket });
+  const result = await scenario(connect, { ...JSON.parse(process.env.SCENARIO), WebSocket });
   expect(result).toEqual({ seen: ["before", "missed", "after"], resumed: 1, reset: 1 });
 });
