@@ -14,7 +14,7 @@ import { requestInfo, type Denied, type RequestInfo, type RoomAddress } from "..
 import { denial, HookFailed } from "../thrown.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { readCredentials, readIdentity } from "./credentials.ts";
-import { grantsAnywhere, grantsIn } from "./grants.ts";
+import { grantsIn, patternsWith } from "./grants.ts";
 import { isAllowedOrigin } from "./origin.ts";
 
 /** Credentials with every claim of the token they came from. */
@@ -62,6 +62,13 @@ export interface Passage {
   readonly address: RoomAddress;
   readonly credentials: Credentials;
   readonly stub: DurableObjectStub<Room>;
+}
+
+/** Rooms that a caller can be an operator of, by patterns of `kind/room`. */
+export interface AdminScope {
+  readonly patterns: readonly string[];
+  /** Whether `authorize` need not be asked about each room. */
+  readonly isFinal: boolean;
 }
 
 /** The way in. */
@@ -130,9 +137,15 @@ export class Gate<Env extends object> {
     }
   }
 
-  /** Whether a caller could be an operator of any room. `authorize` can make one of anybody, room by room. */
-  mayBeAdmin(caller: Verified): boolean {
-    return this.#options.authorize !== undefined || grantsAnywhere(caller.claims["rooms"], "admin");
+  /**
+   * Which rooms a caller can be an operator of: those that its token names. `authorize` can take any of them away, so it
+   * must be asked of each, unless it lets the caller have all rooms at once.
+   */
+  async adminScope(c: Context<{ Bindings: Env }>, caller: Verified): Promise<AdminScope> {
+    const patterns = patternsWith(caller.claims["rooms"], "admin");
+    if (!this.#options.authorize) return { patterns, isFinal: true };
+    if (await this.isAdmin(c, caller, ALL_ROOMS)) return { patterns: ["*"], isFinal: true };
+    return { patterns, isFinal: false };
   }
 
   /** Whether a caller is an operator of a room. */

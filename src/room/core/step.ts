@@ -56,6 +56,9 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
     case "settled":
       settle(turn, event.batch, event.outcome);
       return DONE;
+    case "reported":
+      state.undelivered.arrived(event.undelivered);
+      return DONE;
     case "deferred": {
       const followUp = state.continuations.get(event.work);
       if (followUp) runHook(turn, "defer", (room) => followUp(room, event.outcome));

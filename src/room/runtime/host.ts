@@ -15,6 +15,7 @@ import type { RoomDefinition } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
 import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/failure.ts";
+import type { Listing } from "../telemetry/listing.ts";
 import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
@@ -69,7 +70,10 @@ export class RoomHost {
     this.#sockets = new Sockets(platform);
     this.#recorder = new Recorder({
       report: observer.report,
-      sendReport: observer.sendReport,
+      sendReport: async (report) => {
+        await observer.sendReport(report);
+        this.#reported(report.listing);
+      },
       restored: () => {
         const { loaded } = this.#ticker;
         if (loaded) this.#effects.save(loaded);
@@ -238,6 +242,13 @@ export class RoomHost {
       sockets[connection.session] = { answeredAt, ...(unread !== undefined && { unread }) };
     }
     return { sockets, counts };
+  }
+
+  /** A report has arrived. Most say nothing that has to be written down. */
+  #reported({ undelivered }: Listing): void {
+    if (this.#ticker.loaded?.undelivered.isNews(undelivered)) {
+      void this.#scheduler.submit({ type: "reported", undelivered });
+    }
   }
 
   #fail(failed: Failure): void {

@@ -17,6 +17,7 @@ import { Replay } from "./replay.ts";
 import { Revocations } from "./revocations.ts";
 import { Sessions, type Session } from "./sessions.ts";
 import { Timers } from "./timers.ts";
+import { UndeliveredReports } from "./undelivered.ts";
 
 /** What runs when deferred work has ended. */
 export type Continuation = (room: RoomContext, outcome: Outcome<unknown>) => void;
@@ -56,6 +57,7 @@ export class RoomState {
   readonly revocations: Revocations;
   readonly idempotency: Idempotency;
   readonly outbox: Outbox;
+  readonly undelivered: UndeliveredReports;
   readonly epochs: Epochs;
   readonly held: ReadonlyMap<string, number>;
   readonly continuations: ReadonlyMap<string, Continuation>;
@@ -92,6 +94,7 @@ export class RoomState {
     this.revocations = new Revocations(sql);
     this.idempotency = new Idempotency(sql);
     this.outbox = new Outbox(sql);
+    this.undelivered = new UndeliveredReports(this.meta, this.outbox);
     this.epochs = new Epochs(this.meta);
     for (const pointer of pointers) this.#restore(pointer, now);
     this.#isCold = this.connections.size === 0;
@@ -118,6 +121,11 @@ export class RoomState {
     this.meta.set("name", name);
   }
 
+  /** Whether nothing has ever happened in this room: nobody was let in, and nothing was published. */
+  get isNew(): boolean {
+    return this.meta.get("name") === undefined && this.log.head === 0 && this.sessions.size === 0;
+  }
+
   /** `until`: everyone is closed. `reopens`: connections are taken again. `undefined` when the room is not draining. */
   get drain(): { until: number; reopens: number } | undefined {
     // Storage of the first version has one number for both.
@@ -135,6 +143,7 @@ export class RoomState {
       members: this.roster.size,
       sessions: this.sessions.size,
       offset: this.log.committed,
+      undelivered: this.outbox.undelivered,
       ttl: listedFor(this.definition.heartbeat.idle),
     };
   }
@@ -199,6 +208,7 @@ export class RoomState {
     // A drain need not wake a room that it has emptied; the next connection ends it.
     if (this.connections.size > 0) consider(this.drain?.until, "drain");
     if (definition.events) consider(this.outbox.next, "outbox");
+    consider(this.undelivered.due);
     consider(sessions.nextDeadline(held));
     consider(timers.nextDeadline(held));
     for (const until of held.values()) consider(until);
