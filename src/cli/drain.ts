@@ -55,7 +55,7 @@ function msOf(words: Words, option: string, preset: number): number {
 }
 
 function jsonOf({ rooms, failed, left, reopened, neverWere, incomplete }: Emptied): object {
-  const drained = rooms.map(({ reopensHere: _, ...room }) => room);
+  const drained = rooms.map(({ name, until, reopens, connections }) => ({ name, until, reopens, connections }));
   return { rooms: drained, failed, left, reopened, neverWere, ...(incomplete.length > 0 && { incomplete }) };
 }
 

@@ -19,8 +19,19 @@ import { visible } from "./text.ts";
 import { token } from "./token.ts";
 
 const COMMANDS: readonly Command[] = [
-  ...[token, rooms, members, publish, tail, kick, drain, stats, failures],
-  ...[deadLetters, redeliver, skip, drop],
+  token,
+  rooms,
+  members,
+  publish,
+  tail,
+  kick,
+  drain,
+  stats,
+  failures,
+  deadLetters,
+  redeliver,
+  skip,
+  drop,
 ];
 
 endWithReader();

@@ -36,7 +36,10 @@ export const rooms: Command = {
         kind,
         room,
         ...(dead ? [undelivered.dead ?? 0, undelivered.pending ?? 0] : []),
-        ...[connections, members, sessions, offset],
+        connections,
+        members,
+        sessions,
+        offset,
         ago(at, now),
       ]),
     );

@@ -51,7 +51,7 @@ export class Records {
         JSON.stringify(failure),
       );
     }
-    if (failures.length > 0) void this.#arm();
+    if (failures.length > 0) this.#arm().catch(() => (this.#isArmed = false));
   }
 
   /** What is remembered and is not too old. */
