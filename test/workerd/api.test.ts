@@ -77,6 +77,7 @@ describe.each(all)("%s %s", (method, name, body) => {
   it("is where the room is, also where there is one kind and by its name alone", async () => {
     const at = door({ rooms: { chat: "CHAT" } });
     const { name: room } = new TestedRoom("chat");
+    await ask("POST", `/rooms/chat/${room}/publish`, { at, body: { data: 1 } });
     for (const path of [`/rooms/chat/${room}`, `/rooms/${room}`]) {
       expect((await ask(method, `${path}/${name}`, { at, body })).status).toBeLessThan(300);
     }
@@ -107,7 +108,9 @@ describe("bodies that are none", () => {
   });
 
   it("do not kick both a user and a session, nor what no session is called", async () => {
-    const path = `/rooms/${new TestedRoom().path}/kick`;
+    const room = new TestedRoom();
+    await room.stub.publish("here");
+    const path = `/rooms/${room.path}/kick`;
     expect((await ask("POST", path, { body: { user: "ann", session: "s" } })).body.code).toBe("bad_request");
     expect((await ask("POST", path, { body: { session: "s".repeat(65) } })).body.code).toBe("bad_request");
     expect((await ask("POST", path, { body: { session: "s".repeat(64) } })).body.code).toBe("unknown_session");
@@ -154,7 +157,9 @@ describe("the log", () => {
   });
 
   it("is empty in a room where nothing was said", async () => {
-    expect(await log(new TestedRoom())).toMatchObject({ offset: 0, items: [] });
+    const room = new TestedRoom();
+    await Client.join(room.path);
+    expect(await log(room)).toMatchObject({ offset: 0, items: [] });
   });
 });
 
@@ -225,9 +230,11 @@ describe("looking at a room", () => {
   });
 
   it("finds no dead letters where no events go out", async () => {
-    const { path } = new TestedRoom();
+    const { path, stub } = new TestedRoom();
+    await stub.publish("here");
     expect((await ask("GET", `/rooms/${path}/dead-letters`)).body).toEqual({ dead: [] });
-    expect((await ask("POST", `/rooms/${path}/redeliver`)).body).toEqual({ pending: 0 });
+    expect((await ask("POST", `/rooms/${path}/redeliver`)).body).toEqual({ pending: 0, redelivered: 0 });
+    expect((await ask("POST", `/rooms/${path}/drop`, { body: { all: true } })).body).toEqual({ dropped: 0, dead: 0 });
   });
 });
 

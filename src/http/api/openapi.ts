@@ -73,7 +73,7 @@ const refresh: Described = {
   },
 };
 
-const LISTED = `In no order. A page can be empty and have a \`next\`. As rooms last reported: one can be missing for up to ten minutes, and a room whose last report was lost stays for up to half an hour. A part of the directory that does not answer within 5 s is named in \`incomplete\`, and its rooms are missing. Where \`authorize\` decides, it is asked about every room that the token is admin of, unless it makes the caller an admin of \`{ kind: "*", room: "*" }\`.`;
+const LISTED = `In no order. A page can be empty and have a \`next\`. As rooms last reported: one can be missing for up to ten minutes, and a room whose last report was lost stays for up to half an hour. A part of the directory that does not answer within 5 s is named in \`incomplete\`, and its rooms are missing. Where \`authorize\` decides, it is asked about each room of a page, which has at most 50 then (8 for a token that grants \`admin\` nowhere), unless it makes the caller an admin of \`{ kind: "*", room: "*" }\`.`;
 
 /** Paths that are about no room, or about all rooms. */
 const ofApp: Readonly<Record<string, Path>> = {

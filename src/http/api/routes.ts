@@ -84,6 +84,8 @@ function done(c: Context, value: object): Response {
 
 /** Rooms of a page when `authorize` is asked about each of them. */
 const MAX_ASKED = 50;
+/** And for a caller whose token grants `admin` nowhere: any member can ask for a list. */
+const MAX_ASKED_FOR_MEMBERS = 8;
 
 /**
  * `GET /rooms?cursor=&dead=`: a page of the rooms that the token is admin of. The directory looks only at rooms that the
@@ -93,7 +95,7 @@ async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gat
   const known = await gate.verify(c);
   if ("code" in known) return problem(c, known);
   const { verified, info } = known;
-  const { patterns, isFinal } = await gate.adminScope(c, verified);
+  const { patterns, isNamed, isFinal } = await gate.adminScope(c, verified);
   if (patterns.length === 0) return problem(c, { code: "forbidden", info });
   const { EDGEROOMS_DIRECTORY: directory } = c.env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
   if (!directory) return problem(c, { ...NO_DIRECTORY, info });
@@ -101,7 +103,8 @@ async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gat
   const position = cursor === undefined ? { shard: 0 } : readCursor(cursor, DIRECTORY_SHARDS);
   const dead = deadIn(c.req.query("dead"));
   if (!position || dead === undefined) return problem(c, { ...NO_PAGE, info });
-  const found = await listRooms(directory, position, { patterns, dead, ...(!isFinal && { limit: MAX_ASKED }) });
+  const limit = isNamed ? MAX_ASKED : MAX_ASKED_FOR_MEMBERS;
+  const found = await listRooms(directory, position, { patterns, dead, ...(!isFinal && { limit }) });
   const isSeen = await Promise.all(found.rooms.map(async (listed) => isFinal || gate.isAdmin(c, verified, listed)));
   const page: RoomPage = {
     rooms: found.rooms.filter((_, i) => isSeen[i]),

@@ -67,6 +67,8 @@ export interface Passage {
 /** Rooms that a caller can be an operator of, by patterns of `kind/room`. */
 export interface AdminScope {
   readonly patterns: readonly string[];
+  /** Whether the token grants `admin` anywhere, or `authorize` does everywhere. */
+  readonly isNamed: boolean;
   /** Whether `authorize` need not be asked about each room. */
   readonly isFinal: boolean;
 }
@@ -138,14 +140,15 @@ export class Gate<Env extends object> {
   }
 
   /**
-   * Which rooms a caller can be an operator of: those that its token names. `authorize` can take any of them away, so it
-   * must be asked of each, unless it lets the caller have all rooms at once.
+   * Which rooms a caller can be an operator of: those that its token names. `authorize` can take any of them away, and make
+   * an operator of anybody, so it must be asked about each room, unless it makes the caller one of all rooms at once.
    */
   async adminScope(c: Context<{ Bindings: Env }>, caller: Verified): Promise<AdminScope> {
     const patterns = patternsWith(caller.claims["rooms"], "admin");
-    if (!this.#options.authorize) return { patterns, isFinal: true };
-    if (await this.isAdmin(c, caller, ALL_ROOMS)) return { patterns: ["*"], isFinal: true };
-    return { patterns, isFinal: false };
+    const isNamed = patterns.length > 0;
+    if (!this.#options.authorize) return { patterns, isNamed, isFinal: true };
+    if (await this.isAdmin(c, caller, ALL_ROOMS)) return { patterns: ["*"], isNamed: true, isFinal: true };
+    return { patterns: isNamed ? patterns : ["*"], isNamed, isFinal: false };
   }
 
   /** Whether a caller is an operator of a room. */
