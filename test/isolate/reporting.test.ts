@@ -176,14 +176,19 @@ describe("what was counted", () => {
     });
     for (let time = 0; time < 2; time++) {
       await evictDurableObject(shard);
-      expect(await shard.list(undefined)).toMatchObject([{ room: "old", connections: 2, sessions: 0, offset: 9 }]);
+      expect(await shard.list()).toMatchObject({
+        rooms: [{ room: "old", connections: 2, sessions: 0, offset: 9 }],
+      });
     }
     const report: Report = { kind: "relay", room: "old", connections: 1, members: 1, offset: 9, ttl: 60_000 };
     await shard.update({ ...report, sessions: 2, counts: { signals: 3 } });
     // A room of the first version tells no counts.
     await shard.update(report);
     expect(await shard.totals()).toEqual({
-      relay: { rooms: 1, connections: 1, members: 1, sessions: 0, counts: { signals: 3 } },
+      relay: {
+        ...{ rooms: 1, connections: 1, members: 1, sessions: 0, undelivered_rooms: 0, dead_letters: 0 },
+        counts: { signals: 3 },
+      },
     });
   });
 });

@@ -36,6 +36,7 @@ const all = [
   ["POST", "revoke", { user: "ann" }],
   ["POST", "drain", { within: 0 }],
   ["POST", "redeliver", undefined],
+  ["POST", "drop", { all: true }],
 ] as const;
 
 describe.each(all)("%s %s", (method, name, body) => {
@@ -235,6 +236,46 @@ describe("looking at a room", () => {
     expect((await ask("GET", `/rooms/${path}/dead-letters`)).body).toEqual({ dead: [] });
     expect((await ask("POST", `/rooms/${path}/redeliver`)).body).toEqual({ pending: 0, redelivered: 0 });
     expect((await ask("POST", `/rooms/${path}/drop`, { body: { all: true } })).body).toEqual({ dropped: 0, dead: 0 });
+  });
+});
+
+describe("E6: undelivered events", () => {
+  it("are seen, skipped, dropped and delivered again batch by batch", async () => {
+    const room = new TestedRoom("events");
+    room.stopClock();
+    const at = (path: string) => `/rooms/${room.path}/${path}`;
+    room.receiver.mood = "refuse";
+    for (const data of ["one", "two", "three"]) {
+      await room.stub.publish(data);
+      await eventually(() => room.receiver.tried.some(({ events }) => events[0]?.publication?.data === data));
+    }
+    type Letters = { dead: { id: string; error: string }[]; stuck?: { id: string; tries: number } };
+    const letters = async () => (await ask<Letters>("GET", at("dead-letters"))).body;
+    await eventually(async () => expect((await letters()).dead).toHaveLength(3));
+    const [three = "", two = "", one = ""] = (await letters()).dead.map(({ id }) => id);
+    const shown = await ask<{ events: object[] }>("GET", at(`dead-letter?batch=${two}`));
+    expect(shown.body).toMatchObject({ id: two, events: [{ type: "publication", publication: { data: "two" } }] });
+    room.receiver.mood = "take";
+    expect((await ask("POST", at("redeliver"), { body: { batch: three } })).body).toMatchObject({ redelivered: 1 });
+    expect((await ask("POST", at("drop"), { body: { batch: one } })).body).toEqual({ dropped: 1, dead: 1 });
+    await eventually(() => room.receiver.taken.length === 1);
+
+    room.receiver.mood = "fail";
+    await room.stub.publish("held");
+    await eventually(async () => expect((await letters()).stuck).toMatchObject({ tries: 1 }));
+    const { stuck } = await letters();
+    expect((await ask("POST", at("skip"), { body: { batch: stuck?.id } })).body).toEqual({ pending: 0, dead: 2 });
+    expect((await letters()).dead[0]).toMatchObject({ id: stuck?.id, error: "skipped" });
+    for (const path of ["redeliver", "skip", "drop"]) {
+      expect((await ask("POST", at(path), { body: { batch: "typo" } })).body.code, path).toBe("not_found");
+      expect((await ask("POST", at(path), { body: { batch: "a b" } })).body.code, path).toBe("bad_request");
+    }
+    expect((await ask("GET", at("dead-letter?batch=typo"))).body.code).toBe("not_found");
+    expect((await ask("GET", at("dead-letter"))).body.code).toBe("bad_request");
+    for (const body of [{}, { all: false }, { batch: two, all: true }]) {
+      expect((await ask("POST", at("drop"), { body })).body.code).toBe("bad_request");
+    }
+    expect((await letters()).dead).toHaveLength(2);
   });
 });
 
