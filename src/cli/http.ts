@@ -122,10 +122,12 @@ export class Server {
     for (let tries = 1; ; tries++) {
       const began = performance.now();
       try {
-        return await this.#once(outgoing, Math.max(1, patience));
+        return await this.#once(outgoing, patience);
       } catch (error) {
         patience -= performance.now() - began;
-        if (!(error instanceof RequestFailed) || !error.isTransient || tries === TRIES || patience <= 0) throw error;
+        // A timer may ring a little early: what is left of the wait must be worth another try.
+        const isOver = tries === TRIES || patience < BACKOFF_MS;
+        if (!(error instanceof RequestFailed) || !error.isTransient || isOver) throw error;
         if (outgoing.method === "POST" && outgoing.key === undefined) throw error;
         const wait = error.retryAfter ?? BACKOFF_MS * tries * (0.5 + Math.random());
         if (wait > MAX_WAIT_MS) throw error;
@@ -147,7 +149,7 @@ export class Server {
         headers,
         ...(body !== undefined && { body }),
         redirect: "manual",
-        signal: AbortSignal.timeout(patience),
+        signal: AbortSignal.timeout(Math.ceil(patience)),
       });
       text = await response.text();
     } catch (error) {
