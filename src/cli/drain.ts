@@ -42,7 +42,8 @@ reopened since, when the list of rooms was not complete, and (this command alone
     if (target === undefined && !words.has("all")) throw new Misuse("Name a room, or say --all.");
     const server = new Server(words, url);
     const done = await empty(server, room ? oneRoom(server, room) : everyRoom(server), body);
-    if (room && done.rooms.length === 0) throw new Failure(done.failed[0] ?? `There is no room ${room.name}: nothing has ever happened in it.`);
+    if (room && done.rooms.length === 0)
+      throw new Failure(done.failed[0] ?? `There is no room ${room.name}: nothing has ever happened in it.`);
     if (words.has("json")) await printJson(jsonOf(done));
     else await report(done, body.reopenAfter > 0);
     sayIncomplete(done.incomplete);

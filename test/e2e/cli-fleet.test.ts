@@ -61,7 +61,9 @@ it("E7: drain --all says which rooms could not be asked and which never were, an
 it("E7: drain of a room that never was is an error in one line, and nothing is said to be drained", async () => {
   const ended = await op(await standIn(many(1)), "drain", "TYPO");
   expect(ended).toMatchObject({ code: 1, out: "" });
-  expect(ended.err.trim().split("\n").at(-1)).toBe("edgerooms: There is no room TYPO: nothing has ever happened in it.");
+  expect(ended.err.trim().split("\n").at(-1)).toBe(
+    "edgerooms: There is no room TYPO: nothing has ever happened in it.",
+  );
 });
 
 it("E8: a list that is not complete is shown, said, and ends with 1", async () => {
