@@ -17,7 +17,7 @@ describe("E1: a cursor of the list of rooms", () => {
     }
   });
 
-  it("is refused when it is none of ours, and when its part does not exist", () => {
+  it("is refused when the app did not write it, and when its part does not exist", () => {
     const encode = (text: string) => btoa(text).replaceAll("=", "");
     const wrong = [
       "",

@@ -30,7 +30,7 @@ export function writeCursor({ shard, after }: Position): string {
  * Reads a cursor that a client sent back.
  *
  * @param shards how many parts the directory has
- * @returns `undefined` when it is none of ours
+ * @returns `undefined` when this app did not write it
  */
 export function readCursor(cursor: string, shards: number): Position | undefined {
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(cursor)) return undefined;
