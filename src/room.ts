@@ -4,11 +4,13 @@
  */
 import { withTimeout } from "./protocol/with-timeout.ts";
 import type { RoomReport } from "./room/telemetry/recorder.ts";
+import type { EndRecord } from "./room/telemetry/end.ts";
 import type { FailureRecord } from "./room/telemetry/failure.ts";
 import { shardOf } from "./room/telemetry/listing.ts";
 import { RoomObject } from "./room/runtime/object.ts";
 import type { Attributes } from "./room/runtime/ticker.ts";
 import type { Directory } from "./ops/directory.ts";
+import { recordEnd } from "./ops/ends.ts";
 import { record, type Alert } from "./ops/failures.ts";
 import { isolate } from "./ops/isolate.ts";
 import { dataPoint } from "./ops/metrics.ts";
@@ -56,7 +58,11 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
     void record(failed, this.onAlert);
   }
 
-  protected override async sendReport({ listing, counts, records }: RoomReport): Promise<void> {
+  protected override ended(end: EndRecord): void {
+    recordEnd(end);
+  }
+
+  protected override async sendReport({ listing, counts, records, ends }: RoomReport): Promise<void> {
     const { EDGEROOMS_DIRECTORY: directory, EDGEROOMS_ANALYTICS: analytics } = this.env as Bindings;
     analytics?.writeDataPoint(dataPoint(listing, counts));
     if (!directory) return;
@@ -66,7 +72,7 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
       // One stub: its calls arrive in their order.
       this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
       await withTimeout(
-        this.#directory.update({ ...listing, counts, notes: records, own }),
+        this.#directory.update({ ...listing, counts, notes: records.concat(ends), own }),
         "the directory",
         REPORT_TIMEOUT_MS,
       );

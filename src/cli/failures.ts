@@ -50,13 +50,14 @@ export const failures: Command = {
     if (shown.ends.length === 0) return;
     await print("\nConnections that rooms ended:");
     await printTable(
-      ["WHEN", "CODE", "ROOM", "USER", "SESSION", "REQUEST"],
+      ["WHEN", "CODE", "ROOM", "USER", "SESSION", "OPEN FOR", "REQUEST"],
       shown.ends.map((record) => [
         ago(record.at, now),
         record.code,
         roomOf(record),
         record.user,
         record.session,
+        record.lasted === undefined ? undefined : count(Math.round(record.lasted / 1_000), "second"),
         record.requestId,
       ]),
     );

@@ -3,8 +3,7 @@
  * connections. None pushes out another kind, and none outlives its time: records can name users. Owns edgerooms_notes.
  */
 import { codes } from "../protocol/codes.ts";
-import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
-import { isEnd } from "./failures.ts";
+import { CONNECTION, isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 
 /** Records of each ring. */
 export const MAX_RECORDS = 100;
@@ -84,6 +83,10 @@ export class Records {
     this.#isArmed = true;
     if ((await this.#storage.getAlarm()) === null) await this.#storage.setAlarm(this.#now() + KEPT_MS / 7);
   }
+}
+
+function isEnd({ source }: FailureRecord): boolean {
+  return source === CONNECTION;
 }
 
 function ringOf(failure: FailureRecord): 0 | 1 | 2 {

@@ -247,6 +247,8 @@ export interface FailureRecord {
   readonly requestId?: string;
   readonly traceId?: string;
   readonly message?: string;
+  /** Of a connection that the room ended: how long it was open, in ms. */
+  readonly lasted?: number;
 }
 
 /** One failure, as operators read it. */
@@ -260,9 +262,6 @@ export interface FailureList extends Incomplete {
   /** Connections that a room ended, and why. Apart from the failures: neither pushes the other out. */
   readonly ends: readonly ListedFailure[];
 }
-
-/** What a failure has as its source when it is the end of a connection. */
-export const END_SOURCE = "connection";
 
 /** What each operation on a room takes and answers. */
 export interface RoomOperations {

@@ -131,7 +131,7 @@ function lineOf({ t, what, ...rest }: Event, start: number): string {
 
 /** What chaos does to the server, what clients do wrong, and what workerd remarks of its alarms when objects vanish. */
 const EXPECTED =
-  /"source":"onPublish".*"message":"Error: chaos"|"level":"warn"|\bchaos\b|actor-sqlite.*warning: NOSENTRY/;
+  /"source":"onPublish".*"message":"Error: chaos"|"level":"(?:info|warn)"|\bchaos\b|actor-sqlite.*warning: NOSENTRY/;
 
 /** What the server printed and nobody expected. */
 export function complaints(output: string): string[] {

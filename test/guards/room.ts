@@ -12,9 +12,37 @@ export const room: readonly Guard[] = [
   {
     name: "ref check",
     file: "src/room/core/frames.ts",
-    text: "if (ref <= log.refs.last(session.id)) {",
+    text: "if (ref <= last) {",
     without: "if (false) {",
     tests: ["workerd/promises-delivery.test.ts"],
+  },
+  {
+    name: "a publish does not overtake one that was refused",
+    file: "src/room/core/frames.ts",
+    text: "if (after > Math.max(last, connection.rejectedRef))",
+    without: "if (false)",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "a publish that was refused for good holds up none",
+    file: "src/room/core/frames.ts",
+    text: "connection.reject(frame.ref);",
+    without: "void frame.ref;",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "a repeat of what was refused is told so",
+    file: "src/room/core/frames.ts",
+    text: "log.refs.remembers(session.id, ref) ? STALE : {}",
+    without: "{}",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "the order of a client's attempts",
+    file: "src/room/core/connect.ts",
+    text: "if (holder?.isNewerThan(attempt))",
+    without: "if (false)",
+    tests: ["unit/room-order.test.ts"],
   },
   {
     name: "refs carried over when a row is overwritten",
@@ -159,8 +187,8 @@ export const room: readonly Guard[] = [
   {
     name: "what is grave is not pushed out",
     file: "src/room/telemetry/failure.ts",
-    text: "const first = all.findIndex((other) => !isGrave(other));",
-    without: "const first = 0;",
+    text: "const mild = all.filter((other) => !isGrave(other));",
+    without: "const mild = all;",
     tests: ["unit/failure-records.test.ts"],
   },
   {

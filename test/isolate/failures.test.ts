@@ -23,6 +23,7 @@ const KEYS = [
   "traceId",
   "message",
   "leftOut",
+  "lasted",
 ];
 const all = Object.keys(codes) as CodeName[];
 
@@ -53,11 +54,12 @@ async function counted(code: CodeName): Promise<Record<string, { errors: number;
   return Object.fromEntries(kinds.map((kind) => [kind, of(kind)]));
 }
 
-const isEnd = ({ source }: { source?: unknown }) => source === "connection";
-
 function without(line: object, fields: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(Object.entries(line).filter(([field]) => !fields.includes(field)));
 }
+
+const isEnd = ({ source }: { readonly source?: unknown }) => source === "connection";
+const isFailure = (line: { readonly source?: unknown }) => !isEnd(line);
 
 const kinds = ["", "relay", "chat", "small", "fast", "heartbeat"];
 
@@ -75,12 +77,12 @@ describe.each(all)("%s", (code) => {
 
     const { severity } = codes[code];
     const written = scene.log.of(code);
-    const told = written.map((line) => without(line, ["message", "leftOut", "level", "code"]));
-    // At most 30 a minute: alerts.test.ts. The end of a connection is never among those left out.
-    const most = lines.length > 20 ? told.filter((line) => !isEnd(line)).length : lines.length;
-    const frames = lines.filter((line) => !isEnd(line));
-    expect(told.filter((line) => !isEnd(line))).toEqual(frames.slice(0, most));
-    expect(told.filter(isEnd)).toEqual(lines.filter(isEnd));
+    const seen = written.map((line) => without(line, ["message", "leftOut", "level", "code", "lasted"]));
+    // At most 30 a minute: alerts.test.ts. The end of a connection is not one of them.
+    const [frames, ends] = [isFailure, isEnd].map((is) => lines.filter(is));
+    const most = lines.length > 20 ? seen.filter(isFailure).length : lines.length;
+    expect(seen.filter(isFailure)).toEqual(frames?.slice(0, most));
+    expect(seen.filter(isEnd), "T18: the end, whatever was refused before it").toEqual(ends);
     if (severity === "info") expect(written).toEqual([]);
     else expect(written.length).toBeGreaterThan(0);
     for (const line of written) {

@@ -23,8 +23,8 @@ export const endings: Ways = {
       const { client, about } = await join(room);
       client.send(...Array.from({ length: 201 }, () => ({ type: "signal", data: PAYLOAD }) as const));
       await expectGone(client, "rate_limited");
-      const refused = Array.from({ length: 100 }, () => ({ source: "signal", ...about }));
-      return { kind: "relay", errors: 101, closes: 1, lines: [...refused, { source: "connection", ...about }] };
+      const lines = Array.from({ length: 100 }, () => ({ source: "signal", ...about }));
+      return { kind: "relay", errors: 101, closes: 1, lines: [...lines, { source: "connection", ...about }] };
     },
   },
   rejected: {

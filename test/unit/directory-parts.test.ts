@@ -147,9 +147,8 @@ it("E12: a scrape is 17 requests to the directory: one report of this isolate, a
   asked.length = 0;
   await get("/metrics", directory);
   expect(asked).toEqual(["count", ...Array.from({ length: PARTS }, () => "totals")]);
-  expect(readFileSync(join(import.meta.dirname, "../../docs/operate.md"), "utf8").replaceAll(/\s+/g, " ")).toContain(
-    `A scrape is ${asked.length} requests to the directory`,
-  );
+  const doc = readFileSync(join(import.meta.dirname, "../../docs/operate.md"), "utf8").replaceAll(/\s+/g, " ");
+  expect(doc.includes(`A scrape is ${asked.length} requests to the directory`)).toBe(true);
 });
 
 it("E8: a page of rooms from a directory of an earlier version, which knows no filter, shows nothing", async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { RoomReport } from "../../src/room/telemetry/recorder.ts";
 
 vi.mock("cloudflare:workers", () => ({
+  tracing: undefined,
   DurableObject: class {
     readonly ctx: unknown;
     readonly env: unknown;
@@ -29,6 +30,7 @@ const report: RoomReport = {
   },
   counts: { connects: 1 },
   records: [],
+  ends: [],
 };
 
 it("R21: a directory call that hangs fails after a while, and the next one has a stub of its own", async () => {

@@ -181,7 +181,7 @@ describe("the list of live rooms", () => {
     expect(pages.flatMap(({ rooms }) => rooms.map(({ room }) => room))).toEqual([mine.name]);
   });
 
-  it("E1: names no room of others, and asks authorize about few, whoever asks", async () => {
+  it("E1: names no room of others, and asks authorize about few, for any caller", async () => {
     const secret = `acme-merger-${crypto.randomUUID()}`;
     const shard = env.EDGEROOMS_DIRECTORY.getByName("5");
     const told = { kind: "chat", connections: 1, members: 1, offset: 0, ttl: 60_000 };

@@ -144,8 +144,9 @@ const failure = object(
     requestId: text("Id of the HTTP request."),
     traceId: text("Id of the trace."),
     message: text("What failed, for the person who looks into it. Never a token or what a client sent."),
+    lasted: integer("Of a connection that the room ended: how long it was open, in ms."),
   },
-  ["kind", "room", "session", "user", "requestId", "traceId", "message"],
+  ["kind", "room", "session", "user", "requestId", "traceId", "message", "lasted"],
 );
 
 const batch = {

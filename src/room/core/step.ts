@@ -41,7 +41,10 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
     case "drop": {
       // The generation: a socket that was replaced must not take its successor with it.
       const session = state.sessions.get(event.session);
-      if (session?.generation === event.generation && session.droppedAt === null) drop(turn, session);
+      if (session?.generation === event.generation && session.droppedAt === null) {
+        turn.ended(session, event.close === undefined ? "lost" : "closed", event.close);
+        drop(turn, session);
+      }
       return DONE;
     }
     case "cut": {
@@ -58,6 +61,9 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       return DONE;
     case "reported":
       state.undelivered.arrived(event.undelivered);
+      return DONE;
+    case "countDue":
+      // The tick's end tells it, as it does after any other event.
       return DONE;
     case "deferred": {
       const followUp = state.continuations.get(event.work);

@@ -11,6 +11,7 @@ import type { Command, CommandResults, Result } from "../core/event.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "../definition.ts";
 import type { Answer, Caller, OperatorCommand } from "../operator.ts";
 import type { Present } from "../store/members.ts";
+import type { EndRecord } from "../telemetry/end.ts";
 import type { FailureRecord } from "../telemetry/failure.ts";
 import type { RoomReport } from "../telemetry/recorder.ts";
 import { RoomHost } from "./host.ts";
@@ -36,6 +37,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       env,
       observer: {
         report: (record) => this.report(record),
+        ended: (record) => this.ended(record),
         sendReport: (report) => this.sendReport(report),
         span: (name, attributes, run) => this.span(name, attributes, run),
         onFailedTick: () => this.onFailedTick,
@@ -101,6 +103,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   /** A failure. Must not throw. */
   protected abstract report(record: FailureRecord): void;
 
+  /** The end of a connection. Must not throw. */
+  protected abstract ended(record: EndRecord): void;
+
   /** How the room is, for the directory of live rooms; nobody waits for it. Rejects when it did not arrive. */
   protected abstract sendReport(report: RoomReport): Promise<void>;
 
@@ -133,7 +138,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
     // Without an answer the peer's closing handshake never ends.
     closeQuietly(socket, code, reason);
-    await this.#host.closed(socket);
+    await this.#host.closed(socket, code);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {

@@ -4,12 +4,13 @@
  */
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import { Counters, type Counts } from "./counts.ts";
+import { endRecordOf, type End, type EndRecord } from "./end.ts";
 import { addRecord, recordOf, type Failure, type FailureRecord } from "./failure.ts";
 import type { Listing } from "./listing.ts";
 
 /** A room that nobody is in reports not more often than this. */
 const ALONE_EVERY_MS = 60_000;
-/** Failures kept until they are reported; the newest. */
+/** Failures kept until they are reported, and as many ends of connections; the newest. */
 const MAX_RECORDS = 5;
 /** Characters of a record's message that fit with the rest into an attachment (16 KiB, the platform's limit). */
 const MESSAGE_LENGTH = 120;
@@ -25,6 +26,8 @@ export interface Snapshot {
   readonly nth: number;
   readonly counts: Counts;
   readonly records: readonly FailureRecord[];
+  /** Absent from what earlier versions stored. */
+  readonly ends?: readonly FailureRecord[];
 }
 
 /** What the directory learns of a room: how it is, and what was counted and went wrong since the last report. */
@@ -32,12 +35,16 @@ export interface RoomReport {
   readonly listing: Listing;
   readonly counts: Counts;
   readonly records: readonly FailureRecord[];
+  /** Connections that the room ended, and why. */
+  readonly ends: readonly FailureRecord[];
 }
 
 /** Where a room's failures and counts go. */
 export interface Readers {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
+  /** The end of a connection, at once. Must not throw. */
+  readonly ended: (record: EndRecord) => void;
   /** Everything, now and then. Rejects when it did not arrive. */
   readonly sendReport: (report: RoomReport) => Promise<void>;
   /** A report did not arrive: a socket must carry what was in it. */
@@ -56,6 +63,7 @@ export class Recorder {
   readonly counters = new Counters();
   readonly #readers: Readers;
   #records: readonly FailureRecord[] = [];
+  #ends: readonly FailureRecord[] = [];
   #nth = 0;
   #rows = 0;
   #reportedAt = -Infinity;
@@ -65,38 +73,45 @@ export class Recorder {
   }
 
   /** Takes up what a socket carried through hibernation. */
-  restore({ nth, counts, records }: Snapshot): void {
+  restore({ nth, counts, records, ends = [] }: Snapshot): void {
     if (nth <= this.#nth) return;
     this.#nth = nth;
     this.counters.merge(counts);
-    this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
+    this.#putBack(records, ends);
   }
 
   /** For an attachment: everything that was not reported yet. */
   snapshot(): Snapshot {
-    return { nth: ++this.#nth, counts: this.counters.counts, records: this.#records };
+    return { nth: ++this.#nth, counts: this.counters.counts, records: this.#records, ends: this.#ends };
   }
 
   /** Everything that goes wrong in a room ends here. Returns whether it is the room's own or its disk's doing. */
   fail(failure: Failure, place: Place): boolean {
-    const record = recordOf(failure, this.#readers.now(), place);
-    const { severity } = codes[record.code];
-    this.counters.add(`errors|${record.code}`);
-    if (severity === "info") return false;
-    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
+    const record = this.#keep(failure, place);
+    if (!record) return false;
     try {
       this.#readers.report(record);
     } catch {
       // An observer must not break the room.
     }
-    return severity !== "warn";
+    return codes[record.code].severity !== "warn";
   }
 
-  /** A connection was told good-bye, for the reason of this failure's code. */
-  closed(failure: Omit<Failure, "source">, place: Place): void {
-    const code: CodeName = failure.code;
-    this.counters.add(`closes|${code}`);
-    if (codes[code].severity !== "info") this.fail({ ...failure, source: "connection" }, place);
+  /** A connection has ended. Its own line says so, so that it is no other line's business, a failure or not. */
+  ended(end: End, place: Place): void {
+    const { code } = end;
+    const record = endRecordOf(end, this.#readers.now(), place);
+    if (code !== "closed" && code !== "lost") {
+      this.counters.add(`closes|${code}`);
+      if (codes[code].severity !== "info") this.counters.add(`errors|${code}`);
+      // A client that has left knows why.
+      if (code !== "done") this.#ends = [...this.#ends, reported({ ...record, code })].slice(-MAX_RECORDS);
+    }
+    try {
+      this.#readers.ended(record);
+    } catch {
+      // An observer must not break the room.
+    }
   }
 
   /** A tick is committed: how many events it took, and for how many seconds. */
@@ -120,15 +135,31 @@ export class Recorder {
   report(listing: Listing): void {
     this.#reportedAt = this.#readers.now();
     const counts = this.counters.take();
-    const records = this.#records;
+    const [records, ends] = [this.#records, this.#ends];
     this.#records = [];
-    this.#readers.sendReport({ listing, counts, records }).catch((error: unknown) => {
+    this.#ends = [];
+    this.#readers.sendReport({ listing, counts, records, ends }).catch((error: unknown) => {
       this.counters.merge(counts);
-      this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
+      this.#putBack(records, ends);
       const { kind, room } = listing;
       this.fail({ code: "upstream_failed", source: "directory", error }, { kind, room });
       this.#readers.restored();
     });
+  }
+
+  /** What was not reported comes before what has happened since. */
+  #putBack(records: readonly FailureRecord[], ends: readonly FailureRecord[]): void {
+    this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
+    this.#ends = [...ends, ...this.#ends].slice(-MAX_RECORDS);
+  }
+
+  /** Counts a failure, and keeps it for the next report if that is more than how rooms live. */
+  #keep(failure: Failure, place: Place): FailureRecord | undefined {
+    const record = recordOf(failure, this.#readers.now(), place);
+    this.counters.add(`errors|${record.code}`);
+    if (codes[record.code].severity === "info") return undefined;
+    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
+    return record;
   }
 
   /** One value of a histogram: in the first bucket that it fits into. */
@@ -137,6 +168,11 @@ export class Recorder {
     this.counters.add(`${name}|${bound}`);
     this.counters.add(`${name}_sum`, value);
   }
+}
+
+/** An end as the directory keeps it, with its user: the question is why that user was thrown out. */
+function reported({ close: _close, traceId, ...end }: EndRecord & { readonly code: CodeName }): FailureRecord {
+  return { ...end, ...(traceId !== undefined && { traceId }) };
 }
 
 /** A record that rides with a socket: its user is in the log, where its request leads. */
