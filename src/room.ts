@@ -62,7 +62,7 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
     recordEnd(end);
   }
 
-  protected override async sendReport({ listing, counts, records, ends }: RoomReport): Promise<void> {
+  protected override async sendReport({ listing, counts, records }: RoomReport): Promise<void> {
     const { EDGEROOMS_DIRECTORY: directory, EDGEROOMS_ANALYTICS: analytics } = this.env as Bindings;
     analytics?.writeDataPoint(dataPoint(listing, counts));
     if (!directory) return;
@@ -72,7 +72,7 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
       // One stub: its calls arrive in their order.
       this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
       await withTimeout(
-        this.#directory.update({ ...listing, counts, notes: records.concat(ends), own }),
+        this.#directory.update({ ...listing, counts, notes: records, own }),
         "the directory",
         REPORT_TIMEOUT_MS,
       );

@@ -3,7 +3,8 @@
  * connections. None pushes out another kind, and none outlives its time: records can name users. Owns edgerooms_notes.
  */
 import { codes } from "../protocol/codes.ts";
-import { CONNECTION, isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
+import { END } from "../room/telemetry/end.ts";
+import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 
 /** Records of each ring. */
 export const MAX_RECORDS = 100;
@@ -86,7 +87,7 @@ export class Records {
 }
 
 function isEnd({ source }: FailureRecord): boolean {
-  return source === CONNECTION;
+  return source === END;
 }
 
 function ringOf(failure: FailureRecord): 0 | 1 | 2 {

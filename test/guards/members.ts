@@ -95,9 +95,9 @@ export const members: readonly Guard[] = [
   },
   {
     name: "refused frames do not push out the end that they lead to",
-    file: "src/room/telemetry/failure.ts",
-    text: " && isEnd(other) === isEnd(record)",
-    without: "",
+    file: "src/room/telemetry/recorder.ts",
+    text: "if (record) this.#ends = [...this.#ends, record].slice(-MAX_RECORDS);",
+    without: "if (record) this.#records = addRecord(this.#records, record, MAX_RECORDS);",
     tests: ["unit/room-ends.test.ts"],
   },
   {

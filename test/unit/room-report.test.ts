@@ -30,7 +30,6 @@ const report: RoomReport = {
   },
   counts: { connects: 1 },
   records: [],
-  ends: [],
 };
 
 it("R21: a directory call that hangs fails after a while, and the next one has a stub of its own", async () => {

@@ -48,13 +48,13 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   }
 
   /** Publishes in the room's own name. Rejects when the data is larger than 1 MiB, or nothing that JSON can carry. */
-  async publish(data: Json, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
-    return this.#ask({ type: "publish", data, ...options });
+  async publish(data: Passed, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
+    return this.#ask({ type: "publish", data: data as Json, ...options });
   }
 
   /** Sends to everyone connected now; never stored. Rejects like {@link publish}. */
-  async signal(data: Json, options: { to?: readonly string[] } = {}): Promise<void> {
-    await this.#ask({ type: "signal", data, ...options });
+  async signal(data: Passed, options: { to?: readonly string[] } = {}): Promise<void> {
+    await this.#ask({ type: "signal", data: data as Json, ...options });
   }
 
   /** The members who are here, by id in order of UTF-16 code units. */
@@ -156,6 +156,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     throw new Error(result.message ?? texts[result.code]);
   }
 }
+
+/** What callers hand over by RPC, whose types cannot carry the endless recursion of Json. It is checked all the same. */
+type Passed = object | string | number | boolean | null;
 
 /** What came of a token refresh. */
 export type Refreshed = { readonly ok: true; readonly expires: number } | Extract<Result, { ok: false }>;

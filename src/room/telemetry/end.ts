@@ -4,7 +4,10 @@
  */
 import type { CodeName } from "../../protocol/codes.ts";
 import { traceIdOf } from "../../protocol/trace.ts";
-import { CONNECTION, type FailureContext } from "./failure.ts";
+import type { FailureContext, FailureRecord } from "./failure.ts";
+
+/** The source of records that tell of an end. */
+export const END = "connection";
 
 /** How one connection ended. */
 export interface End extends FailureContext {
@@ -23,13 +26,13 @@ export interface EndRecord {
   /** In ms since the epoch. */
   readonly at: number;
   readonly code: End["code"];
-  readonly source: typeof CONNECTION;
+  readonly source: typeof END;
   readonly kind?: string;
   readonly room?: string;
   readonly session: string;
   readonly user: string;
   readonly requestId?: string;
-  readonly traceId?: string | undefined;
+  readonly traceId?: string;
   readonly lasted: number;
   readonly close?: number;
 }
@@ -40,7 +43,7 @@ export function endRecordOf(end: End, now: number, place: { kind: string; room: 
   return {
     at: now,
     code,
-    source: CONNECTION,
+    source: END,
     ...(place.kind && { kind: place.kind }),
     ...(place.room && { room: place.room }),
     session,
@@ -50,4 +53,15 @@ export function endRecordOf(end: End, now: number, place: { kind: string; room: 
     lasted: Math.max(0, lasted),
     ...(close !== undefined && { close }),
   };
+}
+
+/**
+ * The end as the directory of live rooms has it: of connections that the room ended, and not because their client left or
+ * the room restarts, so that "why was I thrown out" has an answer there too.
+ */
+export function recordOfEnd(end: EndRecord): FailureRecord | undefined {
+  const { code, close: _, ...record } = end;
+  return code === "closed" || code === "lost" || code === "done" || code === "restarting"
+    ? undefined
+    : { ...record, code };
 }

@@ -8,9 +8,6 @@ import { traceIdOf } from "../../protocol/trace.ts";
 
 export type { FailureRecord } from "../../protocol/api.ts";
 
-/** The source of failures for which a connection was ended. */
-export const CONNECTION = "connection";
-
 /** The session, user and request that a failure belongs to. */
 export interface FailureContext {
   readonly session?: string;
@@ -64,24 +61,18 @@ export function isGrave({ code }: FailureRecord): boolean {
 
 /**
  * A record more among a few. Of what clients do wrong the newest of each code and room is enough, and goes first: nobody may
- * push out what is grave by going on. Frames that were refused go before connections that were ended for it.
+ * push out what is grave by going on.
  */
 export function addRecord(
   records: readonly FailureRecord[],
   record: FailureRecord,
   max: number,
 ): readonly FailureRecord[] {
-  const isSame = (other: FailureRecord) =>
-    other.code === record.code && other.room === record.room && isEnd(other) === isEnd(record);
+  const isSame = ({ code, room }: FailureRecord) => code === record.code && room === record.room;
   const all = [...(isGrave(record) ? records : records.filter((other) => !isSame(other))), record];
   if (all.length <= max) return all;
-  const mild = all.filter((other) => !isGrave(other));
-  const first = mild.find((other) => !isEnd(other)) ?? mild[0] ?? all[0];
-  return all.filter((other) => other !== first);
-}
-
-function isEnd({ source }: FailureRecord): boolean {
-  return source === CONNECTION;
+  const first = all.findIndex((other) => !isGrave(other));
+  return all.toSpliced(Math.max(0, first), 1);
 }
 
 /** What was thrown, as a line that can be shown to an operator: no stack, no token, no control characters. */

@@ -2,15 +2,15 @@
  * What a room has counted and what went wrong in it since its last report: in memory, and as a snapshot in the attachment
  * of one socket, so that it outlives hibernation and costs no row. A crash forgets it. Knows what it reports to, not how.
  */
-import { codes, type CodeName } from "../../protocol/codes.ts";
+import { codes } from "../../protocol/codes.ts";
 import { Counters, type Counts } from "./counts.ts";
-import { endRecordOf, type End, type EndRecord } from "./end.ts";
+import { endRecordOf, recordOfEnd, type End, type EndRecord } from "./end.ts";
 import { addRecord, recordOf, type Failure, type FailureRecord } from "./failure.ts";
 import type { Listing } from "./listing.ts";
 
 /** A room that nobody is in reports not more often than this. */
 const ALONE_EVERY_MS = 60_000;
-/** Failures kept until they are reported, and as many ends of connections; the newest. */
+/** Failures kept until they are reported, and ends of connections besides; the newest. */
 const MAX_RECORDS = 5;
 /** Characters of a record's message that fit with the rest into an attachment (16 KiB, the platform's limit). */
 const MESSAGE_LENGTH = 120;
@@ -26,17 +26,15 @@ export interface Snapshot {
   readonly nth: number;
   readonly counts: Counts;
   readonly records: readonly FailureRecord[];
-  /** Absent from what earlier versions stored. */
+  /** Absent in a snapshot of an older version. */
   readonly ends?: readonly FailureRecord[];
 }
 
-/** What the directory learns of a room: how it is, and what was counted and went wrong since the last report. */
+/** What the directory learns of a room: how it is, and what was counted, went wrong and was ended since the last report. */
 export interface RoomReport {
   readonly listing: Listing;
   readonly counts: Counts;
   readonly records: readonly FailureRecord[];
-  /** Connections that the room ended, and why. */
-  readonly ends: readonly FailureRecord[];
 }
 
 /** Where a room's failures and counts go. */
@@ -63,6 +61,7 @@ export class Recorder {
   readonly counters = new Counters();
   readonly #readers: Readers;
   #records: readonly FailureRecord[] = [];
+  /** Of connections that the room ended. Apart: refused frames must not push them out, nor they what is grave. */
   #ends: readonly FailureRecord[] = [];
   #nth = 0;
   #rows = 0;
@@ -76,8 +75,7 @@ export class Recorder {
   restore({ nth, counts, records, ends = [] }: Snapshot): void {
     if (nth <= this.#nth) return;
     this.#nth = nth;
-    this.counters.merge(counts);
-    this.#putBack(records, ends);
+    this.#takeBack(counts, records, ends);
   }
 
   /** For an attachment: everything that was not reported yet. */
@@ -87,28 +85,31 @@ export class Recorder {
 
   /** Everything that goes wrong in a room ends here. Returns whether it is the room's own or its disk's doing. */
   fail(failure: Failure, place: Place): boolean {
-    const record = this.#keep(failure, place);
-    if (!record) return false;
+    const record = recordOf(failure, this.#readers.now(), place);
+    const { severity } = codes[record.code];
+    this.counters.add(`errors|${record.code}`);
+    if (severity === "info") return false;
+    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
     try {
       this.#readers.report(record);
     } catch {
       // An observer must not break the room.
     }
-    return codes[record.code].severity !== "warn";
+    return severity !== "warn";
   }
 
   /** A connection has ended. Its own line says so, so that it is no other line's business, a failure or not. */
   ended(end: End, place: Place): void {
     const { code } = end;
-    const record = endRecordOf(end, this.#readers.now(), place);
     if (code !== "closed" && code !== "lost") {
       this.counters.add(`closes|${code}`);
       if (codes[code].severity !== "info") this.counters.add(`errors|${code}`);
-      // A client that has left knows why.
-      if (code !== "done") this.#ends = [...this.#ends, reported({ ...record, code })].slice(-MAX_RECORDS);
     }
+    const written = endRecordOf(end, this.#readers.now(), place);
+    const record = recordOfEnd(written);
+    if (record) this.#ends = [...this.#ends, record].slice(-MAX_RECORDS);
     try {
-      this.#readers.ended(record);
+      this.#readers.ended(written);
     } catch {
       // An observer must not break the room.
     }
@@ -138,28 +139,19 @@ export class Recorder {
     const [records, ends] = [this.#records, this.#ends];
     this.#records = [];
     this.#ends = [];
-    this.#readers.sendReport({ listing, counts, records, ends }).catch((error: unknown) => {
-      this.counters.merge(counts);
-      this.#putBack(records, ends);
+    this.#readers.sendReport({ listing, counts, records: [...records, ...ends] }).catch((error: unknown) => {
+      this.#takeBack(counts, records, ends);
       const { kind, room } = listing;
       this.fail({ code: "upstream_failed", source: "directory", error }, { kind, room });
       this.#readers.restored();
     });
   }
 
-  /** What was not reported comes before what has happened since. */
-  #putBack(records: readonly FailureRecord[], ends: readonly FailureRecord[]): void {
+  /** What was counted and written down before what is here. */
+  #takeBack(counts: Counts, records: readonly FailureRecord[], ends: readonly FailureRecord[]): void {
+    this.counters.merge(counts);
     this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
     this.#ends = [...ends, ...this.#ends].slice(-MAX_RECORDS);
-  }
-
-  /** Counts a failure, and keeps it for the next report if that is more than how rooms live. */
-  #keep(failure: Failure, place: Place): FailureRecord | undefined {
-    const record = recordOf(failure, this.#readers.now(), place);
-    this.counters.add(`errors|${record.code}`);
-    if (codes[record.code].severity === "info") return undefined;
-    this.#records = addRecord(this.#records, short(record), MAX_RECORDS);
-    return record;
   }
 
   /** One value of a histogram: in the first bucket that it fits into. */
@@ -168,11 +160,6 @@ export class Recorder {
     this.counters.add(`${name}|${bound}`);
     this.counters.add(`${name}_sum`, value);
   }
-}
-
-/** An end as the directory keeps it, with its user: the question is why that user was thrown out. */
-function reported({ close: _close, traceId, ...end }: EndRecord & { readonly code: CodeName }): FailureRecord {
-  return { ...end, ...(traceId !== undefined && { traceId }) };
 }
 
 /** A record that rides with a socket: its user is in the log, where its request leads. */
