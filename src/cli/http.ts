@@ -45,6 +45,8 @@ interface Outgoing {
 
 const DEFAULT_URL = "http://localhost:8787";
 const TRIES = 3;
+/** Of a request that the server was too busy for: it had no effect. A command that goes through many rooms meets that. */
+const TRIES_WHEN_LIMITED = 20;
 /** Before the second try, in ms; twice that before the third. */
 const BACKOFF_MS = 250;
 /** The longest that a server can make us wait, in ms. One that asks for more gets no further try. */
@@ -126,9 +128,11 @@ export class Server {
       } catch (error) {
         patience -= performance.now() - began;
         // A timer may ring a little early: what is left of the wait must be worth another try.
-        const isOver = tries === TRIES || patience < BACKOFF_MS;
-        if (!(error instanceof RequestFailed) || !error.isTransient || isOver) throw error;
-        if (outgoing.method === "POST" && outgoing.key === undefined) throw error;
+        if (!(error instanceof RequestFailed) || patience < BACKOFF_MS) throw error;
+        const isLimited = error.code === "rate_limited";
+        const isRepeatable =
+          isLimited || (error.isTransient && (outgoing.method === "GET" || outgoing.key !== undefined));
+        if (!isRepeatable || tries >= (isLimited ? TRIES_WHEN_LIMITED : TRIES)) throw error;
         const wait = error.retryAfter ?? BACKOFF_MS * tries * (0.5 + Math.random());
         if (wait > MAX_WAIT_MS) throw error;
         await sleep(wait);

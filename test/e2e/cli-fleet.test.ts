@@ -58,6 +58,16 @@ it("E7: drain --all says which rooms could not be asked and which never were, an
   expect(ended.out).toContain("Drained 3 of 5 rooms, 6 connections.");
 });
 
+it("E9: a request that is refused as one too many is made again, also one that is made once otherwise", async () => {
+  const server = await standIn(many(30));
+  server.refuse(100);
+  const ended = await op(server, "drain", "--all", "--within", "0", "--reopen-after", "3600");
+  expect(ended).toMatchObject({ code: 0 });
+  expect(ended.out).toContain("Drained 30 of 30 rooms");
+  server.refuse(1_000);
+  expect(await op(server, "kick", "r1", "--user", "ann")).toMatchObject({ code: 1 });
+});
+
 it("E7: drain of a room that never was is an error in one line, and nothing is said to be drained", async () => {
   const ended = await op(await standIn(many(1)), "drain", "TYPO");
   expect(ended).toMatchObject({ code: 1, out: "" });

@@ -28,6 +28,8 @@ export class StandIn {
   latencyMs = 0;
   /** The second page of a list is of a part that did not answer. */
   isIncomplete = false;
+  /** How many requests it refuses as too many, from now on. */
+  #limit = 0;
   readonly #rooms: readonly StandInRoom[];
   readonly #drains = new Map<string, Drain>();
   readonly #server = createServer((request, response) => void this.#answer(request, response));
@@ -41,6 +43,10 @@ export class StandIn {
     await once(this.#server.listen(port, "127.0.0.1"), "listening");
     this.url = `http://127.0.0.1:${port}`;
     return this;
+  }
+
+  refuse(requests: number): void {
+    this.#limit = requests;
   }
 
   async close(): Promise<void> {
@@ -61,6 +67,10 @@ export class StandIn {
     this.asked.push(`${what} ${name}`);
     await sleep(this.latencyMs);
     const room = this.#rooms.find((known) => known.name === name);
+    if (this.#limit > 0 && this.#limit-- > 0) {
+      response.setHeader("retry-after", "0");
+      return json({ title: "Too many.", status: 429, code: "rate_limited" }, 429);
+    }
     if (room?.mood === "broken") return json({ title: "Failed.", status: 500, code: "internal" }, 500);
     if (!room || room.mood === "absent") return json({ title: "Nothing.", status: 404, code: "not_found" }, 404);
     if (what === "redeliver") return json({ pending: 1, redelivered: room.dead ?? 0 });
