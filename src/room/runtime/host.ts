@@ -21,7 +21,7 @@ import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
 import type { Recording } from "./recording.ts";
-import { isLoad, Scheduler } from "./scheduler.ts";
+import { isLoad, isLook, Scheduler } from "./scheduler.ts";
 import { Sockets } from "./sockets.ts";
 import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
 
@@ -200,6 +200,7 @@ export class RoomHost {
 
   /** Refuses at once what would make a load larger that is too large already. */
   async #ask(event: Extract<RoomEvent, { type: "command" | "operate" }>): Promise<Result> {
+    if (isLook(event) && this.#scheduler.isLookedAt) return OVERLOADED;
     if (!isLoad(event)) return this.#scheduler.submit(event);
     if (this.#scheduler.isFull) return OVERLOADED;
     return this.#scheduler.submit(event, lengthOf(event.command));

@@ -43,6 +43,8 @@ export interface Parts {
   readonly held: ReadonlyMap<string, number>;
   /** What follows on work that has not ended, by its id. */
   readonly continuations: ReadonlyMap<string, Continuation>;
+  /** Told of rows that creating the tables wrote and that SQLite does not count among its changes. Default: nobody is. */
+  readonly schemaWritten?: (rows: number) => void;
 }
 
 /** One room in memory. */
@@ -85,7 +87,7 @@ export class RoomState {
 
   constructor(parts: Parts) {
     const { definition, room, pointers, now } = parts;
-    const sql = openTables(parts.sql);
+    const sql = openTables(parts.sql, parts.schemaWritten ?? (() => undefined));
     this.#room = room;
     this.definition = definition;
     this.sql = parts.sql;
