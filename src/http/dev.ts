@@ -17,12 +17,15 @@ const ADDRESS = /^(?:\d+\.\d+\.\d+\.\d+|\[.*\])$/;
  * The token is signed with `AUTH_SECRET`.
  */
 export function devRoutes<Env extends object>(app: Hono<{ Bindings: Env }>): void {
-  app.post("/dev/token", (c) => devToken(c));
+  // Elsewhere the address is free for the deployer's own routes.
+  app.post("/dev/token", (c, next) => (isDevelopment(c.env) ? devToken(c) : next()));
+}
+
+function isDevelopment(env: object): boolean {
+  return (env as { ENVIRONMENT?: unknown }).ENVIRONMENT === "development";
 }
 
 async function devToken<Env extends object>(c: Context<{ Bindings: Env }>): Promise<Response> {
-  const { ENVIRONMENT } = c.env as { ENVIRONMENT?: unknown };
-  if (ENVIRONMENT !== "development") return problem(c, { code: "not_found" });
   if (!isOurs(c.req.raw)) return problem(c, { code: "forbidden", message: "Only for pages of this computer." });
   const [secret] = await secretsIn(c.env, "AUTH_SECRET");
   if (!secret) return problem(c, { code: "not_found", message: "There is no AUTH_SECRET to sign with." });

@@ -19,12 +19,20 @@ export function readyRoute<Env extends object>(app: Hono<{ Bindings: Env }>, gat
 async function ready<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const found = [
     ...(await gate.problems(c.env)),
+    ...directoryIn(c.env),
     ...(await problemIn(() => scraperSecrets(c.env))),
     ...(await problemIn(() => webhookIn(c.env, "EVENTS_WEBHOOK", true))),
     ...(await problemIn(() => webhookIn(c.env, "ALERT_WEBHOOK", false))),
   ];
   if (found.length > 0) return problem(c, { code: "misconfigured", message: found.join(" ") });
   return c.json({ ok: true }, 200, FRESH);
+}
+
+/** The directory may be missing, which turns off what is made of it. */
+function directoryIn(env: object): string[] {
+  const { EDGEROOMS_DIRECTORY: bound } = env as { EDGEROOMS_DIRECTORY?: Partial<DurableObjectNamespace> };
+  const isUsable = bound === undefined || typeof bound.getByName === "function";
+  return isUsable ? [] : ["EDGEROOMS_DIRECTORY is no Durable Object binding."];
 }
 
 /** A webhook that is configured, and can be used. Without an address there is none. */

@@ -159,6 +159,7 @@ describe("GET /readyz", () => {
     [{ AUTH_SECRET: { get: async () => Promise.reject(new Error("short-secret")) } }, "AUTH_SECRET cannot be read"],
     [{ RELAY: undefined }, "no Durable Object binding RELAY"],
     [{ CHAT: "short-secret" }, "no Durable Object binding CHAT"],
+    [{ EDGEROOMS_DIRECTORY: "short-secret" }, "EDGEROOMS_DIRECTORY is no"],
     [{ METRICS_TOKEN: "short-secret" }, "METRICS_TOKEN must have"],
     [{ ALLOWED_ORIGINS: "*" }, "An origin is"],
     [{ RATE_LIMIT: "short-secret" }, "RATE_LIMIT is"],
