@@ -186,7 +186,12 @@ describe("what was counted", () => {
     await shard.update(report);
     expect(await shard.totals()).toEqual({
       relay: {
-        ...{ rooms: 1, connections: 1, members: 1, sessions: 0, undelivered_rooms: 0, dead_letters: 0 },
+        rooms: 1,
+        connections: 1,
+        members: 1,
+        sessions: 0,
+        undelivered_rooms: 0,
+        dead_letters: 0,
         counts: { signals: 3 },
       },
     });

@@ -7,7 +7,7 @@ import type { KindTotals } from "../../src/ops/metrics.ts";
 import type { FailureList, RoomPage } from "../../src/protocol/api.ts";
 
 vi.mock("cloudflare:workers", () => ({
-  DurableObject: class {},
+  DurableObject: Object,
   tracing: { enterSpan, getActiveSpan: () => undefined },
 }));
 const enterSpan = <T>(_name: string, run: (span: { isTraced: boolean }) => T) => run({ isTraced: false });
@@ -40,7 +40,12 @@ function directoryOf(trouble: Trouble | undefined, ...troubled: readonly number[
     };
     const totals: Record<string, KindTotals> = {
       chat: {
-        ...{ rooms: 1, connections: 2, members: 2, sessions: 2, undelivered_rooms: 0, dead_letters: 0 },
+        rooms: 1,
+        connections: 2,
+        members: 2,
+        sessions: 2,
+        undelivered_rooms: 0,
+        dead_letters: 0,
         counts: { publications: 10, "tick_events|1": 3, tick_events_sum: 3 },
       },
     };
@@ -63,7 +68,7 @@ async function get(path: string, directory: object): Promise<{ status: number; t
     tokenInUrl: false,
     verify: () => Promise.resolve({ user: "op", issued: 0, expires: Infinity, claims: { rooms: { "*": ["admin"] } } }),
   };
-  const app = createApp<{ ROOMS: never }>({ rooms: { chat: "ROOMS" as never }, auth });
+  const app = createApp<{ ROOMS: never }>({ rooms: { chat: "ROOMS" }, auth });
   const began = Date.now();
   const state = { took: -1 };
   const answer = Promise.resolve(app.request(path, {}, { EDGEROOMS_DIRECTORY: directory })).then(async (response) => {

@@ -193,7 +193,9 @@ it("T18: ends of connections have places of their own: refused frames do not pus
   const directory = part("ends");
   const now = Date.now();
   const record = (n: number, more: Partial<FailureRecord>): FailureRecord => ({
-    ...{ at: now + n, code: "rate_limited", source: "publish" },
+    at: now + n,
+    code: "rate_limited",
+    source: "publish",
     ...more,
   });
   await directory.count({}, [record(0, { code: "heartbeat_lost", source: "connection", room: "a" })]);
