@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Misuse, helpOf, read, usageOf, type Command } from "./command.ts";
-import { deadLetters, redeliver } from "./dead-letters.ts";
+import { deadLetters, drop, redeliver, skip } from "./dead-letters.ts";
 import { drain } from "./drain.ts";
+import { failures } from "./failures.ts";
 import { kick } from "./kick.ts";
 import { members } from "./members.ts";
 import { endWithReader, notice, print } from "./output.ts";
@@ -18,7 +19,21 @@ import { tail } from "./tail.ts";
 import { visible } from "./text.ts";
 import { token } from "./token.ts";
 
-const COMMANDS: readonly Command[] = [token, rooms, members, publish, tail, kick, drain, stats, deadLetters, redeliver];
+const COMMANDS: readonly Command[] = [
+  token,
+  rooms,
+  members,
+  publish,
+  tail,
+  kick,
+  drain,
+  stats,
+  failures,
+  deadLetters,
+  redeliver,
+  skip,
+  drop,
+];
 
 /** Of the package that this belongs to; built or not, it is two folders up. */
 const MANIFEST = fileURLToPath(new URL("../../package.json", import.meta.url).href);

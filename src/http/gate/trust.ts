@@ -2,6 +2,7 @@
  * Which tokens are good: by the secrets or key sets, issuers and audiences that the options of `jwt()` and the environment
  * name. Refuses a setting that is there and cannot be meant, rather than go on without it. Verifies nothing.
  */
+import { MIN_SECRET_BYTES } from "../../protocol/identity.ts";
 import { checkAddress } from "../../ops/address.ts";
 import { listIn, Misconfigured, secret as secretText, secretsIn, type Secret } from "../../ops/settings.ts";
 import { keySet, type KeySet } from "./keys.ts";
@@ -17,9 +18,6 @@ export interface Trust {
   readonly issuers: readonly string[] | undefined;
   readonly audiences: readonly string[] | undefined;
 }
-
-/** RFC 7518 section 3.2: a key at least as long as the hash. */
-export const MIN_SECRET_BYTES = 32;
 
 /**
  * Reads which tokens are good.
