@@ -1,3 +1,4 @@
+import "./scripts/node.mjs";
 import { availableParallelism } from "node:os";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
@@ -58,6 +59,14 @@ export default defineConfig({
           include: ["test/ops/**/*.test.ts"],
           ...waits(15_000),
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          globalSetup: "./test/package/pack.ts",
+          ...waits(15_000),
         },
       },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waits(15_000) } },

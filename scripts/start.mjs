@@ -1,4 +1,5 @@
 // `npm start`: makes .dev.vars when there is none, then runs wrangler dev. Arguments are passed on.
+import "./node.mjs";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";

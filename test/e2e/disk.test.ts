@@ -10,7 +10,6 @@ import { WebSocket } from "ws";
 import {
   connect,
   memoryStore,
-  type ConnectOptions,
   type Publication,
   type RoomClient,
 } from "../../src/client/client.ts";
@@ -56,7 +55,7 @@ class Member {
         const { token } = await response.json<{ token: string }>();
         return token;
       },
-      WebSocket: WebSocket as unknown as NonNullable<ConnectOptions["WebSocket"]>,
+      WebSocket,
       storage: memoryStore(),
       random: () => Math.random() / 20,
     });

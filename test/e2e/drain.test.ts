@@ -6,7 +6,6 @@ import { WebSocket } from "ws";
 import {
   connect,
   memoryStore,
-  type ConnectOptions,
   type Publication,
   type RoomClient,
 } from "../../src/client/client.ts";
@@ -40,7 +39,7 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
       const room = connect(server.url, {
         room: name,
         token: () => server.token(`user ${i}`),
-        WebSocket: WebSocket as unknown as NonNullable<ConnectOptions["WebSocket"]>,
+        WebSocket,
         storage: memoryStore(),
       });
       const member = { room, items: [] as Publication[], log: [] as string[], settled: 0, said: 0 };

@@ -16,7 +16,7 @@ export class Presence {
 
   /** The members who are here, by id. */
   get list(): readonly Member[] {
-    return [...this.#members.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** The frame that shows this member's data, while the room may not know it. */

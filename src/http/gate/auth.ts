@@ -2,12 +2,24 @@
  * Verifies tokens with jose: by a shared secret or an issuer's key set, with the algorithms of either pinned. Without
  * configuration every token is refused. Knows nothing of rooms; what a token allows where is grants.ts.
  */
-import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { errors, jwtVerify, type JWTVerifyGetKey } from "jose";
 import { MAX_USER_ID } from "../../protocol/limits.ts";
 import { isName, isUserId } from "./credentials.ts";
 import { IssuerUnreachable, keySet } from "./keys.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { Denied } from "../request.ts";
+
+/** The claims of a token: those that RFC 7519 registers, and any others. */
+export interface Claims {
+  readonly iss?: string;
+  readonly sub?: string;
+  readonly aud?: string | string[];
+  readonly jti?: string;
+  readonly nbf?: number;
+  readonly exp?: number;
+  readonly iat?: number;
+  readonly [name: string]: unknown;
+}
 
 /** What a verified token says, whatever room it is for. */
 export interface Verified {
@@ -18,7 +30,7 @@ export interface Verified {
   /** When the token expires, clock tolerance included, in ms since the epoch. Infinity: never. */
   readonly expires: number;
   /** Every claim, for `authorize`. */
-  readonly claims: JWTPayload;
+  readonly claims: Claims;
 }
 
 /** Says which user a token is for. What it returns is checked: a wrong field refuses the request with `hook_failed`. */
@@ -31,17 +43,17 @@ export interface Authenticator {
 /** Settings of {@link jwt}. Each one that is absent is read from the environment variable named with it. */
 export interface JwtOptions {
   /** Shared secret for HS256, at least 32 bytes. `AUTH_SECRET`. Not used when there is a key set. */
-  secret?: string;
+  secret?: string | undefined;
   /** Address of the issuer's key set, for RS256, ES256 and EdDSA. `AUTH_JWKS_URL`. */
-  jwksUrl?: string;
+  jwksUrl?: string | undefined;
   /** Required `iss`. `AUTH_ISSUER`; not checked when neither is set. */
-  issuer?: string;
+  issuer?: string | undefined;
   /** Required `aud`. `AUTH_AUDIENCE`; not checked when neither is set. */
-  audience?: string;
+  audience?: string | undefined;
   /** Seconds by which clocks may differ. Default 10, at most 60. */
-  clockTolerance?: number;
+  clockTolerance?: number | undefined;
   /** Accept `?token=` too. URLs end up in logs: default false. */
-  tokenInUrl?: boolean;
+  tokenInUrl?: boolean | undefined;
 }
 
 const SECRET_ALGORITHMS = ["HS256"];
@@ -103,7 +115,7 @@ function misconfigured(what: string): Denied {
   return { code: "unavailable", message: "Authentication is not configured.", cause };
 }
 
-function read(claims: JWTPayload, clockTolerance: number): Verified | Denied {
+function read(claims: Claims, clockTolerance: number): Verified | Denied {
   const { sub, name, exp = 0, iat = 0 } = claims;
   // jose takes any JSON for a sub.
   if (!isUserId(sub)) {

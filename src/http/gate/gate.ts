@@ -34,24 +34,26 @@ export interface AppOptions<Env extends object> {
   /** Kinds of rooms: from the name in the URL to the Durable Object binding in wrangler.toml. */
   rooms: Readonly<Record<string, RoomBinding<Env>>>;
   /** Says which user a token is for. Default: `jwt()`, configured by the environment. */
-  auth?: Authenticator;
+  auth?: Authenticator | undefined;
   /** Web origins that may connect, besides the Worker's own: `https://app.example.com`, `*.example.com`. */
-  origins?: readonly string[] | ((env: Env) => readonly string[]);
+  origins?: readonly string[] | ((env: Env) => readonly string[]) | undefined;
   /**
    * Has the last word before a room is asked, and may be asynchronous: `true` lets the caller in as the token says,
    * credentials let it in as they say, anything else refuses with `forbidden`. A throw refuses with `internal`, credentials
    * with an invalid field with `hook_failed`.
    */
-  authorize?: (
-    c: Context<{ Bindings: Env }>,
-    caller: Caller,
-    address: RoomAddress,
-  ) => Promise<boolean | Credentials> | boolean | Credentials;
+  authorize?:
+    | ((
+        c: Context<{ Bindings: Env }>,
+        caller: Caller,
+        address: RoomAddress,
+      ) => Promise<boolean | Credentials> | boolean | Credentials)
+    | undefined;
   /**
    * Called with failures of severity `alert`, at most once a minute for each code and isolate. Rooms call their own
    * `onAlert`. Default: the webhook at `ALERT_WEBHOOK_URL`, if there is one.
    */
-  onAlert?: (alert: Alert, env: Env) => Promise<void> | void;
+  onAlert?: ((alert: Alert, env: Env) => Promise<void> | void) | undefined;
 }
 
 const ALL_ROOMS: RoomAddress = { kind: "*", room: "*" };
