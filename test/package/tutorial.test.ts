@@ -73,6 +73,25 @@ async function dev(folder: string, port: number): Promise<Terminal> {
   return server;
 }
 
+/** The client of docs/guides/other-languages.md joins the room of the tutorial, hears and publishes. */
+async function withoutThePackage(project: Project, port: number, ann: Terminal): Promise<Terminal> {
+  const [raw] = snippetsOf("docs/guides/other-languages.md");
+  project.write("raw.mjs", raw?.text ?? "");
+  const login = await fetch(`http://localhost:${port}/login`, {
+    method: "POST",
+    body: JSON.stringify({ user: "carl" }),
+  });
+  const { token } = (await login.json()) as { token: string };
+  const carl = open(project.folder, `node raw.mjs ws://localhost:${port}/rooms/chat/lobby ${token}`);
+  await carl.says(/^reset: new$/m);
+  ann.type("to carl");
+  await carl.says(/^ann to carl$/m);
+  carl.type("from carl");
+  await ann.says(/^carl: from carl$/m);
+  await carl.says(/^carl from carl$/m);
+  return carl;
+}
+
 it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that stops, a test, what would be deployed", async () => {
   const began = performance.now();
   const took: string[] = [];
@@ -120,6 +139,7 @@ it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that 
   await bob.says(/^\(resumed: nothing was missed\)$/m);
   await bob.says(/^ann: one\nann: two\nann: three$/m);
   mark("the first message is resumed");
+  const carl = await withoutThePackage(project, port, ann);
 
   await server.stop();
   await ann.says(/^\(reconnecting\)$/m);
@@ -127,8 +147,9 @@ it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that 
   await dev(folder, port);
   await bob.says(/^ann: four$/m, 30_000);
   expect(bob.lines.filter((line) => line.startsWith("ann: "))).toEqual(
-    ["hello", "one", "two", "three", "four"].map((text) => `ann: ${text}`),
+    ["hello", "one", "two", "three", "to carl", "four"].map((text) => `ann: ${text}`),
   );
+  await carl.says(/^resumed\nann four$/m, 30_000);
   mark("what was written while the server was down has arrived");
 
   expect(commands.slice(serving + 3)).toEqual([
@@ -139,6 +160,13 @@ it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that 
   ]);
   expect(run(folder, "npx vitest run")).toMatch(/Tests +2 passed/);
   mark("its test has passed");
+  expect(writeFiles(project, snippetsOf("docs/guides/testing.md"))).toEqual([
+    "test/server.test.ts",
+    "test/socket.ts",
+    "test/members.test.ts",
+  ]);
+  expect(run(folder, "npx tsc && npx vitest run")).toMatch(/Tests +4 passed/);
+  mark("the tests of guides/testing.md have passed");
   expect(run(folder, "npx wrangler deploy --dry-run")).toContain("env.CHAT_ROOM");
   mark("the dry run of the deployment is over");
   console.log(`tutorial: ${took.join("; ")}`);

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import { experimental_readRawConfig as readRawConfig } from "wrangler";
-import { snippetsIn, snippetsOf, type Snippet } from "../support/snippets.ts";
+import { fileNameOf, snippetsIn, snippetsOf, type Snippet } from "../support/snippets.ts";
 import { filesBelow, root } from "../support/sources.ts";
 
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
@@ -69,10 +69,18 @@ function compile(side: keyof typeof SIDES, chosen: readonly Snippet[], isPieces:
   const place = mkdtempSync(join(folder, `${side}-`));
   symlinkSync(join(root, "node_modules"), join(place, "node_modules"));
   const given = ["given.d.ts", `given-${side}.d.ts`, ...(isPieces ? [`package-${side}.d.ts`] : [])];
-  const names = chosen.map(
-    ({ document, line, language }) => `${document.replaceAll(/[/.]/g, "-")}-${line}.${language}`,
-  );
-  for (const [i, snippet] of chosen.entries()) writeFileSync(join(place, names[i] ?? ""), asModule(snippet));
+  const names = chosen.map((snippet) => {
+    // A file that its document names is there under that name: another one may import it.
+    const name = fileNameOf(snippet);
+    const own = name?.endsWith(`.${snippet.language}`) ? name : `line-${snippet.line}.${snippet.language}`;
+    return join(snippet.document.replaceAll(/[/.]/g, "-"), own);
+  });
+  for (const [i, snippet] of chosen.entries()) {
+    const file = join(place, names[i] ?? "");
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, asModule(snippet));
+  }
+  expect(new Set(names).size, "each file is there once").toBe(names.length);
   const files = [...names, ...given.map((name) => join(root, "test/docs", name))];
   writeFileSync(
     join(place, "tsconfig.json"),
@@ -113,7 +121,7 @@ describe("snippets", () => {
       '```ts\nimport { Room } from "edgerooms";\nconst rooms = defineRoom({ retain: "many" });\n```\n',
       "docs/wrong.md",
     );
-    expect(compile("server", wrong, false).join("\n")).toContain("docs-wrong-md-1.ts(2,15): error TS2304");
+    expect(compile("server", wrong, false).join("\n")).toContain("docs-wrong-md/line-1.ts(2,15): error TS2304");
     const typed = snippetsIn("```ts\nconst room = connect(url, { rooms: 1 });\n```\n", "docs/wrong.md");
     expect(compile("front", typed, true).join("\n")).toContain("'rooms' does not exist");
   });
