@@ -69,6 +69,16 @@ export default defineConfig({
           ...waits(15_000),
         },
       },
+      {
+        test: {
+          name: "packed",
+          include: ["test/packed/*.test.ts"],
+          globalSetup: "./test/package/pack.ts",
+          // An install from the registry is a part of it.
+          ...waits(60_000),
+          fileParallelism: false,
+        },
+      },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waits(15_000) } },
     ],
   },

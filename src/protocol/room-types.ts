@@ -25,9 +25,16 @@ export type Person<T extends RoomTypes> = Omit<Member, "data"> & { readonly data
 
 /**
  * What a program may hand over where it has not said more: whatever JSON can carry, interfaces included. Not promises,
- * maps, sets, cursors and bytes, which JSON would turn into something else.
+ * functions, maps, sets, cursors and bytes, which JSON would turn into something else.
  */
-export type Data = Json | readonly Data[] | (object & { readonly then?: never; readonly [Symbol.iterator]?: never });
+export type Data = Json | readonly Data[] | Plain;
+
+/** An object without what those have that JSON cannot carry. */
+type Plain = object & {
+  readonly then?: never;
+  readonly bind?: never;
+  readonly [Symbol.iterator]?: never;
+};
 
 /** One kind of data on its way out of the program. */
 export type Handed<T extends RoomTypes, K extends keyof RoomTypes> = T extends Record<K, infer V> ? V : Data;

@@ -7,12 +7,7 @@ import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import {
-  connect,
-  memoryStore,
-  type Publication,
-  type RoomClient,
-} from "../../src/client/client.ts";
+import { connect, memoryStore, type Publication, type RoomClient } from "../../src/client/client.ts";
 import { Workerd } from "../serve/workerd.ts";
 import { eventually } from "../support/patience.ts";
 

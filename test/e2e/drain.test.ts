@@ -3,12 +3,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import {
-  connect,
-  memoryStore,
-  type Publication,
-  type RoomClient,
-} from "../../src/client/client.ts";
+import { connect, memoryStore, type Publication, type RoomClient } from "../../src/client/client.ts";
 import { eventually } from "../support/patience.ts";
 import { Peer } from "./peer.ts";
 import { Server } from "./server.ts";

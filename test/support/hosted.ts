@@ -10,6 +10,7 @@ import { defineRoom, type Definition } from "../../src/room/definition.ts";
 import type { OperatorCommand } from "../../src/room/operator.ts";
 import { RoomHost } from "../../src/room/runtime/host.ts";
 import type { Platform, RoomSocket } from "../../src/room/runtime/platform.ts";
+import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import type { RoomReport } from "../../src/room/telemetry/recorder.ts";
 import type { Recording } from "../../src/room/runtime/recording.ts";
@@ -122,6 +123,8 @@ export class Peer implements RoomSocket {
 export class HostedRoom {
   readonly storage = new NodeStorage();
   readonly failures: FailureRecord[] = [];
+  /** How connections ended so far. */
+  readonly ends: EndRecord[] = [];
   readonly reports: RoomReport[] = [];
   readonly recordings: Recording[] = [];
   /** What the runtime holds. */
@@ -268,6 +271,7 @@ export class HostedRoom {
       env: {},
       observer: {
         report: (record) => void this.failures.push(record),
+        ended: (record) => void this.ends.push(record),
         sendReport: (report) => Promise.resolve(void this.reports.push(report)),
         span: (_name, _attributes, run) => run(),
         onFailedTick: () => (recording) => void this.recordings.push(recording),

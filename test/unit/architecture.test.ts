@@ -250,7 +250,6 @@ describe("the house", () => {
       // How much has changed, and which tables there are.
       "room/runtime/effects.ts",
       "room/runtime/recording.ts",
-      "room/runtime/ticker.ts",
     ]);
   });
 
@@ -278,13 +277,16 @@ describe("the house", () => {
   });
 
   it("has the linter hold functions to 60 lines and 4 parameters", () => {
-    const { overrides } = JSON.parse(readFileSync(join(root, ".oxlintrc.json"), "utf8")) as { overrides: unknown[] };
+    const { overrides } = JSON.parse(readFileSync(join(root, ".oxlintrc.json"), "utf8")) as {
+      overrides: readonly { readonly rules: object }[];
+    };
     const rules = {
       "max-params": ["error", { max: 4 }],
       "max-lines-per-function": ["error", { max: 60, skipComments: true, skipBlankLines: true }],
     };
     // The only one: a later override would lift it again.
-    expect(overrides).toEqual([{ files: ["src/**/*.ts"], rules }]);
+    const concerned = overrides.filter((one) => Object.keys(rules).some((rule) => rule in one.rules));
+    expect(concerned).toEqual([{ files: ["src/**/*.ts"], rules }]);
   });
 
   it.each(sources)("$path begins by saying what it owns", ({ text }) => {

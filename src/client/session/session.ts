@@ -176,7 +176,7 @@ export class Session<T extends Transport = Transport> {
     this.transport.open();
     // A listener may have closed the client.
     if (!this.transport.isOpen) return;
-    this.showMembers({ members: frame.members });
+    this.showMembers(frame);
     this.#showPresence();
   }
 

@@ -54,7 +54,8 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
 
 function welcome(turn: Turn, connection: Connection, session: Session, reason: ResetReason | undefined): void {
   const { state, now } = turn;
-  turn.sendList(connection, {
+  const { definition, sessions } = state;
+  const frame = {
     type: "welcome",
     session: session.id,
     member: session.user,
@@ -64,9 +65,12 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
     ...(reason && { reason }),
     ref: state.log.refs.last(session.id),
     heartbeat: { next: Math.max(0, (state.heartbeat?.due ?? now) - now) },
-    limits: limitsOf(state.definition),
+    limits: limitsOf(definition),
     expires: session.expires,
-  });
+  } as const;
+  if (definition.presence === "list") return turn.sendList(connection, frame);
+  // Clients from before there was a count expect a list.
+  turn.send(connection, { ...frame, members: [], ...(definition.presence === "count" && { count: sessions.present }) });
 }
 
 function whyRefused(

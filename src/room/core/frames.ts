@@ -1,17 +1,18 @@
 /** What a client's frame does. Every frame is answered where it fails: a call with its reply, all others with an error. */
-import { encode, exceeds, orNull, type Malformed } from "../../protocol/codec.ts";
+import { encode, orNull, type Malformed } from "../../protocol/codec.ts";
 import { isRetryable, texts, type CodeName } from "../../protocol/codes.ts";
 import type { ClientFrame, FrameError } from "../../protocol/frames.ts";
-import { MAX_PRESENCE_BYTES } from "../../protocol/limits.ts";
 import type { Grant, Me } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
 import { toMe, type Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
-import { announceChange, disconnect, end } from "./depart.ts";
+import { disconnect, end } from "./depart.ts";
 import { runHook, sendable } from "./hooks.ts";
+import { show } from "./presence.ts";
 import { publish } from "./publish.ts";
 import { acknowledge, returnCredit, sync } from "./resume.ts";
+import { signal } from "./signal.ts";
 import type { Turn } from "./turn.ts";
 
 /** The sender of a frame. */
@@ -119,25 +120,13 @@ function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
 
 function onSignal(turn: Turn, sender: Sender, frame: Frame<"signal">): void {
   if (!allowed(turn, sender, "signal", frame)) return;
-  const { user, id } = sender.session;
-  turn.count("signals");
-  turn.signal(encode({ type: "signal", by: user, data: frame.data }), id, frame.to);
+  const result = signal(turn, sender.session, () => meOf(turn, sender), frame);
+  if (!result.ok) answer(turn, sender, frame, failure(result.code, result));
 }
 
 function onPresence(turn: Turn, sender: Sender, frame: Frame<"presence">): void {
-  const { sessions } = turn.state;
-  const { session } = sender;
-  if (exceeds(JSON.stringify(frame.data), MAX_PRESENCE_BYTES)) {
-    const message = `presence is at most ${MAX_PRESENCE_BYTES} bytes`;
-    return answer(turn, sender, frame, failure("rejected", { message }));
-  }
-  if (!sessions.canShow(session, frame.data)) {
-    const message = "the room holds all the presence data that it can";
-    return answer(turn, sender, frame, failure("rejected", { message }));
-  }
-  const before = member(sessions, session.user);
-  sessions.show(session, frame.data, turn.now);
-  announceChange(turn, before);
+  const result = show(turn, sender.session, () => meOf(turn, sender), frame.data);
+  if (!result.ok) answer(turn, sender, frame, failure(result.code, result));
 }
 
 function onCall(turn: Turn, sender: Sender, frame: Frame<"call">): void {
