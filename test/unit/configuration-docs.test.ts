@@ -48,6 +48,7 @@ describe("docs/reference/configuration.md", () => {
       auth: true,
       origins: true,
       authorize: true,
+      limits: true,
       onAlert: true,
     };
     expect(first("## `createApp`", "Option")).toEqual(Object.keys(options));
@@ -61,6 +62,7 @@ describe("docs/reference/configuration.md", () => {
       audience: true,
       clockTolerance: true,
       tokenInUrl: true,
+      cookie: true,
     };
     expect(first("## `jwt`", "Option")).toEqual(Object.keys(options));
   });
