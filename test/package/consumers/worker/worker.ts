@@ -1,15 +1,6 @@
 /** A Worker: rooms with hooks, mounted in an app of its own. Without jose, whose types must not show. */
-import {
-  createApp,
-  defineRoom,
-  jwt,
-  reject,
-  Room,
-  webhook,
-  Directory,
-  type AppOptions,
-  type JwtOptions,
-} from "edgerooms";
+import { createApp, defineRoom, Directory, jwt, reject, Room, webhook } from "edgerooms";
+import type { AppOptions, Definition, JwtOptions } from "edgerooms";
 import { Hono } from "hono";
 
 interface Env {
@@ -22,6 +13,7 @@ interface Env {
 type Open<T> = { [K in keyof T]: T[K] | (Record<never, never> extends Pick<T, K> ? undefined : never) };
 
 export const appOptions = (open: Open<AppOptions<Env>>): AppOptions<Env> => open;
+export const definition = (open: Open<Definition>): Definition => open;
 export const jwtOptions = (open: Open<JwtOptions>): JwtOptions => open;
 
 export class ChatRoom extends Room<Env> {
@@ -36,6 +28,54 @@ export class ChatRoom extends Room<Env> {
 }
 export { Directory };
 
+interface Message {
+  readonly text: string;
+  readonly replyTo?: number;
+}
+interface Summary {
+  readonly count: number;
+  readonly last: Message | null;
+}
+interface Typed {
+  publication: Message;
+  snapshot: Summary;
+}
+
+/** T24: interfaces are data, also where hooks return them. With the room's types the data that hooks get is typed. */
+export class TypedRoom extends Room<Env> {
+  override readonly definition = defineRoom<Typed>({
+    onPublish: (room, me, data) => {
+      const message: Message = { text: data.text.trim() };
+      room.signal(message);
+      return message;
+    },
+    snapshot: (room) => {
+      const [last] = room.recent(1);
+      const summary: Summary = { count: room.offset, last: last?.data ?? null };
+      return summary;
+    },
+    methods: {
+      last: (room): Message | undefined => room.recent(1)[0]?.data,
+    },
+  });
+}
+
+/** T24: likewise without types of its own, where the data is checked by hand. */
+export class PlainRoom extends Room<Env> {
+  override readonly definition = defineRoom({
+    onPublish: (room, me, data) => {
+      if (!isMessage(data)) return reject("no message");
+      const message: Message = { text: data.text.trim() };
+      room.schedule("later", room.now, message);
+      return message;
+    },
+    snapshot: (): Message => ({ text: "" }),
+  });
+}
+
+const isMessage = (data: unknown): data is Message =>
+  typeof data === "object" && data !== null && "text" in data && typeof data.text === "string";
+
 const rooms = createApp<Env>({
   rooms: { chat: "CHAT_ROOM" },
   auth: jwt({ audience: undefined }),
@@ -44,7 +84,8 @@ const rooms = createApp<Env>({
 const app = new Hono<{ Bindings: Env }>();
 app.route("/rt", rooms);
 app.post("/say", async (c) => {
-  const { offset } = await c.env.CHAT_ROOM.getByName("lobby").publish("hello");
+  const message: Message = { text: "hello" };
+  const { offset } = await c.env.CHAT_ROOM.getByName("lobby").publish(message);
   return c.json({ offset });
 });
 export default app;
