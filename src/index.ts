@@ -1,6 +1,7 @@
 /** The Worker that `wrangler deploy` deploys as it stands: one kind of room, tokens by environment. Composition only. */
 import { Hono } from "hono";
 import { createApp } from "./http/app.ts";
+import { devKill } from "./http/dev-kill.ts";
 import { devTokens, type DevEnv } from "./http/dev.ts";
 import { refuseUpgrade } from "./http/problem.ts";
 import { Directory } from "./ops/directory.ts";
@@ -25,12 +26,21 @@ const toWebhook = webhook<Env>({
 /** Relays and remembers; put a definition of your own here. */
 export class DefaultRoom extends Room<Env> {
   override readonly definition = defineRoom(this.env.EVENTS_WEBHOOK_URL ? { events: { to: toWebhook } } : {});
+
+  /** Ends this instance as a crash does, for the demo. Only in development. */
+  kill(): void {
+    if (this.env.ENVIRONMENT === "development") this.ctx.abort("killed by the demo");
+  }
 }
 
 export { Directory };
 
 const app = new Hono<{ Bindings: Env }>();
 app.route("/", devTokens<Env>());
+app.route(
+  "/",
+  devKill<Env>((env) => env.ROOM),
+);
 app.route(
   "/",
   createApp<Env>({

@@ -1,5 +1,5 @@
 /** A room in numbers, as its stats tell them. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
 import { count, momentOf, plain, span, timeOf, until } from "./format.js";
 import { writeWhole } from "./rows.js";
 
@@ -22,6 +22,13 @@ export class Facts {
     this.#outbox(stats.outbox);
     this.#state(stats);
     this.#counts(stats.counts ?? {});
+  }
+
+  /** What it was is on the page, what it is nobody knows. */
+  unknown() {
+    const pill = this.#part(".state");
+    pill.dataset.state = "unknown";
+    write(pill, "No answer");
   }
 
   #write(name, value, more = "") {
