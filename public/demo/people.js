@@ -50,7 +50,7 @@ export class People {
 
   #chip(id, isMe, isTyping) {
     const name = this.nameOf(id);
-    const chip = colour(make("li", isTyping ? "types" : "", avatar(name), make("span", "cut", name)), id);
+    const chip = colour(make("li", isTyping ? "types" : "", avatar(name), make("span", "called", name)), id);
     chip.title = name;
     if (isMe) chip.append(make("span", "soft", "you"));
     if (isTyping) chip.append(make("span", "pen", make("span", "unseen", "is typing")));

@@ -5,6 +5,7 @@ import { writeWhole } from "./rows.js";
 
 export class Facts {
   #part;
+  #newest;
 
   /** @param part finds an element of the room */
   constructor(part) {
@@ -12,6 +13,7 @@ export class Facts {
   }
 
   show(stats) {
+    this.#newest = stats;
     const { offset, oldest, epoch, members, sessions, connections, heartbeat } = stats;
     this.#write("offset", count(offset), offset > 0 ? `kept from ${count(oldest)}` : "nothing said yet");
     this.#write("connections", count(connections), `of ${count(sessions)} ${sessions === 1 ? "session" : "sessions"}`);
@@ -24,11 +26,13 @@ export class Facts {
     this.#counts(stats.counts ?? {});
   }
 
-  /** What it was is on the page, what it is nobody knows. */
-  unknown() {
+  /** Whether what is on the page is how it was, and nobody knows how it is. */
+  mark(isOld) {
+    if (!this.#newest) return;
+    this.#state(this.#newest);
     const pill = this.#part(".state");
-    pill.dataset.state = "unknown";
-    write(pill, "No answer");
+    if (isOld) pill.dataset.state = "unknown";
+    if (isOld) write(pill, "No answer");
   }
 
   #write(name, value, more = "") {

@@ -22,6 +22,7 @@ export class Freshness {
     this.#age = age;
     this.#poll = poll;
     this.#limit = (MISSED + 1) * every;
+    poll.onSettled = () => this.tick();
   }
 
   get isStale() {
@@ -29,7 +30,7 @@ export class Freshness {
     return answeredAt !== undefined && (isFailing || Date.now() - answeredAt > this.#limit);
   }
 
-  /** Every second, and whenever something was answered. */
+  /** Every second; by itself whenever a question was answered or came to nothing. */
   tick() {
     const { isStale } = this;
     this.#root.classList.toggle("stale", isStale);

@@ -34,8 +34,8 @@ export class Operator {
       "select",
       "",
       ...(session === undefined ? [] : [option("session", "this session")]),
-      option("kick", "every session of this user here"),
-      option("revoke", "every session, and refuse tokens from before now"),
+      option("kick", "all of the user here"),
+      option("revoke", "all, and refuse older tokens"),
     );
     choice.ariaLabel = "What to end";
     const name = make("input", "");

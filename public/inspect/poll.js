@@ -6,6 +6,8 @@ const LONGEST = 60_000;
 export class Poll {
   /** When everything that is asked was last answered, in ms since the epoch; undefined before that. */
   answeredAt;
+  /** Called after each answer, and after each question that came to nothing. */
+  onSettled = () => undefined;
   #name;
   #every;
   #work;
@@ -80,6 +82,7 @@ export class Poll {
       if (!signal.aborted) this.#trouble.report(this.#name, error, next);
     }
     this.#isRunning = false;
+    if (!signal.aborted) this.onSettled();
     if (this.#isDue) this.#wake();
     else if (!signal.aborted && wait !== Infinity) this.#timer = setTimeout(() => this.now(), wait);
   }

@@ -36,6 +36,7 @@ export class RoomView {
     part(".name").textContent = address.room;
     this.#poll = new Poll(nameOf(address), EVERY, (signal) => this.#look(signal), trouble);
     this.#fresh = new Freshness(this.root, part(".age"), this.#poll, EVERY);
+    this.#poll.onSettled = () => this.tick();
     const look = () => this.#poll.now();
     part(".actions").append(operator.ending(address, {}, look), operator.draining(address, look));
     this.#parts = {
@@ -61,7 +62,7 @@ export class RoomView {
   /** What changes with the clock alone. */
   tick() {
     this.#fresh.tick();
-    if (this.#fresh.isStale) this.#parts.facts.unknown();
+    this.#parts.facts.mark(this.#fresh.isStale);
   }
 
   /** Only what belongs to this user. */

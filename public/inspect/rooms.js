@@ -147,16 +147,16 @@ function row(room) {
   const [connections, members, offset] = ["Connections", "Members", "Publications"].map((label) =>
     cell(label, "number"),
   );
-  const told = cell("Told", "number soft");
+  const age = cell("Age", "number soft");
   return {
-    row: make("tr", "", cell("Room", "name", link), connections, members, offset, told),
+    row: make("tr", "", cell("Room", "name", link), connections, members, offset, age),
     update(item) {
       if (item.isCurrent) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
       write(connections, count(item.connections));
       write(members, count(item.members));
       write(offset, count(item.offset));
-      writeWhole(told, span(Date.now() - item.at), `Told ${momentOf(item.at)}`);
+      writeWhole(age, span(Date.now() - item.at), `Reported ${momentOf(item.at)}`);
     },
   };
 }
