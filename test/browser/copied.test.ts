@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, "../..");
 const project = mkdtempSync(join(tmpdir(), "edgerooms-project-"));
 const OWN_HEADERS = "/own.html\n  X-Own: yes\n";
 /** A page as people write them: with a script and a style in it. */
-const OWN_PAGE = `<!doctype html><title>own</title><style>body { margin: 7px }</style><script>document.title = "ran"</script>`;
+const OWN_PAGE = `<!doctype html><title>own</title><link rel="icon" href="data:,"><style>body { margin: 7px }</style><script>document.title = "ran"</script>`;
 
 let server: Server;
 let browser: Browser | undefined;

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Peer } from "../e2e/peer.ts";
+import type { Peer } from "../e2e/peer.ts";
 import { Server } from "../e2e/server.ts";
 import { becomes, launch, launchPlain, Tab } from "./chromium.ts";
 import {

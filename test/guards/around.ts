@@ -65,4 +65,18 @@ export const around: readonly Guard[] = [
     without: "return;",
     tests: ["isolate/upstream.test.ts"],
   },
+  {
+    name: "rooms are killed in development only",
+    file: "src/http/dev-kill.ts",
+    text: 'c.env.ENVIRONMENT !== "development" || ',
+    without: "",
+    tests: ["workerd/dev-kill.test.ts"],
+  },
+  {
+    name: "pages elsewhere kill no room",
+    file: "src/http/dev-kill.ts",
+    text: "origin !== undefined && origin !== new URL(c.req.url).origin",
+    without: "origin === null",
+    tests: ["workerd/dev-kill.test.ts"],
+  },
 ];
