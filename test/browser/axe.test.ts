@@ -118,14 +118,25 @@ it("P: axe-core would find what is wrong", async () => {
 });
 
 it("P: nothing moves for people who asked for that", async () => {
-  const tab = await tabWith({ reducedMotion: "reduce" });
+  const tab = await tabWith({});
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  await tab.page.route("**/demo/main.js", (route) => held.then(() => route.continue()));
   await tab.page.route("**/dev/token", () => undefined); // never answered: it goes on loading
-  await tab.page.goto(`${server.url}/?room=${WHERE}&name=Eva`);
+  const moving = () =>
+    tab.page.evaluate<number>("document.getAnimations().filter((each) => each.playState === 'running').length");
+  const moves = async (count: number) => {
+    await tab.page.emulateMedia({ reducedMotion: "no-preference" });
+    await becomes(moving, count);
+    await tab.page.emulateMedia({ reducedMotion: "reduce" });
+    expect(await moving()).toBe(0);
+  };
+  void tab.page.goto(`${server.url}/?room=${WHERE}&name=Eva`);
+  await tab.at("#loading").waitFor();
+  await moves(3);
+  release();
   await tab.at(".pane").waitFor();
-  const moving = "document.getAnimations().filter((each) => each.playState === 'running').length";
-  expect(await tab.page.evaluate<number>(moving)).toBe(0);
-  await tab.page.emulateMedia({ reducedMotion: "no-preference" });
-  await becomes(() => tab.page.evaluate<number>(moving), 1);
+  await moves(1);
 });
 
 it("P: the keyboard reaches everything of the demo in the order in which it stands", async () => {

@@ -162,6 +162,14 @@ describe("what it says of itself", () => {
     for (const document of documents) expect([document, (await fetch(document)).status]).toEqual([document, 200]);
   });
 
+  it("T23: its headers are for its own pages, which nobody may frame", async () => {
+    const policy = async (path: string) => (await fetch(server.url + path)).headers.get("content-security-policy");
+    expect(await policy("/")).toMatch(/script-src 'self'.*frame-ancestors 'none'.*require-trusted-types-for/);
+    expect(await policy("/inspect/")).toBe("frame-ancestors 'none'");
+    expect(await policy("/docs/")).toContain("default-src 'none'");
+    for (const path of ["/edgerooms.js", "/of-your-own.html"]) expect([path, await policy(path)]).toEqual([path, null]);
+  });
+
   it("T30: the code on the page is a chat", async () => {
     const where = room();
     const page = await tab();
