@@ -1,8 +1,10 @@
-/** Ends a room as a crash does, for the demo's button. Exists only where ENVIRONMENT is "development". */
-import { Hono } from "hono";
-import { requestId } from "hono/request-id";
+/**
+ * Ends a room as a crash does, for the demo's button. Exists only where development tokens do: on the developer's own
+ * computer, for its own pages.
+ */
+import type { Hono } from "hono";
 import { ROOM_NAME } from "../protocol/api.ts";
-import type { DevEnv } from "./dev.ts";
+import { isDevelopment, isOurs } from "./dev.ts";
 import { problem } from "./problem.ts";
 
 /** A room that can be ended. */
@@ -12,19 +14,19 @@ export interface Mortal extends Rpc.DurableObjectBranded {
 }
 
 /**
- * `POST /dev/kill/:room` -> 204. Members lose their connections, and resume in a new instance.
+ * Adds `POST /dev/kill/:room` -> 204. Members lose their connections, and resume in a new instance.
  *
  * @param rooms the namespace of the rooms
  */
-export function devKill<Env extends DevEnv>(rooms: (env: Env) => DurableObjectNamespace<Mortal>) {
-  const app = new Hono<{ Bindings: Env }>();
-  app.use("/dev/*", requestId());
-  app.post("/dev/kill/:room", async (c) => {
+export function devKill<Env extends object>(
+  app: Hono<{ Bindings: Env }>,
+  rooms: (env: Env) => DurableObjectNamespace<Mortal>,
+): void {
+  app.post("/dev/kill/:room", async (c, next) => {
+    if (!isDevelopment(c.env)) return next();
     const room = c.req.param("room");
-    if (c.env.ENVIRONMENT !== "development" || !ROOM_NAME.test(room)) return problem(c, { code: "not_found" });
-    // A page elsewhere must not end what runs on a developer's machine.
-    const origin = c.req.header("origin");
-    if (origin !== undefined && origin !== new URL(c.req.url).origin) return problem(c, { code: "forbidden" });
+    if (!ROOM_NAME.test(room)) return problem(c, { code: "bad_room" });
+    if (!isOurs(c.req.raw)) return problem(c, { code: "forbidden", message: "Only for pages of this computer." });
     // The call fails with the instance that it ends.
     await rooms(c.env)
       .getByName(room)
@@ -32,5 +34,4 @@ export function devKill<Env extends DevEnv>(rooms: (env: Env) => DurableObjectNa
       .catch(() => undefined);
     return c.body(null, 204);
   });
-  return app;
 }

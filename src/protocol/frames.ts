@@ -83,6 +83,8 @@ export type ClientFrame =
   | {
       readonly type: "publish";
       readonly ref: number;
+      /** The publish that must be settled before this one: of one that is refused for now, none that follows is taken. */
+      readonly after?: number;
       readonly data: Json;
       readonly to?: readonly string[];
       /** W3C trace context: travels with the publication to every receiver. */
@@ -112,7 +114,10 @@ export type ServerFrame =
       readonly limits: Limits;
       /** When the token runs out, in ms since the epoch. */
       readonly expires: number;
+      /** Empty where the room shows no list. */
       readonly members: readonly Member[];
+      /** How many members there are, where the room shows only that. */
+      readonly count?: number;
     }
   | {
       readonly type: "pub";
@@ -130,6 +135,8 @@ export type ServerFrame =
       readonly update?: readonly Member[];
       /** The whole list: replaces what the client knew. */
       readonly members?: readonly Member[];
+      /** How many members there are, where the room shows no list. */
+      readonly count?: number;
     }
   | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
   /** `ack`: the room feeds this connection nothing more until it acknowledges what it has. */

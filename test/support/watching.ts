@@ -2,6 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
 import type { Alert } from "../../src/ops/failures.ts";
+import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import type { Room } from "../../src/room.ts";
 import { door } from "./door.ts";
@@ -79,6 +80,7 @@ export async function equip(
     env?: object;
     onAlert?: (alert: Alert) => Promise<void> | void;
     report?: (note: FailureRecord) => void;
+    ended?: (end: EndRecord) => void;
   },
 ): Promise<void> {
   await runInDurableObject(room.stub, (object) => {
@@ -94,11 +96,12 @@ let made = 0;
 /** A request's id and trace, as the one who asks sends them, and as log lines have them. */
 export function marked() {
   const n = String(++made).padStart(4, "0");
+  const requestId = `00000000-0000-4000-8000-00000000${n}`;
   const traceId = `4bf92f3577b34da6a3ce929d0e0e${n}`;
   const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
   return {
-    headers: { "x-request-id": `request-${n}`, traceparent },
-    ids: { requestId: `request-${n}`, traceId },
+    headers: { "x-request-id": requestId, traceparent },
+    ids: { requestId, traceId },
     traceparent,
   };
 }

@@ -1,12 +1,12 @@
 /** The route behind the demo's "Kill the room": only in development, only for our own pages. */
+import { Hono } from "hono";
 import { expect, it } from "vitest";
-import type { DevEnv } from "../../src/http/dev.ts";
 import { devKill, type Mortal } from "../../src/http/dev-kill.ts";
 
 const HERE = "http://localhost:8787";
 
 /** Asks for the end of a room. Returns the status, and which rooms ended. */
-async function kill(room: string, env: DevEnv, headers: Record<string, string> = {}) {
+async function kill(room: string, env: object, { at = HERE, origin }: { at?: string; origin?: string } = {}) {
   const killed: string[] = [];
   const namespace = {
     getByName: (name: string) => ({
@@ -14,8 +14,10 @@ async function kill(room: string, env: DevEnv, headers: Record<string, string> =
       kill: () => Promise.reject(new Error(`killed ${killed.push(name)}`)),
     }),
   };
-  const app = devKill<DevEnv>(() => namespace as unknown as DurableObjectNamespace<Mortal>);
-  const response = await app.fetch(new Request(`${HERE}/dev/kill/${room}`, { method: "POST", headers }), env);
+  const app = new Hono<{ Bindings: object }>();
+  devKill(app, () => namespace as unknown as DurableObjectNamespace<Mortal>);
+  const headers = origin === undefined ? {} : { origin };
+  const response = await app.fetch(new Request(`${at}/dev/kill/${room}`, { method: "POST", headers }), env);
   return { status: response.status, killed };
 }
 
@@ -28,6 +30,8 @@ it("P: a room is killed in development, and nowhere else", async () => {
 it("P: a page elsewhere kills nothing, and neither does what is not a room's name", async () => {
   const env = { ENVIRONMENT: "development" };
   expect(await kill("lobby", env, { origin: HERE })).toEqual({ status: 204, killed: ["lobby"] });
-  expect(await kill("lobby", env, { origin: "https://elsewhere.test" })).toEqual({ status: 403, killed: [] });
-  expect(await kill("a%20b", env)).toEqual({ status: 404, killed: [] });
+  const refused = { status: 403, killed: [] };
+  expect(await kill("lobby", env, { origin: "https://elsewhere.test" })).toEqual(refused);
+  expect(await kill("lobby", env, { at: "https://deployed.test" })).toEqual(refused);
+  expect((await kill("a%20b", env)).killed).toEqual([]);
 });

@@ -6,6 +6,7 @@ import type { Admission } from "../admission.ts";
 import type { Outcome, RoomContext, RoomDefinition } from "../definition.ts";
 import { Connection, type Pointer } from "../rules/connection.ts";
 import type { Heartbeat } from "../rules/deadlines.ts";
+import { Headcount } from "../rules/headcount.ts";
 import { listedFor, type Listing } from "../telemetry/listing.ts";
 import { Epochs } from "./epochs.ts";
 import { Idempotency } from "./idempotency.ts";
@@ -16,6 +17,7 @@ import { Outbox } from "./outbox.ts";
 import { Replay } from "./replay.ts";
 import { Revocations } from "./revocations.ts";
 import { Sessions, type Session } from "./sessions.ts";
+import { openTables } from "./tables.ts";
 import { Timers } from "./timers.ts";
 
 /** What runs when deferred work has ended. */
@@ -45,7 +47,9 @@ export interface Parts {
 /** One room in memory. */
 export class RoomState {
   readonly definition: RoomDefinition;
+  /** The whole storage, as hooks use it. The room's own tables may not exist yet: stores know. */
   readonly sql: SqlStorage;
+  /** For hooks: stores write outside of it, so that a hook that is undone takes nothing of theirs along. */
   readonly atomic: <T>(run: () => T) => T;
   readonly meta: Meta;
   readonly sessions: Sessions;
@@ -65,6 +69,8 @@ export class RoomState {
   readonly changed = new Set<Connection>();
   /** Sessions that storage calls connected and that lost their socket in a reset: nobody told of these drops. */
   readonly lost: readonly Session[];
+  /** When members learn how many they are; only where that is all they learn. */
+  readonly headcount = new Headcount();
   heartbeat: Heartbeat | undefined;
   /** Whether anything was told since the last heartbeat that storage may not show. */
   isActive = false;
@@ -76,11 +82,12 @@ export class RoomState {
   #address: { readonly kind: string; readonly room: string } | undefined;
 
   constructor(parts: Parts) {
-    const { definition, sql, atomic, room, pointers, now } = parts;
+    const { definition, room, pointers, now } = parts;
+    const sql = openTables(parts.sql);
     this.#room = room;
     this.definition = definition;
-    this.sql = sql;
-    this.atomic = atomic;
+    this.sql = parts.sql;
+    this.atomic = parts.atomic;
     this.held = parts.held;
     this.continuations = parts.continuations;
     this.meta = new Meta(sql);
@@ -132,7 +139,7 @@ export class RoomState {
       kind,
       room: name,
       connections: this.connections.size,
-      members: this.roster.size,
+      members: this.sessions.present,
       sessions: this.sessions.size,
       offset: this.log.committed,
       ttl: listedFor(this.definition.heartbeat.idle),
@@ -160,12 +167,13 @@ export class RoomState {
   connect(session: Session, admission: Admission, now: number): Connection {
     const { head } = this.log;
     const { every } = this.definition.heartbeat;
-    const { traceparent } = admission;
+    const { attempt, traceparent } = admission;
     const pointer: Pointer = {
       session: session.id,
       generation: session.generation,
       since: now,
       ...(traceparent !== undefined && { traceparent }),
+      ...(attempt && { attempt }),
       ...(admission.credit && { credit: { offset: head, bytes: this.log.totalUpTo(head) } }),
     };
     this.heartbeat ??= { due: now + every, interval: every, sentAt: now };
