@@ -1,11 +1,13 @@
 /** The conversation: what is in the log, what still waits, and the line to write in. */
-import { make, write } from "./element.js";
+import { make, write } from "../inspect/element.js";
 import { colour } from "./person.js";
 
 /** A member that says more within this many ms is not named again. */
 const SAME_BREATH = 120_000;
 /** How long after the last key somebody counts as typing, in ms. */
 const TYPING = 2_500;
+/** People who type are named, up to this many. */
+const NAMED = 3;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
@@ -102,9 +104,14 @@ export class Chat {
 
   /** "Bob is typing", below the log. */
   typists(names) {
-    const [last, ...others] = names.toReversed();
-    const text =
-      others.length > 0 ? `${others.toReversed().join(", ")} and ${last} are typing …` : `${last} is typing …`;
-    write(this.#part(".typing"), last === undefined ? "" : text);
+    const last = names.at(-1);
+    const others = names.slice(0, -1);
+    const who =
+      names.length > NAMED
+        ? `${names.length} people are`
+        : others.length > 0
+          ? `${others.join(", ")} and ${last} are`
+          : `${last} is`;
+    write(this.#part(".typing"), last === undefined ? "" : `${who} typing …`);
   }
 }

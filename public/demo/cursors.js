@@ -1,5 +1,5 @@
 /** Where the others point: sent as signals, which nobody stores, and drawn over the conversation. */
-import { make, write } from "./element.js";
+import { make, write } from "../inspect/element.js";
 import { colour } from "./person.js";
 
 /** At most one signal in this many ms. */

@@ -11,7 +11,7 @@ const LONGEST = 500_000;
 export class History {
   /** Publications by offset, ascending; `recovered` marks what was missed and came later. */
   items = [];
-  /** What was said here and is not in the log yet: `{id, text, failed?}`. */
+  /** What was said here and is not in the log yet: `{id, text, run, n, failed?}`. */
   outbox = [];
   #epoch;
   #key;
@@ -39,16 +39,18 @@ export class History {
     return true;
   }
 
-  /** The room's own account: joins what is known when it is of the same log, else replaces it. */
+  /** The room's own account: joins what is known when it is of the same log, else replaces it. Returns what is new. */
   restart(epoch, items) {
     if (epoch !== this.#epoch) this.items = [];
     this.#epoch = epoch;
-    for (const item of items) this.add(item);
+    const added = items.filter((item) => this.add(item));
     this.save();
+    return added;
   }
 
-  say(id, text) {
-    const entry = { id, text };
+  /** Something said here that is not in the log yet. `stamp` are the fields that number it. */
+  say(id, text, stamp) {
+    const entry = { id, text, ...stamp };
     this.outbox.push(entry);
     this.save();
     return entry;

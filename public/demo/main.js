@@ -1,5 +1,5 @@
 /** The page: who joins which room, from the address or a form; the links that bring others. */
-import { make } from "./element.js";
+import { make } from "../inspect/element.js";
 import { Pane } from "./pane.js";
 import { personOf } from "./person.js";
 
@@ -12,6 +12,7 @@ const name = params.get("name")?.trim().slice(0, 40) ?? "";
 const isWide = matchMedia("(min-width: 62rem)").matches;
 const isPair = params.has("panes") ? Number(params.get("panes")) > 1 : !params.has("room") && name === "" && isWide;
 
+byId("loading").remove();
 if (isPair) open(["Ann", "Bob"]);
 else if (name === "") ask();
 else open([name]);
@@ -32,8 +33,9 @@ function ask() {
 }
 
 function open(names) {
-  const panes = names.map((each) => new Pane(personOf(each), room, announce));
   byId("main").classList.toggle("pair", isPair);
+  document.body.classList.add("in-room");
+  const panes = names.map((each) => new Pane(personOf(each), room, announce));
   byId("main").append(...panes.map((pane) => pane.root));
   byId("lead").hidden = !isPair;
   document.title = `${names.join(" and ")} in ${room} – edgerooms`;
@@ -45,7 +47,8 @@ function open(names) {
 
 function links() {
   byId("room").textContent = room;
-  document.querySelector(".where").hidden = document.querySelector("nav").hidden = false;
+  document.querySelector(".where").hidden = byId("links").hidden = false;
+  byId("inspect").href = `inspect/#room/${encodeURIComponent(room)}`;
   const invitation = new URL(`?${new URLSearchParams({ room })}`, location.href);
   byId("invite").href = invitation.href;
   byId("view").href = `?${new URLSearchParams(isPair ? { room } : { room, panes: 2 })}`;

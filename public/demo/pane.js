@@ -1,14 +1,19 @@
 /** One person in the room: the client, and the parts of the page that show it. */
 import { connect } from "../edgerooms.js";
 import { Chat } from "./chat.js";
+import { Chatter } from "./chatter.js";
 import { Cursors } from "./cursors.js";
-import { write } from "./element.js";
+import { write } from "../inspect/element.js";
 import { History } from "./history.js";
 import { Line } from "./line.js";
 import { Panel, spoken } from "./panel.js";
 import { People } from "./people.js";
 import { colour, shortId } from "./person.js";
+import { Proof } from "./proof.js";
 import { Tokens } from "./tokens.js";
+
+/** Pointers are shown among this many people at most: each movement goes to everyone. */
+const POINTING = 30;
 
 export class Pane {
   root = document.querySelector("#pane").content.firstElementChild.cloneNode(true);
@@ -22,8 +27,11 @@ export class Pane {
   #people;
   #cursors;
   #panel;
-  #view = { retryAt: 0, isOffline: false, needsToken: false };
+  #proof = new Proof();
+  #chatter;
+  #view = { retryAt: 0, isOffline: false, needsToken: false, step: "Starting" };
   #isTyping = false;
+  #hasJoined = false;
   #isCatchingUp = false;
   #recovered = 0;
 
@@ -43,12 +51,12 @@ export class Pane {
     );
     this.#view.tokens = this.#tokens;
     this.#history = new History(`edgerooms-demo:said:${name}:${person.id}`);
-    this.#people = new People(part(".people"));
+    this.#people = new People(part(".people"), part(".here"));
     this.#panel = new Panel(part);
     this.#chat = new Chat(part, this.#history, (id) => this.#people.nameOf(id), {
-      say: (text) => this.#publish(this.#history.say(shortId(8), text)),
+      say: (text) => this.#say(text),
       typing: (isTyping) => this.#type(isTyping),
-      again: (entry) => this.#publish(entry),
+      again: (entry) => this.#publish(Object.assign(entry, this.#stamp())),
       discard: (entry) => {
         this.#history.drop(entry.id);
         this.#chat.waiting();
@@ -57,12 +65,14 @@ export class Pane {
     });
     this.#cursors = new Cursors(part(".stage"), part(".cursors"), (place) => {
       // Nobody looks, nobody is told.
-      if (this.#room.state.name === "open" && this.#room.members.length > 1) this.#room.signal({ cursor: place });
+      const { state, members } = this.#room;
+      if (state.name === "open" && members.length > 1 && members.length <= POINTING)
+        this.#room.signal({ cursor: place });
     });
     this.#label(part);
     this.#room = connect(new URL(".", location.href), {
       room: name,
-      token: () => this.#tokens.next(this.#line.offline),
+      token: () => this.#token(),
       storage: storageOf(person),
       WebSocket: this.#line.Socket,
     });
@@ -74,7 +84,11 @@ export class Pane {
 
   /** What changes with the clock alone. */
   tick() {
+    const part = (selector) => this.root.querySelector(selector);
     this.#panel.show(this.#room, this.#view);
+    this.#proof.show(part);
+    part(".kill").hidden = this.#tokens.isDevelopment !== true;
+    write(part(".empty"), this.#hasJoined ? "Nobody has said anything yet." : `${this.#view.step} …`);
   }
 
   /** Ready to write. */
@@ -91,7 +105,8 @@ export class Pane {
     const { text } = part(".say").elements;
     text.placeholder = `Say something as ${name}`;
     text.ariaLabel = text.placeholder;
-    part(".panel").open = matchMedia("(min-width: 48rem)").matches;
+    // Beside the conversation there is room for it; below it would take that of the conversation.
+    part(".panel").open = matchMedia("(min-width: 60rem)").matches && !document.querySelector("#main.pair");
   }
 
   #listen() {
@@ -100,6 +115,7 @@ export class Pane {
     room.on("publication", (item) => {
       const isLate = this.#isCatchingUp;
       if (!this.#history.add(isLate ? { ...item, recovered: true } : item)) return;
+      this.#proof.take(item, isLate && item.by !== this.#tokens.subject);
       if (isLate) this.#recovered++;
       else if (item.by !== this.#tokens.subject)
         this.#announce(`${this.#people.nameOf(item.by ?? "room")}: ${said(item)}`);
@@ -111,7 +127,9 @@ export class Pane {
       this.#joined(`resumed at ${offset}, ${what}`);
     });
     room.on("reset", ({ reason, data, offset }) => {
-      this.#history.restart(room.position?.epoch, Array.isArray(data) ? data : []);
+      const added = this.#history.restart(room.position?.epoch, Array.isArray(data) ? data : []);
+      // After a first join they are what was said before, which nobody missed.
+      if (this.#hasJoined) for (const item of added) this.#proof.take(item, item.by !== this.#tokens.subject);
       this.#chat.restart();
       this.#joined(reason === "new" ? `new session at ${offset}` : `reset at ${offset}: ${spoken(reason)}`);
     });
@@ -130,6 +148,8 @@ export class Pane {
 
   #joined(text) {
     this.#isCatchingUp = false;
+    this.#hasJoined = true;
+    this.root.classList.add("joined");
     this.#panel.joined(text);
     this.#panel.note(text, "good");
     this.#announce(`${this.#person.name}: connected, ${text}`);
@@ -156,6 +176,7 @@ export class Pane {
     now.hidden = state.name === "open" || state.name === "connecting" || this.#view.isOffline;
     write(now, state.name === "closed" ? "Join again" : "Try now");
     root.querySelector(".cut").disabled = state.name !== "open";
+    if (state.name === "closed") this.#chatter?.stop();
     if (state.name === "closed" && this.#tokens.isDevelopment === false) this.#need(true);
     this.tick();
   }
@@ -166,6 +187,8 @@ export class Pane {
       this.focus();
     });
     part(".cut").addEventListener("click", () => this.#line.cut("cut by you"));
+    part(".kill").addEventListener("click", () => void this.#kill(name));
+    this.#chatter = new Chatter(part(".chatter"), (text) => this.#say(text));
     part(".offline").addEventListener("change", ({ target }) => {
       this.#line.offline = this.#view.isOffline = target.checked;
       this.root.classList.toggle("is-offline", target.checked);
@@ -197,14 +220,39 @@ export class Pane {
     this.tick();
   }
 
+  async #token() {
+    this.#view.step = "Getting a token";
+    const token = await this.#tokens.next(this.#line.offline);
+    this.#view.step = "Joining the room";
+    return token;
+  }
+
+  /** Ends the Durable Object as a crash does: only the Worker of this repository has that, and only in development. */
+  async #kill(name) {
+    const killed = await fetch(`dev/kill/${encodeURIComponent(name)}`, { method: "POST" }).catch(() => undefined);
+    this.#panel.note(killed?.ok ? "You killed the room" : "The room could not be killed", killed?.ok ? "" : "bad");
+  }
+
+  #stamp() {
+    return this.#proof.stamp(this.#room.state.name === "open");
+  }
+
+  #say(text) {
+    this.#publish(this.#history.say(shortId(8), text, this.#stamp()));
+  }
+
   #publish(entry) {
     delete entry.failed;
-    const { id, text } = entry;
-    this.#room.publish({ id, text }).catch((error) => {
-      entry.failed = error.message || spoken(error.code);
-      this.#history.save();
-      this.#chat.waiting();
-    });
+    const { id, text, run, n } = entry;
+    this.#room.publish({ id, text, run, n }).then(
+      () => this.#proof.sent++,
+      (error) => {
+        entry.failed = error.message || spoken(error.code);
+        this.#proof.refused();
+        this.#history.save();
+        this.#chat.waiting();
+      },
+    );
     this.#history.save();
     this.#chat.waiting();
     this.tick();

@@ -1,10 +1,8 @@
 /** The connection, looked at: a word for its state, numbers, and what happened lately. */
-import { make, write } from "./element.js";
+import { make, write } from "../inspect/element.js";
 
 /** Lines of what happened. */
 const EVENTS = 8;
-/** Failed tries before the client suspends itself. */
-const TRIES = 5;
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
@@ -35,20 +33,20 @@ export class Panel {
 
   /**
    * @param room the client
-   * @param view `{retryAt, isOffline, needsToken, tokens}`: what the client does not tell
+   * @param view `{retryAt, isOffline, needsToken, tokens, step}`: what the client does not tell
    */
-  show({ state, position, pending }, { retryAt, isOffline, needsToken, tokens }) {
+  show({ state, position, pending }, { retryAt, isOffline, needsToken, tokens, step }) {
     const left = Math.max(0, retryAt - Date.now());
     const isWaiting = state.name === "reconnecting" || state.name === "suspended";
     const isOpen = state.name === "open";
-    write(this.#part(".phase"), needsToken && !isOpen ? "Needs a token" : phase(state.name, isOffline));
+    write(this.#part(".phase"), needsToken && !isOpen ? "Needs a token" : phase(state, isOffline, step));
     write(this.#part(".countdown"), isWaiting && !isOffline ? ` in ${seconds(left)}`.replaceAll(" ", "\u00A0") : "");
     write(this.#part(".f-state"), state.name);
     write(this.#part(".f-session"), position ? position.session.slice(0, 8) : "–");
     this.#part(".f-session").title = position?.session ?? "";
     write(this.#part(".f-offset"), String(position?.offset ?? "–"));
     write(this.#part(".f-join"), this.#join);
-    write(this.#part(".f-retries"), retries(state, left));
+    write(this.#part(".f-retries"), nextTry(state, left));
     write(this.#part(".f-latency"), isOpen && this.#latency !== undefined ? `${Math.round(this.#latency)} ms` : "–");
     write(this.#part(".f-pending"), String(pending));
     write(this.#part(".f-token"), validity(tokens));
@@ -60,17 +58,21 @@ export function spoken(reason) {
   return reason.replaceAll("_", " ").replace(/^no token: (?:\w*Error: )?/, "no token: ");
 }
 
-function phase(name, isOffline) {
+function phase({ name, failures = 0 }, isOffline, step) {
   if (isOffline) return "Offline";
-  const words = { idle: "Starting", connecting: "Connecting", open: "Connected", reconnecting: "Retrying" };
-  return { ...words, suspended: "Resting, next try", closed: "Closed" }[name];
+  if (name === "connecting") return failures > 0 ? "Trying again" : step;
+  const words = { idle: "Starting", open: "Connected", reconnecting: "Next try" };
+  return { ...words, suspended: "Pausing, next try", closed: "Closed" }[name];
 }
 
-function retries(state, left) {
-  if (state.name === "reconnecting") return `${state.failures} of ${TRIES}, in ${seconds(left)}`;
-  if (state.name === "suspended") return `rests, in ${seconds(left)}`;
-  if (state.name === "connecting" && state.failures > 0) return `${state.failures} of ${TRIES}, now`;
-  return "none";
+/** When the client tries again, and why it has to. */
+function nextTry(state, left) {
+  const { name, failures = 0 } = state;
+  const failed = failures > 0 ? `, ${failures} failed` : "";
+  if (name === "reconnecting") return `in ${seconds(left)}${failed}`;
+  if (name === "suspended") return `in ${seconds(left)}, too many failed`;
+  if (name === "connecting") return `now${failed}`;
+  return name === "closed" ? "none" : "not needed";
 }
 
 function validity({ expires, refreshed }) {

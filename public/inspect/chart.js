@@ -1,6 +1,6 @@
 /** Publications per second, drawn. Labels are text of the page, so that they stay readable at any width. */
-import { write } from "../demo/element.js";
-import { perSecond } from "./format.js";
+import { write } from "./element.js";
+import { perSecond, timeOf } from "./format.js";
 import { WINDOW } from "./rate.js";
 
 /** Of the drawing's own coordinates; the page stretches it. */
@@ -12,6 +12,7 @@ export class Chart {
   #part;
   #line;
   #area;
+  #unknown;
   #title;
 
   /** @param part finds an element of the room */
@@ -23,13 +24,14 @@ export class Chart {
     const grid = [0, 0.5, 1].map((share) => draw("path", { class: "grid", d: `M0 ${share * HEIGHT}H${WIDTH}` }));
     this.#area = draw("path", { class: "area" });
     this.#line = draw("path", { class: "curve" });
-    svg.append(this.#title, ...grid, this.#area, this.#line);
+    this.#unknown = draw("rect", { class: "unknown", x: 0, y: 0, width: WIDTH, height: HEIGHT });
+    svg.append(this.#title, this.#unknown, ...grid, this.#area, this.#line);
     part(".plot").append(svg);
   }
 
   /** @param now the right edge, in ms */
   show(rate, now) {
-    const { lines, current, peak } = rate;
+    const { lines, current, peak, since } = rate;
     const top = niceAbove(peak);
     const x = (at) => (Math.max(0, 1 - (now - at) / WINDOW) * WIDTH).toFixed(1);
     const y = (value) => ((1 - value / top) * HEIGHT).toFixed(1);
@@ -39,13 +41,17 @@ export class Chart {
     const said = current === undefined ? "–" : perSecond(current);
     write(this.#part(".rate-now"), said);
     write(this.#part(".rate-peak"), current === undefined ? "" : `peak ${perSecond(peak)}`);
+    // What was before is not zero, but not known.
+    const isShort = since > now - WINDOW;
+    write(this.#part(".watched"), `Watched by this page since ${timeOf(since)}`);
+    this.#unknown.setAttribute("width", isShort ? x(since) : "0");
     write(this.#part(".y-top"), perSecond(top));
     write(this.#part(".y-mid"), perSecond(top / 2));
     write(
       this.#title,
       current === undefined
         ? "Publications per second, last two minutes: not known yet"
-        : `Publications per second, last two minutes: ${said} now, ${perSecond(peak)} at most`,
+        : `Publications per second, watched since ${timeOf(since)}: ${said} now, ${perSecond(peak)} at most in two minutes`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /** Events that could not be delivered and were set aside, and the button that tries them again. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
 import { careful } from "./confirm.js";
 import { count, momentOf, plain, timeOf } from "./format.js";
 import { cell, Rows } from "./rows.js";

@@ -1,10 +1,11 @@
 /** A room in numbers, as its stats tell them. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
 import { count, momentOf, plain, span, timeOf, until } from "./format.js";
 import { writeWhole } from "./rows.js";
 
 export class Facts {
   #part;
+  #newest;
 
   /** @param part finds an element of the room */
   constructor(part) {
@@ -12,6 +13,7 @@ export class Facts {
   }
 
   show(stats) {
+    this.#newest = stats;
     const { offset, oldest, epoch, members, sessions, connections, heartbeat } = stats;
     this.#write("offset", count(offset), offset > 0 ? `kept from ${count(oldest)}` : "nothing said yet");
     this.#write("connections", count(connections), `of ${count(sessions)} ${sessions === 1 ? "session" : "sessions"}`);
@@ -22,6 +24,15 @@ export class Facts {
     this.#outbox(stats.outbox);
     this.#state(stats);
     this.#counts(stats.counts ?? {});
+  }
+
+  /** Whether what is on the page is how it was, and nobody knows how it is. */
+  mark(isOld) {
+    if (!this.#newest) return;
+    this.#state(this.#newest);
+    const pill = this.#part(".state");
+    if (isOld) pill.dataset.state = "unknown";
+    if (isOld) write(pill, "No answer");
   }
 
   #write(name, value, more = "") {

@@ -1,17 +1,24 @@
-/** What failed lately, in the room that is looked at or anywhere. The list is the Worker's; this filters and shows. */
-import { make, write } from "../demo/element.js";
+/**
+ * What failed lately, in the room that is looked at or anywhere, by code: how often, when last, and each by itself. The list
+ * is the Worker's; this groups, filters and shows.
+ */
+import { make, write } from "./element.js";
 import { nameOf, toHash } from "./address.js";
-import { count, momentOf, plain, timeOf } from "./format.js";
+import { ago, count, momentOf, plain, timeOf } from "./format.js";
+import { Freshness } from "./freshness.js";
 import { Poll } from "./poll.js";
-import { cell, Rows } from "./rows.js";
+import { roving } from "./roving.js";
+import { cell, Rows, writeWhole } from "./rows.js";
 
 const EVERY = 5_000;
+const COLUMNS = ["When", "Source", "Message", "Request"];
 
 export class Failures {
   #part;
   #api;
   #poll;
-  #rows;
+  #fresh;
+  #groups;
   #failures;
   #absence = "";
   #room;
@@ -21,7 +28,9 @@ export class Failures {
     this.#part = part;
     this.#api = api;
     this.#poll = new Poll("Errors", EVERY, (signal) => this.#fetch(signal), trouble);
-    this.#rows = new Rows(part("tbody"), row);
+    this.#fresh = new Freshness(part(".scroll"), part(".age"), this.#poll, EVERY);
+    this.#groups = new Rows(part(".groups"), group);
+    roving(part(".groups"), "summary");
     part(".only input").addEventListener("change", () => this.#show());
   }
 
@@ -34,6 +43,10 @@ export class Failures {
     this.#poll.stop();
     this.#failures = undefined;
     this.#show();
+  }
+
+  tick() {
+    this.#fresh.tick();
   }
 
   /** Which room is looked at; undefined for none. */
@@ -67,30 +80,63 @@ export class Failures {
     const isOnly = room !== undefined && choice.querySelector("input").checked;
     const all = this.#failures ?? [];
     const shown = isOnly ? all.filter((failure) => failure.kind !== undefined && nameOf(failure) === room) : all;
-    const seen = new Map();
-    // Nothing in them is unique: the same twice in one millisecond is told apart by its turn.
-    const keys = new Map(
-      shown.map((failure) => {
-        const text = JSON.stringify(failure);
-        const turn = (seen.get(text) ?? 0) + 1;
-        seen.set(text, turn);
-        return [failure, `${turn} ${text}`];
-      }),
-    );
-    this.#rows.show(shown, (failure) => keys.get(failure));
-    this.#part("table").hidden = shown.length === 0;
+    const groups = [...Map.groupBy(shown, ({ code }) => code)]
+      .map(([code, failures]) => ({ code, failures: failures.toSorted((a, b) => b.at - a.at) }))
+      .toSorted((a, b) => b.failures[0].at - a.failures[0].at);
+    this.#groups.show(groups, ({ code }) => code);
     const empty = this.#part(".empty");
     empty.hidden = shown.length > 0;
     write(empty, this.#absence || (this.#failures ? `No errors${isOnly ? " in this room" : ""}.` : "Asking …"));
-    write(this.#part(".much"), this.#failures ? count(shown.length) : "");
+    const of = all.length > 0 ? ` of the newest ${count(all.length)}` : "";
+    write(this.#part(".much"), this.#failures ? `${count(shown.length)}${of}` : "");
   }
 }
 
-function row({ at, code, severity, source, kind, room, session, user, requestId, traceId, message }) {
-  const time = make("time", "", timeOf(at));
-  time.title = momentOf(at);
+/** All failures of one code: a line that opens to a table. */
+function group({ code, failures: [{ severity }] }) {
   const what = make("span", "pill", plain(code));
   if (severity) what.dataset.state = severity;
+  const [times, last, newest] = [make("strong", "times"), make("span", "last soft"), make("span", "newest cut soft")];
+  const grave = severity ? make("span", "unseen", `, ${plain(severity)}`) : "";
+  const body = make("tbody", "");
+  const head = make("tr", "", ...COLUMNS.map((name) => make("th", "", name)));
+  const table = make("table", "grid-table", make("thead", "", head), body);
+  const details = make("details", "", make("summary", "", what, grave, times, last, newest), table);
+  const rows = new Rows(body, entry);
+  let current = [];
+  // Made when somebody wants it.
+  const draw = () => details.open && rows.show(current, keysOf(current));
+  details.addEventListener("toggle", draw);
+  return {
+    row: make("li", "", details),
+    update({ failures }) {
+      current = failures;
+      const [{ at, source, message }] = failures;
+      write(times, `${count(failures.length)} ×`);
+      writeWhole(last, `last ${ago(at)}`, momentOf(at));
+      writeWhole(newest, [source, message].filter(Boolean).map(plain).join(": "));
+      draw();
+    },
+  };
+}
+
+/** Nothing in failures is unique: the same twice in one millisecond is told apart by its turn. */
+function keysOf(failures) {
+  const seen = new Map();
+  const keys = new Map(
+    failures.map((failure) => {
+      const text = JSON.stringify(failure);
+      const turn = (seen.get(text) ?? 0) + 1;
+      seen.set(text, turn);
+      return [failure, `${turn} ${text}`];
+    }),
+  );
+  return (failure) => keys.get(failure);
+}
+
+function entry({ at, source, kind, room, session, user, requestId, traceId, message }) {
+  const time = make("time", "", timeOf(at));
+  time.title = momentOf(at);
   const place = cell("Source", "place", make("span", "", plain(source)));
   if (kind !== undefined && room !== undefined) {
     const link = make("a", "", plain(nameOf({ kind, room })));
@@ -104,16 +150,6 @@ function row({ at, code, severity, source, kind, room, session, user, requestId,
   const whom = [user && plain(user), session && `session ${plain(session).slice(0, 8)}`].filter(Boolean).join(", ");
   const text = cell("Message", "message", said);
   if (whom) text.append(make("span", "soft", ` ${whom}`));
-  return {
-    row: make(
-      "tr",
-      "",
-      cell("When", "time", time),
-      cell("Code", "", what, severity ? make("span", "unseen", `, ${plain(severity)}`) : ""),
-      place,
-      text,
-      cell("Request", "", request),
-    ),
-    update() {},
-  };
+  const when = cell("When", "time", time);
+  return { row: make("tr", "", when, place, text, cell("Request", "", request)), update() {} };
 }

@@ -1,5 +1,6 @@
 /** The end of a room's log as it grows: which part of it to ask for next, and what was read of it. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
+import { roving } from "./roving.js";
 import { count, momentOf, plain, timeOf } from "./format.js";
 
 /** Publications on the page, and asked for at once. */
@@ -27,6 +28,7 @@ export class LogTail {
     this.#part = part;
     this.#box = part(".log .scroll");
     this.#onResume = onResume;
+    roving(part(".log ol"), "summary");
     part(".pause").addEventListener("click", () => this.#pause());
   }
 

@@ -1,8 +1,10 @@
 /** The page: signed in or not, which room the address names, and what is started and stopped for that. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
 import { fromHash, nameOf, parse, toHash } from "./address.js";
 import { Api } from "./api.js";
 import { Failures } from "./failures.js";
+import { Find } from "./find.js";
+import { Operator } from "./operator.js";
 import { RoomView } from "./room.js";
 import { RoomList } from "./rooms.js";
 import { SignIn } from "./sign-in.js";
@@ -11,6 +13,8 @@ import { Trouble } from "./trouble.js";
 
 /** How long the word on an action stays, in ms. */
 const TOLD = 10_000;
+/** Between two looks at the clock, in ms. */
+const TICK = 1_000;
 
 const byId = (id) => document.querySelector(`#${id}`);
 const within = (id) => (selector) => byId(id).querySelector(selector);
@@ -18,7 +22,9 @@ const within = (id) => (selector) => byId(id).querySelector(selector);
 const tokens = new Tokens();
 const api = new Api(tokens, leave);
 const trouble = new Trouble(byId("trouble"));
+const operator = new Operator(api, trouble, tell);
 const rooms = new RoomList(within("rooms"), api, trouble);
+const find = new Find(within("find"), { api, operator, rooms: () => rooms.all });
 const failures = new Failures(within("failures"), api, trouble);
 const signIn = new SignIn(byId("sign-in"), tokens, api, enter);
 let view;
@@ -28,6 +34,8 @@ byId("out").addEventListener("click", () => leave());
 byId("go").addEventListener("submit", openNamed);
 byId("go").elements.address.addEventListener("input", ({ target }) => target.setCustomValidity(""));
 addEventListener("hashchange", route);
+setInterval(() => [rooms, failures, trouble, view].forEach((part) => part?.tick()), TICK);
+byId("loading").hidden = true;
 await signIn.begin();
 
 function enter() {
@@ -42,6 +50,7 @@ function leave(problem) {
   tokens.forget();
   rooms.stop();
   failures.stop();
+  find.stop();
   closeRoom();
   trouble.clearAll();
   tell("");
@@ -61,8 +70,9 @@ function route() {
   document.title = `${address ? `${nameOf(address)} – ` : ""}Inspector – edgerooms`;
   if (address === null) byId("view").replaceChildren(make("p", "card blank", "This is not the address of a room."));
   if (!address) return;
-  view = new RoomView(address, api, trouble, tell);
+  view = new RoomView(address, { api, trouble, operator });
   byId("view").replaceChildren(view.root);
+  view.search(find.chosenIn(address) ?? "");
   view.start();
 }
 

@@ -4,6 +4,10 @@
 const LONGEST = 60_000;
 
 export class Poll {
+  /** When everything that is asked was last answered, in ms since the epoch; undefined before that. */
+  answeredAt;
+  /** Called after each answer, and after each question that came to nothing. */
+  onSettled = () => undefined;
   #name;
   #every;
   #work;
@@ -27,10 +31,16 @@ export class Poll {
     this.#trouble = trouble;
   }
 
+  /** Whether the newest question came to nothing. */
+  get isFailing() {
+    return this.#failures > 0;
+  }
+
   start() {
     this.#control?.abort();
     this.#control = new AbortController();
     this.#failures = 0;
+    this.answeredAt = undefined;
     const { signal } = this.#control;
     document.addEventListener("visibilitychange", () => this.#wake(), { signal });
     this.now();
@@ -63,13 +73,16 @@ export class Poll {
     try {
       wait = (await this.#work(signal)) ?? wait;
       this.#failures = 0;
+      this.answeredAt = Date.now();
       if (!signal.aborted) this.#trouble.clear(this.#name);
     } catch (error) {
       this.#failures++;
       wait = Math.max(error.retryAfter ?? 0, Math.min(LONGEST, this.#every * 2 ** this.#failures));
-      if (!signal.aborted) this.#trouble.report(this.#name, error, " Trying again.");
+      const next = { retryAt: Date.now() + wait, retry: () => this.now() };
+      if (!signal.aborted) this.#trouble.report(this.#name, error, next);
     }
     this.#isRunning = false;
+    if (!signal.aborted) this.onSettled();
     if (this.#isDue) this.#wake();
     else if (!signal.aborted && wait !== Infinity) this.#timer = setTimeout(() => this.now(), wait);
   }

@@ -6,10 +6,13 @@ export const WINDOW = 120_000;
 const GAP = 10_000;
 
 export class Rate {
+  /** When the first look was, in ms since the epoch: before it nothing is known. */
+  since;
   #seen = [];
 
   /** The room was at this offset at this moment. */
   add(at, offset) {
+    this.since ??= at;
     const last = this.#seen.at(-1);
     if (last && offset < last.offset) this.#seen = []; // put back to an older state
     if (last && at <= last.at) return;

@@ -1,11 +1,9 @@
-/** One room, looked at every two seconds: asks for its parts at once, hands each to what shows it, and acts on it. */
-import { make } from "../demo/element.js";
+/** One room, looked at every two seconds: asks for its parts at once, and hands each to what shows it. */
 import { nameOf, pathOf } from "./address.js";
 import { Chart } from "./chart.js";
-import { careful } from "./confirm.js";
 import { DeadLetters } from "./dead.js";
 import { Facts } from "./facts.js";
-import { count, timeOf } from "./format.js";
+import { Freshness } from "./freshness.js";
 import { LogTail } from "./log.js";
 import { Members } from "./members.js";
 import { Poll } from "./poll.js";
@@ -13,45 +11,43 @@ import { Rate } from "./rate.js";
 import { Sessions } from "./sessions.js";
 
 const EVERY = 2_000;
-/** Seconds that a drain takes unless told otherwise, and at most, as the API has it. */
-const DRAIN = 30;
-const LONGEST_DRAIN = 3_600;
 
 export class RoomView {
   root = document.querySelector("#room").content.firstElementChild.cloneNode(true);
   #api;
   #path;
-  #name;
-  #trouble;
-  #tell;
+  #operator;
   #poll;
+  #fresh;
   #rate = new Rate();
   #parts;
   #hasDead = false;
 
   /**
    * @param address of the room
-   * @param tell says what came of an action
+   * @param operator makes the buttons
    */
-  constructor(address, api, trouble, tell) {
+  constructor(address, { api, trouble, operator }) {
     this.#api = api;
     this.#path = pathOf(address);
-    this.#name = nameOf(address);
-    this.#trouble = trouble;
-    this.#tell = tell;
+    this.#operator = operator;
     const part = (selector) => this.root.querySelector(selector);
     part(".kind").textContent = `${address.kind}/`;
     part(".name").textContent = address.room;
-    part(".actions").append(this.#drain());
-    this.#poll = new Poll(this.#name, EVERY, (signal) => this.#look(signal), trouble);
+    this.#poll = new Poll(nameOf(address), EVERY, (signal) => this.#look(signal), trouble);
+    this.#fresh = new Freshness(this.root, part(".age"), this.#poll, EVERY);
+    this.#poll.onSettled = () => this.tick();
+    const look = () => this.#poll.now();
+    part(".actions").append(operator.ending(address, {}, look), operator.draining(address, look));
     this.#parts = {
       facts: new Facts(part),
       chart: new Chart(part),
       members: new Members(part),
-      sessions: new Sessions(part, (session, user) => this.#kick(session, user)),
-      log: new LogTail(part, () => this.#poll.now()),
-      dead: new DeadLetters(part, () => this.#redeliver()),
+      sessions: new Sessions(part, (whom) => operator.ending(address, whom, look)),
+      log: new LogTail(part, look),
+      dead: new DeadLetters(part, () => operator.redeliver(address).then(look)),
     };
+    part(".within").addEventListener("input", ({ target }) => this.#search(target.value));
   }
 
   start() {
@@ -60,7 +56,25 @@ export class RoomView {
 
   stop() {
     this.#poll.stop();
-    for (const name of ["Kick", "Drain", "Redeliver"]) this.#trouble.clear(name);
+    this.#operator.forget();
+  }
+
+  /** What changes with the clock alone. */
+  tick() {
+    this.#fresh.tick();
+    this.#parts.facts.mark(this.#fresh.isStale);
+  }
+
+  /** Only what belongs to this user. */
+  search(user) {
+    this.root.querySelector(".within").value = user;
+    this.#search(user);
+  }
+
+  #search(text) {
+    const wanted = text.trim().toLowerCase();
+    this.#parts.members.search(wanted);
+    this.#parts.sessions.search(wanted);
   }
 
   /** Everything at once; what fails does not keep the rest from being shown. */
@@ -85,50 +99,9 @@ export class RoomView {
       ...(tail === undefined ? [] : [show(`log${tail}`, (answer) => log.show(answer))]),
     ]);
     this.root.removeAttribute("aria-busy");
-    this.root.classList.toggle("stale", results[0].status === "rejected");
     if (this.#hasDead) await show("dead-letters", (answer) => dead.show(answer.dead));
     else dead.show([]);
     const failed = results.find(({ status }) => status === "rejected");
     if (failed) throw failed.reason;
-  }
-
-  #drain() {
-    const seconds = make("input", "");
-    Object.assign(seconds, { type: "number", min: 0, max: LONGEST_DRAIN, step: 1, value: DRAIN, required: true });
-    seconds.setAttribute("aria-label", "Seconds until everyone is closed");
-    return careful({
-      label: "Drain",
-      question: ["Send everyone away within ", seconds, " s?"],
-      act: () =>
-        this.#act("Drain", "drain", { within: seconds.valueAsNumber * 1_000 }, ({ until, connections }) => {
-          const whom = connections === 1 ? "connection" : "connections";
-          return `Draining ${this.#name}: told ${count(connections)} ${whom}, closing at ${timeOf(until)}.`;
-        }),
-    });
-  }
-
-  #kick(session, user) {
-    return this.#act("Kick", "kick", { session }, () => `Kicked ${user}: session ${session.slice(0, 8)} is over.`);
-  }
-
-  #redeliver() {
-    return this.#act(
-      "Redeliver",
-      "redeliver",
-      undefined,
-      ({ pending }) => `${count(pending)} events on their way again.`,
-    );
-  }
-
-  /** Does it and says so, or says why not. Never throws. */
-  async #act(name, path, body, said) {
-    try {
-      const answer = await this.#api.post(`${this.#path}/${path}`, body);
-      this.#trouble.clear(name);
-      this.#tell(said(answer));
-    } catch (error) {
-      this.#trouble.report(name, error);
-    }
-    this.#poll.now();
   }
 }

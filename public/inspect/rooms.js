@@ -1,8 +1,10 @@
 /** The list of live rooms: all of its pages, sorted and filtered. Knows rooms only by what the list says of them. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
 import { nameOf, toHash } from "./address.js";
 import { count, momentOf, plain, span } from "./format.js";
+import { Freshness } from "./freshness.js";
 import { Poll } from "./poll.js";
+import { roving } from "./roving.js";
 import { cell, Rows, writeWhole } from "./rows.js";
 
 const EVERY = 5_000;
@@ -17,6 +19,7 @@ export class RoomList {
   #part;
   #api;
   #poll;
+  #fresh;
   #rows;
   #rooms;
   #absence = "";
@@ -28,15 +31,26 @@ export class RoomList {
     this.#part = part;
     this.#api = api;
     this.#poll = new Poll("Rooms", EVERY, (signal) => this.#fetch(signal), trouble);
+    this.#fresh = new Freshness(part(".scroll"), part(".age"), this.#poll, EVERY);
     this.#rows = new Rows(part("tbody"), row);
+    roving(part("tbody"), "a");
     part(".filter").addEventListener("input", () => this.#show());
     for (const button of part("thead").querySelectorAll("button")) {
       button.addEventListener("click", () => this.#sort(button.dataset.by));
     }
   }
 
+  /** Every room of the list, whatever is filtered. */
+  get all() {
+    return this.#rooms ?? [];
+  }
+
   start() {
     this.#poll.start();
+  }
+
+  tick() {
+    this.#fresh.tick();
   }
 
   stop() {
@@ -133,16 +147,16 @@ function row(room) {
   const [connections, members, offset] = ["Connections", "Members", "Publications"].map((label) =>
     cell(label, "number"),
   );
-  const told = cell("Told", "number soft");
+  const age = cell("Age", "number soft");
   return {
-    row: make("tr", "", cell("Room", "name", link), connections, members, offset, told),
+    row: make("tr", "", cell("Room", "name", link), connections, members, offset, age),
     update(item) {
       if (item.isCurrent) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
       write(connections, count(item.connections));
       write(members, count(item.members));
       write(offset, count(item.offset));
-      writeWhole(told, span(Date.now() - item.at), `Told ${momentOf(item.at)}`);
+      writeWhole(age, span(Date.now() - item.at), `Reported ${momentOf(item.at)}`);
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Rows of a table that stay the same elements while their items change, so that focus and open questions survive. */
-import { make, write } from "../demo/element.js";
+import { make, write } from "./element.js";
 
 export class Rows {
   #body;

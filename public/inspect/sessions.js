@@ -1,58 +1,88 @@
-/** The sessions that are connected, how well they keep up, and the button that ends it. */
-import { make, write } from "../demo/element.js";
-import { careful } from "./confirm.js";
+/** The sessions of a room by pages, how well they keep up, and the button that ends them. */
+import { make, write } from "./element.js";
 import { ago, bytes, count, momentOf, plain } from "./format.js";
+import { Pager } from "./pager.js";
+import { roving } from "./roving.js";
 import { cell, Rows, writeWhole } from "./rows.js";
 
-/** Publications behind, heartbeats missed: worth a look from here on. */
-const LAGS = 700;
+/**
+ * Publications that a client may leave unacknowledged before the room waits for it (CREDIT_ITEMS of the room). Up to there
+ * nothing is wrong: clients acknowledge every 640.
+ */
+export const CREDIT = 1_024;
 /** Rows on the page. */
-const SHOWN = 300;
+const SHOWN = 100;
+
+const byUser = (a, b) => (a.user < b.user ? -1 : a.user > b.user ? 1 : a.since - b.since);
+const ORDERS = {
+  user: (a, b) => b.connected - a.connected || byUser(a, b),
+  behind: (a, b) => (b.missed ?? 0) - (a.missed ?? 0) || (b.lag ?? 0) - (a.lag ?? 0) || byUser(a, b),
+  newest: (a, b) => b.since - a.since || byUser(a, b),
+};
 
 export class Sessions {
   #part;
   #rows;
+  #pager;
+  #all = [];
+  #wanted = "";
 
   /**
    * @param part finds an element of the room
-   * @param kick ends a session; settles when that is done or has failed
+   * @param ending makes the button that ends sessions of `{user, session}`
    */
-  constructor(part, kick) {
+  constructor(part, ending) {
     this.#part = part;
-    this.#rows = new Rows(part(".sessions tbody"), (session) => row(session, kick));
+    this.#rows = new Rows(part(".sessions tbody"), (session) => row(session, ending));
+    this.#pager = new Pager(part(".sessions .pager"), { noun: "connections", size: SHOWN }, () => this.#draw());
+    roving(part(".sessions tbody"), ".confirmed > button");
+    part(".order").addEventListener("change", () => {
+      this.#pager.restart();
+      this.#draw();
+    });
   }
 
   show(sessions) {
-    // Of too many, those who keep up worst.
-    const crowd = sessions.toSorted((a, b) => (b.missed ?? 0) - (a.missed ?? 0) || (b.lag ?? 0) - (a.lag ?? 0));
-    // Those on the line first; the order does not change with what the numbers do.
-    const order = crowd
-      .slice(0, SHOWN)
-      .toSorted(
-        (a, b) => b.connected - a.connected || (a.user < b.user ? -1 : a.user > b.user ? 1 : 0) || a.since - b.since,
-      );
-    this.#rows.show(order, ({ session }) => session);
-    this.#part(".sessions table").hidden = order.length === 0;
-    this.#part(".sessions .empty").hidden = order.length > 0;
-    const on = sessions.filter(({ connected }) => connected).length;
-    const shown = order.length < sessions.length ? `, the ${SHOWN} furthest behind shown` : "";
-    write(this.#part(".sessions .much"), `${count(on)} connected, ${count(sessions.length - on)} dropped${shown}`);
+    this.#all = sessions;
+    this.#draw();
+  }
+
+  /** Only those whose user, name or session has this in it. */
+  search(wanted) {
+    this.#wanted = wanted;
+    this.#pager.restart();
+    this.#draw();
+  }
+
+  #draw() {
+    const all = this.#all;
+    const wanted = this.#wanted;
+    const found = all.filter((session) =>
+      [session.user, session.name, session.session].some((text) => text?.toLowerCase().includes(wanted)),
+    );
+    const shown = this.#pager.cut(found.toSorted(ORDERS[this.#part(".order").value]));
+    this.#rows.show(shown, ({ session }) => session);
+    this.#part(".sessions table").hidden = shown.length === 0;
+    const empty = this.#part(".sessions .empty");
+    empty.hidden = shown.length > 0;
+    write(
+      empty,
+      all.length > 0
+        ? `None of ${count(all.length)} has “${plain(wanted)}” in its user, name or session.`
+        : "Nobody is connected, and no session waits to be resumed.",
+    );
+    const on = found.filter(({ connected }) => connected).length;
+    const of = wanted === "" ? "" : ` of ${count(all.length)}`;
+    write(this.#part(".sessions .much"), `${count(on)} connected, ${count(found.length - on)} dropped${of}`);
   }
 }
 
-function row({ session, user }, kick) {
+function row({ session, user }, ending) {
   const name = make("strong", "cut");
   const id = make("span", "cut soft");
   const state = make("span", "pill");
   const since = cell("Since", "number");
   const [heard, missed, lag, unread] = ["Last heard", "Missed", "Lag", "Unread"].map((label) => cell(label, "number"));
-  const button = careful({
-    label: "Kick",
-    question: ["End it?"],
-    className: "quiet tiny",
-    act: () => kick(session, plain(user)),
-  });
-  button.querySelector("button").setAttribute("aria-label", `Kick ${plain(user)}, session ${session.slice(0, 8)}`);
   const short = make("code", "", session.slice(0, 8));
   short.title = session;
   return {
@@ -67,7 +97,7 @@ function row({ session, user }, kick) {
       missed,
       lag,
       unread,
-      cell("", "act", button),
+      cell("", "act", ending({ user, session })),
     ),
     update(item) {
       writeWhole(name, plain(item.name ?? item.user));
@@ -76,7 +106,7 @@ function row({ session, user }, kick) {
       writeWhole(
         state,
         item.connected ? "connected" : `dropped ${item.droppedAt === undefined ? "" : ago(item.droppedAt)}`.trim(),
-        item.droppedAt === undefined ? "" : `Dropped ${momentOf(item.droppedAt)}`,
+        item.droppedAt === undefined ? "" : `Dropped ${momentOf(item.droppedAt)}, and may be resumed`,
       );
       writeWhole(since, ago(item.since), momentOf(item.since));
       if (item.heardAt > 0) writeWhole(heard, ago(item.heardAt), momentOf(item.heardAt));
@@ -85,7 +115,7 @@ function row({ session, user }, kick) {
       write(lag, item.lag === undefined ? "–" : count(item.lag));
       write(unread, item.unread === undefined ? "–" : bytes(item.unread));
       missed.classList.toggle("warn", item.missed > 0);
-      lag.classList.toggle("warn", item.lag >= LAGS);
+      lag.classList.toggle("warn", item.lag >= CREDIT);
     },
   };
 }

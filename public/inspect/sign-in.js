@@ -1,5 +1,5 @@
 /** How somebody gets in: by themselves in development, else with a token; and why one was not good enough. */
-import { write } from "../demo/element.js";
+import { write } from "./element.js";
 import { plain } from "./format.js";
 
 export class SignIn {

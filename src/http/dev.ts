@@ -21,7 +21,8 @@ export function devRoutes<Env extends object>(app: Hono<{ Bindings: Env }>): voi
   app.post("/dev/token", (c, next) => (isDevelopment(c.env) ? devToken(c) : next()));
 }
 
-function isDevelopment(env: object): boolean {
+/** Whether the Worker runs for trying things out. */
+export function isDevelopment(env: object): boolean {
   return (env as { ENVIRONMENT?: unknown }).ENVIRONMENT === "development";
 }
 
@@ -47,8 +48,11 @@ async function devToken<Env extends object>(c: Context<{ Bindings: Env }>): Prom
   return c.json({ token: await token.sign(new TextEncoder().encode(secret)) });
 }
 
-/** A page elsewhere must not fetch tokens from a developer's computer, not even one whose name leads here by DNS. */
-function isOurs({ url, headers }: Request): boolean {
+/**
+ * Whether a request comes from this computer, and from a page of it if from any. A page elsewhere must not fetch tokens from a
+ * developer's computer, not even one whose name leads here by DNS.
+ */
+export function isOurs({ url, headers }: Request): boolean {
   const here = new URL(url);
   const origin = headers.get("origin");
   if (origin !== null && origin !== here.origin) return false;

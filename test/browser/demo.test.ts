@@ -79,7 +79,8 @@ describe("two people", () => {
     await say(bob, "two");
     await becomes(() => bob.locator(".said p").allInnerTexts(), ["one", "two"]);
     // Tries meanwhile, in vain, and says when it tries next.
-    await becomes(async () => /^\d of 5, in \d+ s$/.test(await ann.locator(".f-retries").innerText()), true);
+    await ann.getByText("Connection", { exact: true }).click();
+    await becomes(async () => /^in \d+ s, \d failed$/.test(await ann.locator(".f-retries").innerText()), true);
     await ann.getByRole("switch", { name: "Offline" }).uncheck();
     for (const pane of [ann, bob]) {
       await becomes(() => pane.locator(".said p").allInnerTexts(), ["one", "two", "from the tunnel"]);
@@ -119,7 +120,7 @@ it("a reload resumes: what was said is still there, what was missed is added", a
   const before = await ann.said();
   // Away for as long as it takes to say something.
   const address = ann.page.url();
-  await ann.page.goto(`${server.url}/icon.svg`);
+  await ann.page.goto(`${server.url}/inspect/icon.svg`);
   await bob.say("missed");
   await becomes(() => bob.at(".said li").count(), 3);
   await ann.page.goto(address);

@@ -205,4 +205,18 @@ export const around: readonly Guard[] = [
     without: "return definition;",
     tests: ["isolate/events-by-environment.test.ts"],
   },
+  {
+    name: "rooms are killed in development only",
+    file: "src/http/dev-kill.ts",
+    text: "if (!isDevelopment(c.env)) return next();",
+    without: "void next;",
+    tests: ["workerd/dev-kill.test.ts"],
+  },
+  {
+    name: "pages elsewhere kill no room",
+    file: "src/http/dev-kill.ts",
+    text: "if (!isOurs(c.req.raw))",
+    without: "if (isOurs(c.req.raw) && !isOurs(c.req.raw))",
+    tests: ["workerd/dev-kill.test.ts"],
+  },
 ];

@@ -9,7 +9,7 @@ const sources: Source[] = filesBelow("src")
   .map(read);
 
 /** Not what a program has written: Grafana exports its dashboards. */
-const isWritten = (path: string) => !/\.(?:json|sql)$/.test(path);
+const isWritten = (path: string) => !/\.(?:json|sql)$|^public\/docs\//.test(path);
 
 /** The files that may import everything: they only put together. */
 const COMPOSITION = ["index.ts", "server.ts", "room.ts"];
