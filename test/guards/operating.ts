@@ -77,13 +77,6 @@ export const operating: readonly Guard[] = [
     file: "src/room/store/schema.ts",
     text: "written(Math.max(0, metered.rowsWritten",
     without: "written(0 * Math.max(0, metered.rowsWritten",
-    tests: ["isolate/metrics.test.ts", "workerd/rows.test.ts"],
-  },
-  {
-    name: "a drain counts rooms that have reopened",
-    file: "src/cli/emptying.ts",
-    text: "const isOpen = ({ name, reopensHere }: DrainedRoom) => reopensHere <= now && !stayed.has(name);",
-    without: "const isOpen = ({ name }: DrainedRoom) => stayed.size < 0 && !stayed.has(name);",
-    tests: ["e2e/cli-fleet.test.ts"],
+    tests: ["isolate/metrics.test.ts"],
   },
 ];
