@@ -1,3 +1,4 @@
+import "./scripts/node.mjs";
 import { availableParallelism } from "node:os";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
@@ -57,6 +58,24 @@ export default defineConfig({
           name: "ops",
           include: ["test/ops/**/*.test.ts"],
           ...waits(15_000),
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          globalSetup: "./test/package/pack.ts",
+          ...waits(15_000),
+        },
+      },
+      {
+        test: {
+          name: "packed",
+          include: ["test/packed/*.test.ts"],
+          globalSetup: "./test/package/pack.ts",
+          // An install from the registry is a part of it.
+          ...waits(60_000),
           fileParallelism: false,
         },
       },

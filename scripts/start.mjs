@@ -1,11 +1,18 @@
-// `npm start`: makes .dev.vars when there is none, then runs wrangler dev. Arguments are passed on.
+// `npm start`: says so when a package is too old, makes .dev.vars when there is none, then runs wrangler dev. Arguments
+// are passed on.
+import "./node.mjs";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { complaintsOf } from "../src/cli/project.ts";
 
 const root = join(import.meta.dirname, "..");
+const complaints = complaintsOf(root, join(root, "package.json"));
+for (const complaint of complaints) console.error(complaint);
+if (complaints.length > 0) process.exit(1);
+
 const vars = join(root, ".dev.vars");
 if (!existsSync(vars)) {
   const secret = randomBytes(32).toString("base64url");

@@ -7,11 +7,17 @@ import type { DrainBody, Drained } from "../protocol/api.ts";
 import { pathOf, type Named } from "./address.ts";
 import { Failure } from "./command.ts";
 import type { Server } from "./http.ts";
-import { liveRooms, nameOf } from "./listing.ts";
+import { inEach } from "./everywhere.ts";
+import { findRooms, nameOf } from "./listing.ts";
 import { progress } from "./output.ts";
+import { RequestFailed } from "./reply.ts";
 
 /** A room that has been asked to drain. */
-export type DrainedRoom = Drained & { readonly name: string };
+export interface DrainedRoom extends Drained {
+  readonly name: string;
+  /** When it takes connections again, at the earliest, by the clock of this machine: that of the server may differ. */
+  readonly reopensHere: number;
+}
 
 /** A room that still has connections. */
 export interface Left {
@@ -28,6 +34,14 @@ export interface Emptied {
   readonly failed: readonly string[];
   /** Rooms that were not empty in time. */
   readonly left: readonly Left[];
+  /** Names of rooms that were empty, and take connections again by now though they were to stay closed for a while. */
+  readonly reopened: readonly string[];
+  /** Names of rooms on the list in which nothing has ever happened. */
+  readonly neverWere: readonly string[];
+  /** Parts of the directory that did not answer: their rooms were not asked. */
+  readonly incomplete: readonly number[];
+  /** How long it took from the first room to the last, in ms. */
+  readonly took: number;
 }
 
 /** A room while it empties: its connections, and since when it has taken new ones, if it has. */
@@ -38,14 +52,12 @@ interface Seen {
 
 /** The rooms to empty. */
 export interface Targets {
-  /** Rooms that have connections: their paths by name. */
-  paths(): Promise<ReadonlyMap<string, string>>;
+  /** Rooms that have connections: their paths by name. And parts of the directory that did not answer. */
+  paths(): Promise<{ readonly paths: ReadonlyMap<string, string>; readonly incomplete: readonly number[] }>;
   /** Rooms that have connections, by name. */
   seen(): Promise<ReadonlyMap<string, Seen>>;
 }
 
-/** Rooms that are asked at the same time. */
-const AT_ONCE = 16;
 /** How long after the deadline a room may stay on the list, in ms: its alarm can be late. */
 const PATIENCE_MS = 15_000;
 const LOOK_EVERY_MS = 500;
@@ -53,20 +65,22 @@ const LOOK_EVERY_MS = 500;
 /** Every live room. */
 export function everyRoom(server: Server): Targets {
   return {
-    paths: async () =>
-      new Map((await liveRooms(server)).map((room) => [nameOf(room), pathOf(room.kind, room.room)] as const)),
-    seen: async () =>
-      new Map(
-        (await liveRooms(server)).map((room) => [nameOf(room), { connections: room.connections, openSince: room.at }]),
-      ),
+    async paths() {
+      const { rooms, incomplete } = await findRooms(server);
+      return { paths: new Map(rooms.map((room) => [nameOf(room), pathOf(room.kind, room.room)])), incomplete };
+    },
+    async seen() {
+      const { rooms } = await findRooms(server);
+      return new Map(rooms.map((room) => [nameOf(room), { connections: room.connections, openSince: room.at }]));
+    },
   };
 }
 
 /** One room. Asks the room itself: needs no directory. */
 export function oneRoom(server: Server, room: Named): Targets {
   return {
-    paths: async () => new Map([[room.name, room.path]]),
-    seen: async () => {
+    paths: () => Promise.resolve({ paths: new Map([[room.name, room.path]]), incomplete: [] }),
+    async seen() {
       const { connections, draining } = (await server.ask("readStats", room)).value;
       // A connection after a drain ends it.
       const openSince = draining ? 0 : Infinity;
@@ -77,40 +91,37 @@ export function oneRoom(server: Server, room: Named): Targets {
 
 /** Asks every room to drain, and waits until each was seen empty, or its time is over. */
 export async function empty(server: Server, targets: Targets, body: Required<DrainBody>): Promise<Emptied> {
-  const asked = new Map<string, Drained | undefined>();
+  const began = Date.now();
+  const asked = new Map<string, DrainedRoom | undefined>();
   const failed: string[] = [];
-  const ask = async (name: string, path: string) => {
+  const neverWere: string[] = [];
+  const ask = async ([name, path]: readonly [string, string]) => {
+    const reopensHere = Date.now() + body.within + body.reopenAfter;
     try {
-      asked.set(name, (await server.ask("drain", { path }, { body })).value);
+      asked.set(name, { ...(await server.ask("drain", { path }, { body })).value, name, reopensHere });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      failed.push(`${name}: ${error.message}`);
       asked.set(name, undefined);
+      if (error instanceof RequestFailed && error.code === "not_found") neverWere.push(name);
+      else failed.push(`${name}: ${error.message}`);
     }
   };
+  let incomplete: readonly number[];
   // A client that has to leave one room may open another meanwhile: again until no room is new.
-  while ((await askAll(targets, asked, ask)) > 0);
-  const rooms = [...asked].flatMap(([name, drained]) => (drained ? [{ name, ...drained }] : []));
+  for (;;) {
+    const found = await targets.paths();
+    incomplete = found.incomplete;
+    const waiting = [...found.paths].filter(([name]) => !asked.has(name));
+    if (waiting.length === 0) break;
+    await inEach(waiting, "rooms asked to drain", ask);
+  }
+  const rooms = [...asked.values()].filter((drained) => drained !== undefined);
   const left = await untilEmpty(targets, rooms, body.within + PATIENCE_MS);
-  return { all: asked.size, rooms, failed, left };
-}
-
-/** Asks every room that was not asked yet; returns how many those were. */
-async function askAll(
-  targets: Targets,
-  asked: ReadonlyMap<string, unknown>,
-  ask: (name: string, path: string) => Promise<void>,
-): Promise<number> {
-  const waiting = [...(await targets.paths())].filter(([name]) => !asked.has(name));
-  const all = waiting.length;
-  const worker = async () => {
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      await ask(...next);
-      progress(all - waiting.length, all, "rooms asked to drain");
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return all;
+  const now = Date.now();
+  const stayed = new Set(left.map(({ name }) => name));
+  const isOpen = ({ name, reopensHere }: DrainedRoom) => reopensHere <= now && !stayed.has(name);
+  const reopened = body.reopenAfter === 0 ? [] : rooms.filter(isOpen).map(({ name }) => name);
+  return { all: asked.size, rooms, failed, left, reopened, neverWere, incomplete, took: now - began };
 }
 
 /** Waits until every room was seen without connections, or open again since its deadline; `patience` ms at most. */

@@ -3,7 +3,14 @@
  * the types of their answers come from protocol/api.ts. Never lets a token into a message.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { roomRoutes, ROOMS_PATH, type RoomOperation, type RoomOperations, type RoomPage } from "../protocol/api.ts";
+import {
+  roomRoutes,
+  ROOMS_PATH,
+  type FailureList,
+  type RoomOperation,
+  type RoomOperations,
+  type RoomPage,
+} from "../protocol/api.ts";
 import type { Named } from "./address.ts";
 import { Failure, Misuse, type Words } from "./command.ts";
 import { readReply, RequestFailed } from "./reply.ts";
@@ -38,12 +45,14 @@ interface Outgoing {
 
 const DEFAULT_URL = "http://localhost:8787";
 const TRIES = 3;
+/** Of a request that the server was too busy for: it had no effect. A command that goes through many rooms meets that. */
+const TRIES_WHEN_LIMITED = 20;
 /** Before the second try, in ms; twice that before the third. */
 const BACKOFF_MS = 250;
 /** The longest that a server can make us wait, in ms. One that asks for more gets no further try. */
 const MAX_WAIT_MS = 30_000;
-/** How long one try may take, until its last byte, in ms. */
-const TIMEOUT_MS = 30_000;
+/** How long a command waits for an answer until its last byte, in ms: all tries together, pauses between them apart. */
+const PATIENCE_MS = 10_000;
 /** The shape of bearer tokens (RFC 6750). fetch would print anything else in its error. */
 const TOKEN = /^[\w.~+/-]+=*$/;
 
@@ -56,9 +65,12 @@ export class Server {
    * @param url instead of --url and EDGEROOMS_URL
    * @throws Misuse, Failure
    */
-  constructor(words: Words, url = words.text("url") || process.env["EDGEROOMS_URL"] || DEFAULT_URL) {
+  constructor(words: Words, url = words.text("url") ?? (process.env["EDGEROOMS_URL"] || DEFAULT_URL)) {
     this.#base = baseOf(url);
-    const token = words.text("token") || process.env["EDGEROOMS_TOKEN"];
+    const given = words.text("token");
+    // A variable of a script that is not set: the token of somebody else must not take its place.
+    if (given === "") throw new Misuse("--token is empty.");
+    const token = given ?? process.env["EDGEROOMS_TOKEN"];
     if (!token)
       throw new Failure("There is no token. Set EDGEROOMS_TOKEN, or give --token; `edgerooms token` makes one.");
     if (!TOKEN.test(token)) throw new Failure("The token is invalid: it has characters that no token has.");
@@ -86,23 +98,41 @@ export class Server {
   }
 
   /**
-   * A page of the live rooms.
+   * A page of rooms.
    *
    * @param cursor `next` of the page before
+   * @param dead rooms with undelivered events instead of live ones
    * @throws RequestFailed
    */
-  async rooms(cursor?: string): Promise<RoomPage> {
-    const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-    return (await this.#send<RoomPage>({ method: "GET", path: `${ROOMS_PATH}${query}`, fields: ["rooms"] })).value;
+  async rooms({ cursor, dead }: { readonly cursor: string | undefined; readonly dead: boolean }): Promise<RoomPage> {
+    const query = new URLSearchParams({ ...(cursor !== undefined && { cursor }), ...(dead && { dead: "1" }) });
+    const path = query.size === 0 ? ROOMS_PATH : `${ROOMS_PATH}?${query.toString()}`;
+    return (await this.#send<RoomPage>({ method: "GET", path, fields: ["rooms"] })).value;
+  }
+
+  /**
+   * The newest failures of all rooms.
+   *
+   * @throws RequestFailed
+   */
+  async failures(): Promise<FailureList> {
+    return (await this.#send<FailureList>({ method: "GET", path: "/failures", fields: ["failures"] })).value;
   }
 
   async #send<T extends object>(outgoing: Outgoing): Promise<Answer<T>> {
+    let patience = PATIENCE_MS;
     for (let tries = 1; ; tries++) {
+      const began = performance.now();
       try {
-        return await this.#once(outgoing);
+        return await this.#once(outgoing, patience);
       } catch (error) {
-        if (!(error instanceof RequestFailed) || !error.isTransient || tries === TRIES) throw error;
-        if (outgoing.method === "POST" && outgoing.key === undefined) throw error;
+        patience -= performance.now() - began;
+        // A timer may ring a little early: what is left of the wait must be worth another try.
+        if (!(error instanceof RequestFailed) || patience < BACKOFF_MS) throw error;
+        const isLimited = error.code === "rate_limited";
+        const isRepeatable =
+          isLimited || (error.isTransient && (outgoing.method === "GET" || outgoing.key !== undefined));
+        if (!isRepeatable || tries >= (isLimited ? TRIES_WHEN_LIMITED : TRIES)) throw error;
         const wait = error.retryAfter ?? BACKOFF_MS * tries * (0.5 + Math.random());
         if (wait > MAX_WAIT_MS) throw error;
         await sleep(wait);
@@ -110,7 +140,8 @@ export class Server {
     }
   }
 
-  async #once<T extends object>({ method, path, fields, body, key }: Outgoing): Promise<Answer<T>> {
+  async #once<T extends object>(outgoing: Outgoing, patience: number): Promise<Answer<T>> {
+    const { method, path, fields, body, key } = outgoing;
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
     if (key !== undefined) headers["idempotency-key"] = key;
@@ -122,7 +153,7 @@ export class Server {
         headers,
         ...(body !== undefined && { body }),
         redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(Math.ceil(patience)),
       });
       text = await response.text();
     } catch (error) {
@@ -148,7 +179,7 @@ function baseOf(url: string): string {
 
 function reasonOf(error: unknown): string {
   const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === "TimeoutError") return `no answer within ${TIMEOUT_MS / 1_000} s`;
+  if (name === "TimeoutError") return `no answer within ${PATIENCE_MS / 1_000} s`;
   const why = cause?.code ?? cause?.message;
   return visible(why ? `${message} (${why})` : message);
 }

@@ -17,7 +17,8 @@ export const kick: Command = {
     revoke: { help: "with --user: refuse in this room every token of the user that was issued until now" },
     ...SERVER,
   },
-  more: "A user who was kicked can come back with the same token; one who was revoked needs a new one.",
+  more: `A user who was kicked can come back with the same token; one who was revoked needs a new one. Ends with 1 when there
+was nobody to kick.`,
   async run(words) {
     const room = roomIn(words.positionals[0] ?? "");
     const [user, session, revoke] = [words.text("user"), words.text("session"), words.has("revoke")];
@@ -28,6 +29,8 @@ export const kick: Command = {
       revoke && user !== undefined
         ? await server.ask("revoke", room, { body: { user } })
         : await server.ask("kick", room, { body: user === undefined ? { session: session ?? "" } : { user } });
+    // A typing error must not look like a success. To refuse tokens beforehand is one.
+    if (value.sessions === 0 && !revoke) process.exitCode = 1;
     if (words.has("json")) return printJson(value);
     const whose = user === undefined ? "" : ` of ${visible(user)}`;
     const ended =

@@ -5,11 +5,13 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Misuse, helpOf, read, usageOf, type Command } from "./command.ts";
-import { deadLetters, redeliver } from "./dead-letters.ts";
+import { deadLetters, drop, redeliver, skip } from "./dead-letters.ts";
 import { drain } from "./drain.ts";
+import { failures } from "./failures.ts";
 import { kick } from "./kick.ts";
 import { members } from "./members.ts";
 import { endWithReader, notice, print } from "./output.ts";
+import { complaintsOf } from "./project.ts";
 import { publish } from "./publish.ts";
 import { rooms } from "./rooms.ts";
 import { stats } from "./stats.ts";
@@ -17,7 +19,24 @@ import { tail } from "./tail.ts";
 import { visible } from "./text.ts";
 import { token } from "./token.ts";
 
-const COMMANDS: readonly Command[] = [token, rooms, members, publish, tail, kick, drain, stats, deadLetters, redeliver];
+const COMMANDS: readonly Command[] = [
+  token,
+  rooms,
+  members,
+  publish,
+  tail,
+  kick,
+  drain,
+  stats,
+  failures,
+  deadLetters,
+  redeliver,
+  skip,
+  drop,
+];
+
+/** Of the package that this belongs to; built or not, it is two folders up. */
+const MANIFEST = fileURLToPath(new URL("../../package.json", import.meta.url).href);
 
 endWithReader();
 process.exitCode = (await main(process.argv.slice(2))) ?? process.exitCode ?? 0;
@@ -36,6 +55,7 @@ edgerooms --help says what they do.`);
   try {
     const words = first === "help" ? undefined : read(command, rest);
     if (!words) return await say(helpOf(command));
+    for (const complaint of complaintsOf(process.cwd(), MANIFEST)) notice(`edgerooms: ${complaint}`);
     await command.run(words);
     return undefined;
   } catch (error) {
@@ -67,12 +87,6 @@ http://localhost:8787; the token is --token or EDGEROOMS_TOKEN. Ends with 0 when
 failed, with 2 when the command line makes no sense.`;
 }
 
-/** Of the package that this belongs to; built or not, it is two folders up. */
 function version(): string {
-  const manifest = JSON.parse(
-    readFileSync(fileURLToPath(new URL("../../package.json", import.meta.url).href), "utf8"),
-  ) as {
-    version: string;
-  };
-  return manifest.version;
+  return (JSON.parse(readFileSync(MANIFEST, "utf8")) as { version: string }).version;
 }

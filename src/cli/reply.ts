@@ -11,11 +11,18 @@ export class RequestFailed extends Failure {
   readonly isTransient: boolean;
   /** How long the server wants no further request, in ms. */
   readonly retryAfter: number | undefined;
+  /** The code of the refusal; `undefined` when there was no answer, or one of something else. */
+  readonly code: string | undefined;
 
-  constructor(message: string, isTransient: boolean, retryAfter?: number) {
+  constructor(
+    message: string,
+    isTransient: boolean,
+    { retryAfter, code }: Pick<Partial<RequestFailed>, "retryAfter" | "code"> = {},
+  ) {
     super(message);
     this.isTransient = isTransient;
     this.retryAfter = retryAfter;
+    this.code = code;
   }
 }
 
@@ -44,11 +51,14 @@ export function readReply(url: string, response: Response, text: string, fields:
 function refusal(response: Response, problem: Readonly<Record<string, unknown>> = {}): RequestFailed {
   const { status, statusText, headers } = response;
   const location = headers.get("location");
-  const { title = statusText, detail, requestId } = problem;
+  const { title = statusText, detail, requestId, code } = problem;
   const words = [status, title, detail].filter((word) => word !== undefined && word !== "");
   if (status >= 300 && status < 400 && location) words.push(`It has moved to ${location}: give that with --url.`);
   const id = typeof requestId === "string" ? ` (request ${requestId})` : "";
-  return new RequestFailed(visible(`${words.join(" ")}${id}`), TRANSIENT.includes(status), waitIn(headers));
+  return new RequestFailed(visible(`${words.join(" ")}${id}`), TRANSIENT.includes(status), {
+    retryAfter: waitIn(headers),
+    code: typeof code === "string" ? code : undefined,
+  });
 }
 
 function objectIn(text: string): Record<string, unknown> | undefined {

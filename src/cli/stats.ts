@@ -3,7 +3,8 @@ import type { RoomStats, SessionView } from "../protocol/api.ts";
 import { roomIn, type Named } from "./address.ts";
 import { SERVER, type Command, type Words } from "./command.ts";
 import { Server } from "./http.ts";
-import { liveRooms } from "./listing.ts";
+import { countsTable } from "./counts.ts";
+import { findRooms, sayIncomplete } from "./listing.ts";
 import { print, printJson, printTable } from "./output.ts";
 import { number, whole, type Cell } from "./table.ts";
 import { ago, count } from "./text.ts";
@@ -24,7 +25,9 @@ export const stats: Command = {
 async function totals(words: Words): Promise<void> {
   const kinds = new Map<string, { rooms: number; connections: number; members: number; sessions: number }>();
   const total = { rooms: 0, connections: 0, members: 0, sessions: 0 };
-  for (const { kind, connections, members, sessions } of await liveRooms(new Server(words))) {
+  const { rooms: live, incomplete } = await findRooms(new Server(words));
+  sayIncomplete(incomplete);
+  for (const { kind, connections, members, sessions } of live) {
     const ofKind = kinds.get(kind) ?? { rooms: 0, connections: 0, members: 0, sessions: 0 };
     kinds.set(kind, ofKind);
     for (const sum of [ofKind, total]) {
@@ -35,7 +38,7 @@ async function totals(words: Words): Promise<void> {
     }
   }
   const rows = [...kinds].map(([kind, sums]) => ({ kind, ...sums }));
-  if (words.has("json")) return printJson({ ...total, kinds: rows });
+  if (words.has("json")) return printJson({ ...total, kinds: rows, ...(incomplete.length > 0 && { incomplete }) });
   if (total.rooms === 0) return print("No room is live.");
   if (rows.length > 1) rows.push({ kind: "all", ...total });
   await printTable(
@@ -53,13 +56,10 @@ async function one(words: Words, named: Named): Promise<void> {
   if (words.has("json")) return printJson({ stats: room, sessions: value.sessions });
   const now = Date.now();
   await printTable(["ROOM", `${room.kind}/${room.room}`], facts(room, now));
-  const counts = Object.entries(room.counts);
+  const counts = countsTable(room.counts);
   if (counts.length > 0) {
     await print("\nCounted since the last report:");
-    await printTable(
-      ["WHAT", number("TIMES")],
-      counts.toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    );
+    await printTable(["WHAT", number("TIMES")], counts);
   }
   await print("");
   if (value.sessions.length === 0) return print("It has no sessions.");

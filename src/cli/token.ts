@@ -5,13 +5,11 @@
 import { readFileSync } from "node:fs";
 import { SignJWT } from "jose";
 import { grants, type GrantName } from "../protocol/api.ts";
+import { MIN_SECRET_BYTES, UNPRINTABLE } from "../protocol/identity.ts";
 import { MAX_USER_ID } from "../protocol/limits.ts";
 import { Failure, Misuse, type Command } from "./command.ts";
 import { print } from "./output.ts";
 
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\u2028\u2029]/u;
-/** RFC 7518 section 3.2: with a shorter secret the Worker refuses every token. */
-const MIN_SECRET_BYTES = 32;
 const VARS = ".dev.vars";
 
 /** The command `token`. */

@@ -1,5 +1,8 @@
 /** The addresses of a room, from the base that a program gives: http or ws, absolute or (in a browser) relative. */
 
+/** Where a Worker is: text or a URL, without the type of the global class, which not every program has. */
+export type Base = string | { readonly href: string };
+
 /** The two addresses of one room. */
 export interface Address {
   /** For the WebSocket, without a query. */
@@ -15,12 +18,17 @@ export interface Address {
  * @param room `kind/name`, or the name alone where the Worker serves one kind
  * @throws TypeError when the base is not an http or ws URL
  */
-export function addressOf(base: string | URL, room: string): Address {
+export function addressOf(base: Base, room: string): Address {
   const { location } = globalThis as { location?: { href: string } };
-  const { origin, pathname } = new URL(base, location?.href);
-  if (!/^(http|ws)/.test(origin)) throw new TypeError(`not an http or ws URL: ${String(base)}`);
+  const { origin, pathname } = new URL(textOf(base), location?.href);
+  if (!/^(http|ws)/.test(origin)) throw new TypeError(`not an http or ws URL: ${textOf(base)}`);
   const path = room.split("/").map(encodeURIComponent).join("/");
   // From the `s` of https and wss on, where there is one.
   const rest = `${origin.replace(/^(http|ws)/, "")}${pathname.replace(/\/$/, "")}/rooms/${path}`;
   return { socket: `ws${rest}`, session: `http${rest}/session` };
+}
+
+/** An address as text. */
+export function textOf(base: Base): string {
+  return typeof base === "string" ? base : base.href;
 }

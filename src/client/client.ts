@@ -4,8 +4,8 @@
  */
 import { encode } from "../protocol/codec.ts";
 import type { Json } from "../protocol/frames.ts";
-import type { Of, Person, RoomTypes, Typed } from "../protocol/room-types.ts";
-import { addressOf } from "./address.ts";
+import type { Data, Handed, Person, RoomTypes, Typed } from "../protocol/room-types.ts";
+import { addressOf, type Base } from "./address.ts";
 import { Connection } from "./connection/connection.ts";
 import type { SocketClass } from "./connection/socket.ts";
 import type { State } from "./connection/state.ts";
@@ -17,6 +17,7 @@ import type { Ack, PublishOptions } from "./session/outbox.ts";
 import { Session } from "./session/session.ts";
 import { defaultStore, type Saved } from "./storage.ts";
 
+export type { Base } from "./address.ts";
 export type { State } from "./connection/state.ts";
 export { RoomError, type RoomErrorCode } from "./error.ts";
 export type { RoomEvents } from "./events.ts";
@@ -24,14 +25,14 @@ export type { ConnectOptions } from "./options.ts";
 export type { Ack, PublishOptions } from "./session/outbox.ts";
 export { memoryStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
-export type { RoomTypes } from "../protocol/room-types.ts";
+export type { Data, RoomTypes } from "../protocol/room-types.ts";
 
 /**
  * Joins a room and stays in it until `close()` or `leave()`.
  *
  * @throws TypeError when `url` is not a URL or the platform has no WebSocket
  */
-export function connect<T extends RoomTypes = RoomTypes>(url: string | URL, options: ConnectOptions): RoomClient<T> {
+export function connect<T extends RoomTypes = RoomTypes>(url: Base, options: ConnectOptions): RoomClient<T> {
   const client = new RoomClient<T>(url, options);
   client.connect();
   return client;
@@ -42,7 +43,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   readonly #session: Session<Connection>;
 
   /** An idle client; `connect()` starts it. Takes and throws what {@link connect} does. */
-  constructor(url: string | URL, options: ConnectOptions) {
+  constructor(url: Base, options: ConnectOptions) {
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
     if (!Class) throw new TypeError("no WebSocket");
     const { room, storage: store = defaultStore(), random = Math.random } = options;
@@ -98,23 +99,24 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
    *
    * @returns the publication's offset and time once it is durable; rejects with a {@link RoomError}
    */
-  async publish(data: Of<T, "publication">, options?: PublishOptions): Promise<Ack> {
+  async publish(data: Handed<T, "publication">, options?: PublishOptions): Promise<Ack> {
     if (this.state.name === "closed") throw new RoomError("closed", "The client is closed.", false);
     return this.#session.publish(data as Json, options);
   }
 
   /** Sends to the members who are here now. Lost when there is no connection. */
-  signal(data: Of<T, "signal">, options: { to?: readonly string[] } = {}): void {
-    this.#session.signal(data as Json, options);
+  signal(data: Handed<T, "signal">, options: { to?: readonly string[] | undefined } = {}): void {
+    // JSON leaves out what is undefined.
+    this.#session.signal(data as Json, options as { to?: readonly string[] });
   }
 
   /** Sets what the others see of this member. The client keeps it, and sets it again in a new session. */
-  setPresence(data: Of<T, "presence">): void {
+  setPresence(data: Handed<T, "presence">): void {
     this.#session.setPresence(data as Json);
   }
 
   /** Calls a method of the room. Never sent twice: when the connection is lost first, it is `outcome_unknown`. */
-  async call(method: string, data: Json = null): Promise<Json> {
+  async call(method: string, data: Data = null): Promise<Json> {
     return this.#session.call(method, data);
   }
 

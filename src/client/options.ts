@@ -10,15 +10,15 @@ export interface ConnectOptions {
   /** A token, or a function that gets one: asked before each connection, and again before the token runs out. */
   token: TokenSource;
   /** Keeps session and position. Default: sessionStorage in browsers, memory elsewhere. */
-  storage?: SessionStore;
+  storage?: SessionStore | undefined;
   /** Publishes that may wait for their acks: `count` (default 1,000) and `bytes` (default 1,000,000). */
-  outbox?: { count?: number; bytes?: number };
+  outbox?: { count?: number | undefined; bytes?: number | undefined } | undefined;
   /** The WebSocket class to use. Default: the platform's. */
-  WebSocket?: SocketClass;
+  WebSocket?: SocketClass | undefined;
   /** Sends a new token to the room; takes an address and options as `fetch` does. Default: the platform's. */
-  fetch?: Fetch;
+  fetch?: Fetch | undefined;
   /** The wall clock, in ms, by which tokens end. Default: Date.now. */
-  now?: () => number;
+  now?: (() => number) | undefined;
   /** Randomness, from 0 to 1: for jitter, and to keep refs of copied tabs apart. Default: Math.random. */
-  random?: () => number;
+  random?: (() => number) | undefined;
 }

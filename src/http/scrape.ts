@@ -5,7 +5,7 @@ import { isolate } from "../ops/isolate.ts";
 import { prometheusText } from "../ops/metrics.ts";
 import { reportNow } from "../ops/reporting.ts";
 import { allFailures, allTotals } from "../ops/shards.ts";
-import type { FailureList } from "../protocol/api.ts";
+import type { FailureList, FailureRecord } from "../protocol/api.ts";
 import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";
 import type { Gate } from "./gate/gate.ts";
@@ -25,10 +25,9 @@ async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   // A scrape token that cannot be used is why the scraper is refused.
   if (refusal) return problem(c, typeof scraper === "object" ? scraper : refusal);
   const directory = directoryOf(c.env);
-  // Without a directory this isolate is all that is known.
-  const own = { "": { rooms: 0, connections: 0, members: 0, sessions: 0, counts: isolate.counts } };
   if (directory) await reportNow(c.env);
-  const text = prometheusText(directory ? await allTotals(directory) : own, breakerStates());
+  const { value: totals, missing } = directory ? await allTotals(directory) : ownTotals();
+  const text = prometheusText({ totals, breakers: breakerStates(), missing: missing.length });
   return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", ...FRESH });
 }
 
@@ -37,9 +36,23 @@ async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate:
   if (refusal) return problem(c, refusal);
   const directory = directoryOf(c.env);
   if (directory) await reportNow(c.env);
-  const records = directory ? await allFailures(directory) : [];
-  const list: FailureList = { failures: records.map((each) => ({ ...each, severity: codes[each.code].severity })) };
+  const { value, missing } = directory ? await allFailures(directory) : NONE;
+  const listed = (records: readonly FailureRecord[]) =>
+    records.map((each) => ({ ...each, severity: codes[each.code].severity }));
+  const list: FailureList = {
+    failures: listed(value.failures),
+    ends: listed(value.ends),
+    ...(missing.length > 0 && { incomplete: missing }),
+  };
   return c.json(list, 200, FRESH);
+}
+
+const NONE = { value: { failures: [], ends: [] }, missing: [] };
+
+/** Without a directory this isolate is all that is known. */
+function ownTotals() {
+  const nothing = { rooms: 0, connections: 0, members: 0, sessions: 0, undelivered_rooms: 0, dead_letters: 0 };
+  return { value: { "": { ...nothing, counts: isolate.counts } }, missing: [] };
 }
 
 function directoryOf(env: object): DurableObjectNamespace<Directory> | undefined {

@@ -1,19 +1,21 @@
 /**
- * One part of the directory: which rooms are live, what was counted in them, and the newest failures. Rooms report to their
- * part with the first connection, after the last, and now and then with a heartbeat; the Worker's isolates report too.
- * Eventually consistent, and never in the path of an upgrade. All parts together are shards.ts.
+ * One part of the directory: which rooms are live, which have undelivered events, and what was counted in them. Rooms report
+ * to their part with the first connection, after the last, and now and then with a heartbeat; the Worker's isolates report
+ * too. Eventually consistent, and never in the path of an upgrade. All parts together are shards.ts.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { LiveRoom } from "../protocol/api.ts";
-import { codes } from "../protocol/codes.ts";
-import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
-import type { Listing } from "../room/telemetry/listing.ts";
+import { matches } from "../protocol/patterns.ts";
 import { sum, type Counts } from "../room/telemetry/counts.ts";
+import type { FailureRecord } from "../room/telemetry/failure.ts";
+import type { Listing } from "../room/telemetry/listing.ts";
+import { Records, type Recorded } from "./records.ts";
 import type { KindTotals } from "./metrics.ts";
 
-/** What a room reports. A room of an older version reports the listing only. */
-export type Report = Omit<Listing, "sessions"> & {
+/** What a room reports. A room of an older version reports the listing only, and of that a part. */
+export type Report = Omit<Listing, "sessions" | "undelivered"> & {
   readonly sessions?: number;
+  readonly undelivered?: Listing["undelivered"];
   readonly counts?: Counts;
   /** Failures since its last report. */
   readonly notes?: readonly FailureRecord[];
@@ -21,13 +23,32 @@ export type Report = Omit<Listing, "sessions"> & {
   readonly own?: Counts;
 };
 
+/** Which rooms of a part somebody wants. */
+export interface Wanted {
+  /** Only those after this mark of a page before. */
+  readonly after?: string | undefined;
+  /** Patterns of `kind/room`: only rooms that one of them matches. Absent: all rooms. */
+  readonly patterns?: readonly string[] | undefined;
+  /** Rooms with undelivered events instead of live ones. */
+  readonly dead?: boolean | undefined;
+  /** How many. Default and most: {@link PAGE}. */
+  readonly limit?: number | undefined;
+}
+
+/** Some rooms, in no order that says anything. */
+export interface Listed {
+  readonly rooms: readonly LiveRoom[];
+  /** The mark of the last, when there may be more. */
+  readonly after?: string;
+}
+
 /** Rooms of one page of a list, at most. */
 export const PAGE = 500;
-/** Failures that one part remembers of those that are grave, and as many of those that are not. */
-export const MAX_FAILURES = 100;
 
 /** One part of the directory. Bind it as `EDGEROOMS_DIRECTORY`; rooms and `createApp` find it by that name. */
 export class Directory<Env = unknown> extends DurableObject<Env> {
+  readonly #records: Records;
+
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const { sql } = ctx.storage;
@@ -36,7 +57,10 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
         kind TEXT, room TEXT, connections INTEGER NOT NULL, members INTEGER NOT NULL, offset INTEGER NOT NULL,
         at INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (kind, room)) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS edgerooms_past (kind TEXT PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS edgerooms_notes (slot INTEGER PRIMARY KEY, nth INTEGER NOT NULL, note TEXT NOT NULL);`);
+      CREATE TABLE IF NOT EXISTS edgerooms_undelivered (
+        kind TEXT, room TEXT, dead INTEGER NOT NULL, pending INTEGER NOT NULL, offset INTEGER NOT NULL,
+        at INTEGER NOT NULL, mark TEXT NOT NULL, PRIMARY KEY (kind, room)) WITHOUT ROWID;
+      CREATE UNIQUE INDEX IF NOT EXISTS edgerooms_undelivered_mark ON edgerooms_undelivered (mark);`);
     const table = sql.exec<{ sql: string }>("SELECT sql FROM sqlite_master WHERE name = 'edgerooms_directory'").one();
     // The first version only had what a list needs.
     if (!table.sql.includes("counts")) {
@@ -44,9 +68,17 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
         ALTER TABLE edgerooms_directory ADD COLUMN sessions INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE edgerooms_directory ADD COLUMN counts TEXT NOT NULL DEFAULT '{}';`);
     }
+    // A list goes on after a mark, which is random: a name could be that of a room that the caller must not know of.
+    if (!table.sql.includes("mark")) {
+      sql.exec(`
+        ALTER TABLE edgerooms_directory ADD COLUMN mark TEXT;
+        UPDATE edgerooms_directory SET mark = lower(hex(randomblob(12)));
+        CREATE UNIQUE INDEX edgerooms_directory_mark ON edgerooms_directory (mark);`);
+    }
+    this.#records = new Records(ctx.storage, () => Date.now());
   }
 
-  /** Takes a room's report. A room without connections is not live. Writes one to three rows, and one for each failure. */
+  /** Takes a room's report. A room without connections is not live. Writes one to four rows, and one for each failure. */
   update(report: Report): void {
     const {
       kind,
@@ -61,8 +93,9 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
       own = {},
     } = report;
     const { sql } = this.ctx.storage;
-    this.#remember(failures);
+    this.#records.add(failures);
     this.#keep("", own);
+    this.#keepUndelivered(report);
     const known = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
     const total = sum(countsIn(known), counts);
     if (connections === 0) {
@@ -72,8 +105,11 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     }
     const now = Date.now();
     sql.exec(
-      `INSERT OR REPLACE INTO edgerooms_directory (kind, room, connections, members, sessions, offset, at, until, counts)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO edgerooms_directory (kind, room, connections, members, sessions, offset, at, until, counts, mark)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, lower(hex(randomblob(12))))
+       ON CONFLICT DO UPDATE SET connections = excluded.connections, members = excluded.members,
+         sessions = excluded.sessions, offset = excluded.offset, at = excluded.at, until = excluded.until,
+         counts = excluded.counts`,
       kind,
       room,
       connections,
@@ -88,22 +124,30 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
 
   /** Takes what an isolate of the Worker counted. Writes one row, and one for each failure. */
   count(counts: Counts, failures: readonly FailureRecord[]): void {
-    this.#remember(failures);
+    this.#records.add(failures);
     this.#keep("", counts);
   }
 
-  /** A page of live rooms, ordered by kind and name in Unicode order, after the given one. */
-  list(after: { readonly kind: string; readonly room: string } | undefined): LiveRoom[] {
+  /**
+   * A page of rooms. Rooms that the caller may not see are left out here: nothing of them leaves the directory, not even
+   * how many they are.
+   */
+  list(wanted: Wanted = {}): Listed {
     this.#expire();
-    const { kind = "", room = "" } = after ?? {};
-    const rows = this.ctx.storage.sql.exec(
-      `SELECT kind, room, connections, members, sessions, offset, at FROM edgerooms_directory
-       WHERE (kind, room) > (?, ?) ORDER BY kind, room LIMIT ?`,
-      kind,
-      room,
-      PAGE,
-    );
-    return rows.toArray() as unknown as LiveRoom[];
+    const { patterns, dead = false } = wanted;
+    const limit = Math.min(wanted.limit ?? PAGE, PAGE);
+    const rooms: LiveRoom[] = [];
+    for (let after = wanted.after ?? ""; ;) {
+      // Read to its end: a cursor that is left halfway keeps its span open.
+      const rows = this.ctx.storage.sql.exec<Row>(dead ? UNDELIVERED : LIVE, after, PAGE).toArray();
+      for (const row of rows) {
+        after = row.mark;
+        if (patterns && !patterns.some((pattern) => matches(pattern, `${row.kind}/${row.room}`))) continue;
+        rooms.push(roomOf(row));
+        if (rooms.length === limit) return { rooms, after };
+      }
+      if (rows.length < PAGE) return { rooms };
+    }
   }
 
   /** What there is and what was counted, by kind; what the Worker counted is under the kind "". */
@@ -116,6 +160,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     }
     for (const row of sql.exec("SELECT kind, connections, members, sessions, counts FROM edgerooms_directory")) {
       addTotals(found, row["kind"] as string, {
+        ...NOTHING,
         rooms: 1,
         connections: row["connections"] as number,
         members: row["members"] as number,
@@ -123,13 +168,43 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
         counts: JSON.parse(row["counts"] as string) as Counts,
       });
     }
+    const undelivered = "SELECT kind, count(*) AS rooms, sum(dead) AS dead FROM edgerooms_undelivered GROUP BY kind";
+    for (const { kind, rooms, dead } of sql.exec<{ kind: string; rooms: number; dead: number }>(undelivered)) {
+      addTotals(found, kind, { ...NOTHING, undelivered_rooms: rooms, dead_letters: dead });
+    }
     return found;
   }
 
-  /** The newest failures that were reported here, newest first within grave ones and others. */
-  failures(): FailureRecord[] {
-    const rows = this.ctx.storage.sql.exec("SELECT note FROM edgerooms_notes ORDER BY nth DESC");
-    return [...rows].flatMap((row) => readRecord(row["note"] as string) ?? []);
+  /** The newest failures and ends of connections that were reported here, each newest first. */
+  failures(): Recorded {
+    return this.#records.read();
+  }
+
+  /** Records have had their time. */
+  override async alarm(): Promise<void> {
+    await this.#records.expire();
+  }
+
+  #keepUndelivered({ kind, room, offset, undelivered }: Report): void {
+    // Before the first request through the Worker nobody knows the kind; the room reports again when it does.
+    if (!undelivered || kind === "") return;
+    const { dead, pending } = undelivered;
+    const { sql } = this.ctx.storage;
+    if (dead + pending === 0) sql.exec("DELETE FROM edgerooms_undelivered WHERE kind = ? AND room = ?", kind, room);
+    else {
+      sql.exec(
+        `INSERT INTO edgerooms_undelivered (kind, room, dead, pending, offset, at, mark)
+         VALUES (?, ?, ?, ?, ?, ?, lower(hex(randomblob(12))))
+         ON CONFLICT DO UPDATE SET dead = excluded.dead, pending = excluded.pending, offset = excluded.offset,
+           at = excluded.at`,
+        kind,
+        room,
+        dead,
+        pending,
+        offset,
+        Date.now(),
+      );
+    }
   }
 
   /** A room that is silent for that long was lost in a crash and never woke again. What it counted stays. */
@@ -148,35 +223,36 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     const total = sum(countsIn(sql.exec("SELECT counts FROM edgerooms_past WHERE kind = ?", kind)), counts);
     sql.exec("INSERT OR REPLACE INTO edgerooms_past (kind, counts) VALUES (?, ?)", kind, JSON.stringify(total));
   }
-
-  #remember(failures: readonly FailureRecord[]): void {
-    const { sql } = this.ctx.storage;
-    for (const failure of failures) {
-      // Two rings: failures that clients cause must not push out grave ones.
-      const first = isGrave(failure) ? 0 : MAX_FAILURES;
-      const { last } = sql
-        .exec<{ last: number }>(
-          "SELECT coalesce(max(nth), 0) AS last FROM edgerooms_notes WHERE slot BETWEEN ? AND ?",
-          first,
-          first + MAX_FAILURES - 1,
-        )
-        .one();
-      const nth = last + 1;
-      sql.exec(
-        "INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)",
-        first + (nth % MAX_FAILURES),
-        nth,
-        JSON.stringify(failure),
-      );
-    }
-  }
 }
 
-/** A failure as it was stored. Before 0.1.0 `source` was `where`; a code of a later version has no severity here. */
-function readRecord(text: string): FailureRecord | undefined {
-  const { where, ...record } = JSON.parse(text) as FailureRecord & { readonly where?: string };
-  if (!Object.hasOwn(codes, record.code)) return undefined;
-  return { ...record, source: record.source ?? where ?? "" };
+const LIVE = `
+  SELECT d.kind AS kind, d.room AS room, connections, members, sessions, d.offset AS offset, d.at AS at, dead, pending,
+    d.mark AS mark
+  FROM edgerooms_directory d LEFT JOIN edgerooms_undelivered u ON u.kind = d.kind AND u.room = d.room
+  WHERE d.mark > ? ORDER BY d.mark LIMIT ?`;
+const UNDELIVERED = `
+  SELECT u.kind AS kind, u.room AS room, connections, members, sessions, coalesce(d.offset, u.offset) AS offset,
+    coalesce(d.at, u.at) AS at, dead, pending, u.mark AS mark
+  FROM edgerooms_undelivered u LEFT JOIN edgerooms_directory d ON u.kind = d.kind AND u.room = d.room
+  WHERE u.mark > ? ORDER BY u.mark LIMIT ?`;
+
+/** A row of either list; what the other table knows of the room is `null` where it is not there. */
+type Row = {
+  [Column in "connections" | "members" | "sessions" | "dead" | "pending"]: number | null;
+} & { kind: string; room: string; offset: number; at: number; mark: string };
+
+function roomOf({ kind, room, connections, members, sessions, offset, at, dead, pending }: Row): LiveRoom {
+  return {
+    kind,
+    room,
+    connections: connections ?? 0,
+    members: members ?? 0,
+    sessions: sessions ?? 0,
+    offset,
+    at,
+    ...(dead !== null && dead > 0 && { dead }),
+    ...(pending !== null && pending > 0 && { pending }),
+  };
 }
 
 /** The counts of a row, or none where there is no row. */
@@ -185,16 +261,26 @@ function countsIn(rows: SqlStorageCursor<Record<string, SqlStorageValue>>): Coun
   return row ? (JSON.parse(row["counts"] as string) as Counts) : {};
 }
 
-const NOTHING: KindTotals = { rooms: 0, connections: 0, members: 0, sessions: 0, counts: {} };
+const NOTHING: KindTotals = {
+  rooms: 0,
+  connections: 0,
+  members: 0,
+  sessions: 0,
+  undelivered_rooms: 0,
+  dead_letters: 0,
+  counts: {},
+};
 
 /** Adds what there is of a kind to what was found of it so far. */
 export function addTotals(found: Record<string, KindTotals>, kind: string, more: KindTotals): void {
-  const { rooms, connections, members, sessions, counts } = found[kind] ?? NOTHING;
+  const before = found[kind] ?? NOTHING;
   found[kind] = {
-    rooms: rooms + more.rooms,
-    connections: connections + more.connections,
-    members: members + more.members,
-    sessions: sessions + more.sessions,
-    counts: sum(counts, more.counts),
+    rooms: before.rooms + more.rooms,
+    connections: before.connections + more.connections,
+    members: before.members + more.members,
+    sessions: before.sessions + more.sessions,
+    undelivered_rooms: before.undelivered_rooms + more.undelivered_rooms,
+    dead_letters: before.dead_letters + more.dead_letters,
+    counts: sum(before.counts, more.counts),
   };
 }

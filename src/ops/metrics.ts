@@ -14,6 +14,10 @@ export interface KindTotals {
   readonly connections: number;
   readonly members: number;
   readonly sessions: number;
+  /** Rooms with undelivered events, whether or not anybody is in them. */
+  readonly undelivered_rooms: number;
+  /** Batches of events that rooms gave up. */
+  readonly dead_letters: number;
   readonly counts: Counts;
 }
 
@@ -53,6 +57,8 @@ const gauges = {
   connections: "Open connections.",
   members: "Members present.",
   sessions: "Sessions of live rooms, dropped ones included.",
+  undelivered_rooms: "Rooms with events that cannot be delivered, whether or not anybody is in them.",
+  dead_letters: "Batches of events that rooms gave up and that nobody has dropped or delivered since.",
 } as const;
 
 const histograms = {
@@ -60,24 +66,34 @@ const histograms = {
   tick_seconds: "Duration of a tick. On Cloudflare the clock stands still within one, so it is 0 there.",
 } as const;
 
-/** The page that Prometheus reads (text format 0.0.4). */
-export function prometheusText(
-  totals: Readonly<Record<string, KindTotals>>,
-  breakers: readonly { readonly name: string; readonly state: BreakerState }[],
-): string {
+/** What is known where the page is made. */
+export interface Known {
+  readonly totals: Readonly<Record<string, KindTotals>>;
+  readonly breakers: readonly { readonly name: string; readonly state: BreakerState }[];
+  /** Parts of the directory that did not answer. Default: 0. */
+  readonly missing?: number;
+}
+
+/**
+ * The page that Prometheus reads (text format 0.0.4). Where a part of the directory is missing, gauges are of the others,
+ * and counters have no samples: a sum that is smaller than before would be read as a restart, and the next whole one as
+ * if everything had happened at once.
+ */
+export function prometheusText({ totals, breakers, missing = 0 }: Known): string {
   const lines: string[] = [];
   const kinds = Object.entries(totals).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const counted = missing === 0 ? kinds : [];
   for (const name of keysOf(gauges)) {
     head(lines, name, "gauge", gauges[name]);
     for (const [kind, total] of kinds) if (kind !== "") line(lines, name, { kind }, total[name]);
   }
   for (const name of keysOf(counters)) {
     head(lines, `${name}_total`, "counter", counters[name]);
-    for (const { labels, n } of samplesOf(name, kinds)) line(lines, `${name}_total`, labels, n);
+    for (const { labels, n } of samplesOf(name, counted)) line(lines, `${name}_total`, labels, n);
   }
   for (const name of keysOf(histograms)) {
     head(lines, name, "histogram", histograms[name]);
-    for (const [kind, { counts }] of kinds) histogram(lines, name, kind, counts);
+    for (const [kind, { counts }] of counted) histogram(lines, name, kind, counts);
   }
   head(lines, "breaker_state", "gauge", "1 for the state that a circuit breaker of the isolate that answers is in.");
   for (const { name, state } of breakers) {
@@ -85,8 +101,12 @@ export function prometheusText(
       line(lines, "breaker_state", { upstream: name, state: each }, each === state ? 1 : 0);
     }
   }
+  head(lines, "directory_parts_missing", "gauge", MISSING);
+  line(lines, "directory_parts_missing", {}, missing);
   return `${lines.join("\n")}\n`;
 }
+
+const MISSING = "Parts of the directory that did not answer this scrape: without them there are no counters.";
 
 function keysOf<K extends string>(table: Readonly<Record<K, unknown>>): K[] {
   return Object.keys(table) as K[];

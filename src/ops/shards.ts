@@ -1,67 +1,124 @@
-/** All parts of the directory together: its pages, totals and failures, and where an isolate reports. */
-import type { RoomPage } from "../protocol/api.ts";
+/**
+ * All parts of the directory together: its pages, totals and failures, and where an isolate reports. A part that fails or
+ * hangs makes an answer incomplete, which says so; it does not make all the others unreadable.
+ */
+import type { LiveRoom } from "../protocol/api.ts";
+import { withTimeout } from "../protocol/with-timeout.ts";
 import type { Counts } from "../room/telemetry/counts.ts";
 import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 import { DIRECTORY_SHARDS } from "../room/telemetry/listing.ts";
-import { addTotals, MAX_FAILURES, PAGE, type Directory } from "./directory.ts";
+import { addTotals, type Directory, type Wanted } from "./directory.ts";
 import type { KindTotals } from "./metrics.ts";
+import { MAX_RECORDS, type Recorded } from "./records.ts";
 
 /** Grave failures that have a place in a list, however many others are newer. */
 const MAX_GRAVE = 50;
+/** How long a part is waited for, in ms: with a report before it, less than Prometheus waits for a scrape (10 s). */
+const PART_TIMEOUT_MS = 5_000;
+/** And how long for a report to be taken. */
+const REPORT_TIMEOUT_MS = 3_000;
 /** The part that this isolate reports to. */
 let chosen: string | undefined;
 
-/** Where a list goes on: a part of the directory, and the last room of the page before. */
-const CURSOR = /^(\d{1,2})(?::([^/]+)\/(.+))?$/;
-
-/**
- * One page of all live rooms.
- *
- * @param cursor `next` of the page before; absent for the first
- * @returns `undefined` when the cursor is invalid
- */
-export async function listRooms(
-  directory: DurableObjectNamespace<Directory>,
-  cursor = "0",
-): Promise<RoomPage | undefined> {
-  const [whole, digits, kind, room] = cursor.match(CURSOR) ?? [];
-  const shard = Number(digits);
-  if (whole === undefined || shard >= DIRECTORY_SHARDS) return undefined;
-  const after = kind !== undefined && room !== undefined ? { kind, room } : undefined;
-  const rooms = await directory.getByName(String(shard)).list(after);
-  const last = rooms.length === PAGE ? rooms.at(-1) : undefined;
-  if (last) return { rooms, next: `${shard}:${last.kind}/${last.room}` };
-  return shard + 1 < DIRECTORY_SHARDS ? { rooms, next: String(shard + 1) } : { rooms };
+/** Where a list goes on: in a part of the directory, after a mark of that part. */
+export interface Position {
+  readonly shard: number;
+  readonly after?: string;
 }
 
-/** Reports what this isolate counted. Any part will do; each isolate chooses one, so that none is hot. */
+/** Some rooms, and where the rest of them begins. */
+export interface Rooms {
+  readonly rooms: readonly LiveRoom[];
+  readonly next?: Position;
+  /** Whether the part did not answer. Then `next` is the part after it. */
+  readonly isMissing: boolean;
+}
+
+/** What the parts that answered said together, and the numbers of those that did not. */
+export interface Gathered<T> {
+  readonly value: T;
+  readonly missing: readonly number[];
+}
+
+/** A page of rooms, of one part of the directory. */
+export async function listRooms(
+  directory: DurableObjectNamespace<Directory>,
+  { shard, after }: Position,
+  wanted: Omit<Wanted, "after">,
+): Promise<Rooms> {
+  const following = shard + 1 < DIRECTORY_SHARDS ? { next: { shard: shard + 1 } } : {};
+  try {
+    const listed = await asked(directory.getByName(String(shard)).list({ ...wanted, after }), shard);
+    // A part of an older version knows nothing of patterns: what it lists may not be for the caller.
+    if (!("rooms" in listed)) throw new TypeError("the directory runs another version");
+    const next = listed.after === undefined ? following : { next: { shard, after: listed.after } };
+    return { rooms: listed.rooms, ...next, isMissing: false };
+  } catch {
+    return { rooms: [], ...following, isMissing: true };
+  }
+}
+
+/**
+ * Reports what this isolate counted. Any part will do; each isolate chooses one, so that none is hot, and another after one
+ * that failed.
+ */
 export async function reportCounts(
   directory: DurableObjectNamespace<Directory>,
   counts: Counts,
   failures: readonly FailureRecord[],
 ): Promise<void> {
   chosen ??= String(Math.floor(Math.random() * DIRECTORY_SHARDS));
-  await directory.getByName(chosen).count(counts, failures);
-}
-
-/** What every part of the directory has counted, added up. */
-export async function allTotals(directory: DurableObjectNamespace<Directory>): Promise<Record<string, KindTotals>> {
-  const together: Record<string, KindTotals> = {};
-  for (const totals of await Promise.all(parts(directory).map(async (part) => part.totals()))) {
-    for (const [kind, more] of Object.entries(totals)) addTotals(together, kind, more);
+  try {
+    await withTimeout(directory.getByName(chosen).count(counts, failures), "the directory", REPORT_TIMEOUT_MS);
+  } catch (error) {
+    chosen = undefined;
+    throw error;
   }
-  return together;
 }
 
-/** The newest failures of all parts, newest first, at most a hundred: half of the places are kept for grave ones. */
-export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<FailureRecord[]> {
-  const found = await Promise.all(parts(directory).map(async (part) => part.failures()));
-  const newest = found.flat().toSorted((a, b) => b.at - a.at);
+/** What the parts of the directory have counted, added up. */
+export async function allTotals(
+  directory: DurableObjectNamespace<Directory>,
+): Promise<Gathered<Record<string, KindTotals>>> {
+  const { value, missing } = await all(directory, async (part) => part.totals());
+  const together: Record<string, KindTotals> = {};
+  for (const totals of value) for (const [kind, more] of Object.entries(totals)) addTotals(together, kind, more);
+  return { value: together, missing };
+}
+
+/** The newest failures of all parts, at most a hundred: half of the places are kept for grave ones. And as many ends. */
+export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<Gathered<Recorded>> {
+  const { value, missing } = await all(directory, async (part) => part.failures());
+  const newest = newestFirst(value.flatMap(({ failures }) => failures));
   const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);
-  const others = newest.filter((failure) => !grave.includes(failure)).slice(0, MAX_FAILURES - grave.length);
-  return [...grave, ...others].toSorted((a, b) => b.at - a.at);
+  const others = newest.filter((failure) => !grave.includes(failure)).slice(0, MAX_RECORDS - grave.length);
+  const ends = newestFirst(value.flatMap((part) => part.ends)).slice(0, MAX_RECORDS);
+  return { value: { failures: newestFirst([...grave, ...others]), ends }, missing };
 }
 
-function parts(directory: DurableObjectNamespace<Directory>): DurableObjectStub<Directory>[] {
-  return Array.from({ length: DIRECTORY_SHARDS }, (_, shard) => directory.getByName(String(shard)));
+function newestFirst(records: readonly FailureRecord[]): FailureRecord[] {
+  return records.toSorted((a, b) => b.at - a.at);
+}
+
+/**
+ * Asks every part.
+ *
+ * @throws what the first of them threw when no part answered
+ */
+async function all<T>(
+  directory: DurableObjectNamespace<Directory>,
+  ask: (part: DurableObjectStub<Directory>) => Promise<T>,
+): Promise<Gathered<T[]>> {
+  const answers = await Promise.allSettled(
+    Array.from({ length: DIRECTORY_SHARDS }, (_, part) => asked(ask(directory.getByName(String(part))), part)),
+  );
+  const value = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  const missing = answers.flatMap((answer, part) => (answer.status === "rejected" ? [part] : []));
+  const [first] = answers;
+  if (value.length === 0 && first?.status === "rejected") throw first.reason;
+  return { value, missing };
+}
+
+async function asked<T>(answer: PromiseLike<T>, part: number): Promise<T> {
+  return withTimeout(answer, `part ${part} of the directory`, PART_TIMEOUT_MS);
 }

@@ -24,6 +24,8 @@ export const DEFAULT_LOG_PAGE = 100;
 export const ROOM_NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
 /** An `Idempotency-Key`: visible ASCII. */
 export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+/** The id of a batch of events. */
+export const BATCH_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** The id of a session. */
 export const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -120,10 +122,42 @@ export interface DeadLetter {
   readonly events: number;
 }
 
-/** The newest dead letters of a room. */
+/** The batch that holds up all that came after it: a delivery of it has failed, and it is tried again. */
+export interface StuckBatch {
+  readonly id: string;
+  readonly at: number;
+  readonly tries: number;
+  readonly events: number;
+  readonly nextTry: number;
+}
+
+/** The dead letters of a room, newest first. */
 export interface DeadLetterList {
   readonly dead: readonly DeadLetter[];
+  readonly stuck?: StuckBatch;
 }
+
+/** A dead letter with its events, as the outlet would have got them. */
+export interface DeadBatch {
+  readonly id: string;
+  readonly at: number;
+  readonly tries: number;
+  readonly error: string;
+  readonly events: readonly object[];
+}
+
+/** One batch, or all dead letters of the room. */
+export interface RedeliverBody {
+  readonly batch?: string;
+}
+
+/** The batch that is set aside. */
+export interface SkipBody {
+  readonly batch: string;
+}
+
+/** The dead letters that are forgotten for good: one, or all of the room. */
+export type DropBody = { readonly batch: string } | { readonly all: true };
 
 /** What to remove: every session of a user, or one session. */
 export type KickBody = { readonly user: string } | { readonly session: string };
@@ -153,9 +187,22 @@ export interface Drained {
   readonly connections: number;
 }
 
-/** How many batches wait for delivery. */
+/** How many batches wait for delivery, and how many of them were dead letters until now. */
 export interface Redelivered {
   readonly pending: number;
+  readonly redelivered: number;
+}
+
+/** How many batches wait for delivery, and how many are dead letters, after one was set aside. */
+export interface Skipped {
+  readonly pending: number;
+  readonly dead: number;
+}
+
+/** How many dead letters are gone for good, and how many are left. */
+export interface Dropped {
+  readonly dropped: number;
+  readonly dead: number;
 }
 
 /** A live room, as it last reported. */
@@ -170,10 +217,19 @@ export interface LiveRoom {
   readonly offset: number;
   /** When it reported. */
   readonly at: number;
+  /** Batches of events that the room gave up. Absent: none. */
+  readonly dead?: number;
+  /** Batches that wait behind one whose delivery has failed for minutes. Absent: none. */
+  readonly pending?: number;
 }
 
-/** A page of the live rooms. `next` is absent on the last. */
-export interface RoomPage {
+/** Which parts of the directory did not answer in time, by number. Absent: the answer is complete. */
+export interface Incomplete {
+  readonly incomplete?: readonly number[];
+}
+
+/** A page of rooms: the live ones, or those with undelivered events. `next` is absent on the last. */
+export interface RoomPage extends Incomplete {
   readonly rooms: readonly LiveRoom[];
   readonly next?: string;
 }
@@ -191,6 +247,8 @@ export interface FailureRecord {
   readonly requestId?: string;
   readonly traceId?: string;
   readonly message?: string;
+  /** Of a connection that the room ended: how long it was open, in ms. */
+  readonly lasted?: number;
 }
 
 /** One failure, as operators read it. */
@@ -198,9 +256,11 @@ export interface ListedFailure extends FailureRecord {
   readonly severity: Severity;
 }
 
-/** The newest failures of all rooms and of the Worker, newest first. */
-export interface FailureList {
+/** The newest failures of all rooms and of the Worker, and the newest ends of connections; newest first. */
+export interface FailureList extends Incomplete {
   readonly failures: readonly ListedFailure[];
+  /** Connections that a room ended, and why. Apart from the failures: neither pushes the other out. */
+  readonly ends: readonly ListedFailure[];
 }
 
 /** What each operation on a room takes and answers. */
@@ -214,7 +274,10 @@ export interface RoomOperations {
   readonly kick: { readonly body: KickBody; readonly answer: Ended };
   readonly revoke: { readonly body: RevokeBody; readonly answer: Ended };
   readonly drain: { readonly body: DrainBody | undefined; readonly answer: Drained };
-  readonly redeliver: { readonly body: undefined; readonly answer: Redelivered };
+  readonly readDeadLetter: { readonly body: undefined; readonly answer: DeadBatch };
+  readonly redeliver: { readonly body: RedeliverBody | undefined; readonly answer: Redelivered };
+  readonly skip: { readonly body: SkipBody; readonly answer: Skipped };
+  readonly drop: { readonly body: DropBody; readonly answer: Dropped };
 }
 
 /** The name of an operation on a room; its `operationId` in the OpenAPI document. */
@@ -247,8 +310,14 @@ export const roomRoutes: { readonly [O in RoomOperation]: RoomRoute<O> } = {
   kick: { method: "POST", path: "/kick", grant: "admin", answers: ["sessions"] },
   revoke: { method: "POST", path: "/revoke", grant: "admin", answers: ["sessions"] },
   drain: { method: "POST", path: "/drain", grant: "admin", answers: ["until", "reopens", "connections"] },
+  readDeadLetter: { method: "GET", path: "/dead-letter", grant: "admin", answers: ["id", "events"] },
   redeliver: { method: "POST", path: "/redeliver", grant: "admin", answers: ["pending"] },
+  skip: { method: "POST", path: "/skip", grant: "admin", answers: ["pending", "dead"] },
+  drop: { method: "POST", path: "/drop", grant: "admin", answers: ["dropped", "dead"] },
 };
 
-/** The list of live rooms: `?cursor=` is the `next` of the page before. Each caller sees the rooms that it is admin of. */
+/**
+ * The list of live rooms: `?cursor=` is the `next` of the page before; `?dead=1` lists rooms with undelivered events
+ * instead, whether or not anybody is in them. Each caller sees the rooms that it is admin of.
+ */
 export const ROOMS_PATH = "/rooms";

@@ -4,7 +4,7 @@
  */
 "use client";
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import type { RoomClient, RoomEvents, RoomTypes, State } from "../client/client.ts";
+import type { Base, RoomClient, RoomEvents, RoomTypes, State } from "../client/client.ts";
 import { clientAt, hold, keyOf, open, type RoomOptions } from "./registry.ts";
 import { viewOf, type View } from "./view.ts";
 
@@ -34,11 +34,11 @@ const NONE: readonly never[] = [];
  *
  * @param options as for `connect`. Only a `token` function is read again: the one of the latest render
  */
-export function useRoom<T extends RoomTypes = RoomTypes>(url: string | URL, options: RoomOptions): RoomHandle<T> {
+export function useRoom<T extends RoomTypes = RoomTypes>(url: Base, options: RoomOptions): RoomHandle<T> {
   const key = keyOf(url, options);
   const latest = useLatest(options);
   // A URL is a new object at every render: only its text counts.
-  const address = String(url);
+  const address = typeof url === "string" ? url : url.href;
   const subscribe = useCallback(
     (listener: () => void) => {
       const release = hold(key, address, latest);
@@ -83,7 +83,7 @@ export function useMembers<T extends RoomTypes>(room: HasClient<T>): RoomEvents<
  */
 export function usePublications<T extends RoomTypes>(
   room: HasClient<T>,
-  { limit = 100 }: { limit?: number } = {},
+  { limit = 100 }: { limit?: number | undefined } = {},
 ): readonly RoomEvents<T>["publication"][] {
   const all = useView<T, readonly RoomEvents<T>["publication"][]>(room, (view) => view.publications, NONE);
   return useMemo(() => (limit > 0 ? all.slice(-limit) : NONE), [all, limit]);

@@ -2,7 +2,7 @@
  * The connections that the components of a page hold: one client for all components that ask for the same room. A client
  * without holders is closed one macrotask later, so that a remount (as in StrictMode) finds it again. Knows no hooks.
  */
-import { memoryStore, RoomClient, type ConnectOptions, type RoomTypes } from "../client/client.ts";
+import { memoryStore, RoomClient, type Base, type ConnectOptions, type RoomTypes } from "../client/client.ts";
 import { viewOf } from "./view.ts";
 
 /** Options of `useRoom`. */
@@ -11,7 +11,7 @@ export interface RoomOptions extends ConnectOptions {
    * The user, when `token` is a function: another value is another connection. Needed where users change without a
    * reload of the page.
    */
-  user?: string;
+  user?: string | undefined;
 }
 
 /** The options of one mounted component, as of its last render. */
@@ -30,8 +30,13 @@ interface Held {
 const held = new Map<string, Held>();
 
 /** The key of a connection: the same for all components that share it. */
-export function keyOf(url: string | URL, { room, token, user }: RoomOptions): string {
-  return JSON.stringify([String(url), room, user ?? null, typeof token === "string" ? token : null]);
+export function keyOf(url: Base, { room, token, user }: RoomOptions): string {
+  return JSON.stringify([
+    typeof url === "string" ? url : url.href,
+    room,
+    user ?? null,
+    typeof token === "string" ? token : null,
+  ]);
 }
 
 /** The client of this key, if there is one. */

@@ -70,9 +70,9 @@ export interface RoomContext<T extends RoomTypes = RoomTypes> {
    */
   recent(limit: number, me?: { readonly id: string }): Typed<T>[];
   /** Publishes in the room's own name. `onPublish` does not run for it. */
-  publish(data: Handed<T, "publication">, options?: { to?: readonly string[] }): void;
+  publish(data: Handed<T, "publication">, options?: { to?: readonly string[] | undefined }): void;
   /** Sends to everyone connected now; never stored, never replayed. `onSignal` does not run for it. */
-  signal(data: Handed<T, "signal">, options?: { to?: readonly string[] }): void;
+  signal(data: Handed<T, "signal">, options?: { to?: readonly string[] | undefined }): void;
   /** Ends every session of a user. */
   kick(user: string): void;
   /** Runs `onTimer(room, name, data)` once at `when` (ms since the epoch; the past means now). The same name replaces it. */
@@ -116,62 +116,68 @@ export interface Submitted extends Addressed {
  */
 export interface Definition<T extends RoomTypes = RoomTypes> {
   /** How long a dropped session can be resumed. Default "1h". */
-  resumeWindow?: Duration;
+  resumeWindow?: Duration | undefined;
   /** How long a drop stays unannounced to the others. Default "10s". */
-  grace?: Duration;
+  grace?: Duration | undefined;
   /** Publications kept for resuming, at least (fewer only past 16 MiB). Default 1000, 0 to 100,000. */
-  retain?: number;
+  retain?: number | undefined;
   /**
    * Heartbeat: `every` (default "30s") while the room is used, doubling up to `idle` (default "240s") while it is not;
    * a client that leaves `misses` (default 3) in a row unanswered is dropped.
    */
-  heartbeat?: { every?: Duration; idle?: Duration; misses?: number };
+  heartbeat?: { every?: Duration | undefined; idle?: Duration | undefined; misses?: number | undefined } | undefined;
   /** Connections at once. Default 10,000, at most 32,000 (the platform takes 32,768). */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /** Connections of one user at once, such as tabs, and dropped sessions besides. Default 100, at most 32,000. */
-  maxConnectionsPerUser?: number;
+  maxConnectionsPerUser?: number | undefined;
   /** Largest message in bytes. Default 65,536, at most 1,048,576. */
-  maxMessage?: number;
+  maxMessage?: number | undefined;
   /** Frames a connection may send: per second and at once. Default 50 and 100. */
-  rate?: { perSecond?: number; burst?: number };
+  rate?: { perSecond?: number | undefined; burst?: number | undefined } | undefined;
   /**
    * What members learn of one another. `"list"` (default): who is here and what each shows. `"count"`: how many are here,
    * about once a second while that changes. `"off"`: nothing. A list costs as many bytes as there are members for each who
    * comes, and a message to everyone; past some hundred viewers of one room a count is enough.
    */
-  presence?: PresenceKind;
+  presence?: PresenceKind | undefined;
   /**
    * Events that go out of the room, at least once each and in their order: which (`types`, default all) and where `to`,
    * an outlet such as the ones that {@link webhook} and {@link queue} make. A tick that has any writes one row; a batch
    * that was delivered deletes one.
    */
-  events?: { types?: readonly OutEventType[]; to: Outlet<never> };
+  events?: { types?: readonly OutEventType[] | undefined; to: Outlet<never> } | undefined;
 
   /** A user became present. A rejection refuses the connection for good, with `forbidden`. */
-  onJoin?: (room: RoomContext<T>, me: Me<T>) => Rejection | void;
+  onJoin?: ((room: RoomContext<T>, me: Me<T>) => Rejection | void) | undefined;
   /** Sees, rewrites (by returning data) or rejects a publication. Returning nothing stores it unchanged. */
-  onPublish?: (
-    room: RoomContext<T>,
-    me: Me<T>,
-    data: Of<T, "publication">,
-    submitted: Submitted,
-  ) => Handed<T, "publication"> | Rejection | void;
+  onPublish?:
+    | ((
+        room: RoomContext<T>,
+        me: Me<T>,
+        data: Of<T, "publication">,
+        submitted: Submitted,
+      ) => Handed<T, "publication"> | Rejection | void)
+    | undefined;
   /** Sees, rewrites or rejects a signal of a member, likewise. Not for those of the room. */
-  onSignal?: (
-    room: RoomContext<T>,
-    me: Me<T>,
-    data: Of<T, "signal">,
-    addressed: Addressed,
-  ) => Handed<T, "signal"> | Rejection | void;
+  onSignal?:
+    | ((
+        room: RoomContext<T>,
+        me: Me<T>,
+        data: Of<T, "signal">,
+        addressed: Addressed,
+      ) => Handed<T, "signal"> | Rejection | void)
+    | undefined;
   /** Sees, rewrites or rejects what a member shows of itself, likewise; `me.data` is what it showed before. */
-  onPresence?: (room: RoomContext<T>, me: Me<T>, data: Of<T, "presence">) => Handed<T, "presence"> | Rejection | void;
+  onPresence?:
+    | ((room: RoomContext<T>, me: Me<T>, data: Of<T, "presence">) => Handed<T, "presence"> | Rejection | void)
+    | undefined;
   /** A user is no longer present. */
-  onLeave?: (room: RoomContext<T>, member: Person<T>) => void;
+  onLeave?: ((room: RoomContext<T>, member: Person<T>) => void) | undefined;
   /** A timer set with `room.schedule` is due. A throw runs it again later: 2 s, 4 s, ... up to an hour apart. */
-  onTimer?: (room: RoomContext<T>, name: string, data: Of<T, "timer">) => void;
+  onTimer?: ((room: RoomContext<T>, name: string, data: Of<T, "timer">) => void) | undefined;
   /** The state a client starts from when it cannot resume. Default: the last 50 publications it may see. */
-  snapshot?: (room: RoomContext<T>, me: Me<T>) => Handed<T, "snapshot">;
-  methods?: Readonly<Record<string, Method<T>>>;
+  snapshot?: ((room: RoomContext<T>, me: Me<T>) => Handed<T, "snapshot">) | undefined;
+  methods?: Readonly<Record<string, Method<T>>> | undefined;
 }
 
 /** The hooks of a definition as the engine runs them. */

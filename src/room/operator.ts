@@ -35,7 +35,11 @@ export type OperatorCommand =
   | { readonly type: "revoke"; readonly user: string }
   | { readonly type: "drain"; readonly within: number; readonly reopenAfter: number }
   | { readonly type: "dead" }
-  | { readonly type: "redeliver" };
+  | { readonly type: "letter"; readonly batch: string }
+  /** Without a batch: all of them. */
+  | { readonly type: "redeliver"; readonly batch?: string | undefined }
+  | { readonly type: "skip"; readonly batch: string }
+  | { readonly type: "drop"; readonly batch?: string | undefined };
 
 /** What comes of it. */
 export type Answer = { readonly ok: true; readonly value: object } | ({ readonly ok: false } & Refusal);

@@ -96,6 +96,100 @@ export function outboxContract(withTables: WithTables): void {
     }),
   );
 
+  /** Three dead letters, in the order in which they died. */
+  const threeDead = (sql: SqlStorage): { outbox: Outbox; ids: string[] } => {
+    const outbox = new Outbox(sql);
+    const ids = ["a", "b", "c"].map((tick) => {
+      outbox.add([event("join")], NOW, tick);
+      const { id = "" } = take(outbox) ?? {};
+      expect(outbox.settle(id, REFUSED, NOW)).toBe("dead");
+      return id;
+    });
+    return { outbox, ids };
+  };
+
+  it(
+    "E6: shows one dead letter with its events, brings one back, and forgets one for good or all",
+    withTables((sql) => {
+      const { outbox, ids } = threeDead(sql);
+      const [first = "", second = "", third = ""] = ids;
+      const letter = outbox.letter(second);
+      expect(letter).toMatchObject({ id: second, at: NOW, tries: 1, error: "upstream_failed" });
+      expect(letter?.events).toMatchObject([{ type: "join", at: NOW }]);
+      expect(outbox.letter("another")).toBeUndefined();
+      expect([outbox.revive(NOW, "another"), outbox.drop("another")]).toEqual([0, 0]);
+      expect(outbox.revive(NOW, second)).toBe(1);
+      expect(outbox.status).toMatchObject({ pending: 1, dead: 2 });
+      expect(take(outbox)?.id).toBe(second);
+      expect(outbox.drop(first)).toBe(1);
+      const again = new Outbox(sql);
+      expect(again.dead(10).map(({ id }) => id)).toEqual([third]);
+      expect(again.status).toMatchObject({ pending: 1, dead: 1 });
+      expect(again.drop()).toBe(1);
+      expect(new Outbox(sql).status).toMatchObject({ pending: 1, dead: 0 });
+      expect(again.drop()).toBe(0);
+    }),
+  );
+
+  it(
+    "E6: sets the batch that holds up the others aside, and only that one",
+    withTables((sql) => {
+      new Outbox(sql).add([event("join")], NOW, "a");
+      const outbox = new Outbox(sql);
+      outbox.add([event("leave")], NOW, "b");
+      const held = take(outbox);
+      expect(outbox.stuck).toBeUndefined();
+      outbox.settle(held?.id ?? "", DOWN, NOW);
+      expect(outbox.stuck).toEqual({ id: held?.id, at: NOW, tries: 1, events: 1, nextTry: NOW + 1_000 });
+      expect(outbox.skip("another")).toBe(false);
+      expect(outbox.status).toMatchObject({ pending: 2, dead: 0 });
+      expect(outbox.skip(held?.id ?? "")).toBe(true);
+      expect(outbox.stuck).toBeUndefined();
+      expect(take(outbox)?.types).toEqual(["leave"]);
+      const again = new Outbox(sql);
+      expect(again.dead(10)).toMatchObject([{ id: held?.id, tries: 1, error: "skipped" }]);
+      expect(again.status).toMatchObject({ pending: 1, dead: 1 });
+    }),
+  );
+
+  it(
+    "E6: a batch that is skipped while it is delivered is no dead letter if the receiver has it, and the next waits for that",
+    withTables((sql) => {
+      const outbox = new Outbox(sql);
+      outbox.add([event("join")], NOW, "a");
+      for (const outcome of [DOWN, { ok: true } as const]) {
+        const { id = "" } = take(outbox) ?? {};
+        outbox.add([event("leave")], NOW, "b");
+        expect(outbox.skip(id)).toBe(true);
+        expect(outbox.status.dead).toBe(outcome.ok ? 2 : 1);
+        expect(take(outbox)).toBeUndefined();
+        expect(outbox.settle(id, outcome, NOW)).toBe(outcome.ok ? "delivered" : "skipped");
+        expect(outbox.status.dead).toBe(1);
+        expect(new Outbox(sql).status).toMatchObject({ pending: 1, dead: 1 });
+      }
+      expect(take(outbox)?.types).toEqual(["leave"]);
+    }),
+  );
+
+  it(
+    "E6: counts as undelivered what is dead, and what waits behind a batch that has failed for minutes",
+    withTables((sql) => {
+      const { outbox } = threeDead(sql);
+      outbox.add([event("join")], NOW, "d");
+      new Outbox(sql).add([event("leave")], NOW, "e");
+      let now = NOW;
+      const seen: number[] = [];
+      for (let n = 0; n < 10; n++) {
+        const each = new Outbox(sql);
+        seen.push(each.undelivered.pending);
+        each.settle(take(each, now)?.id ?? "", DOWN, now);
+        now = each.next ?? 0;
+      }
+      expect(seen).toEqual(Array.from({ length: 10 }, () => 0));
+      expect(new Outbox(sql).undelivered).toEqual({ dead: 3, pending: 2 });
+    }),
+  );
+
   it(
     "keeps dead letters apart, when the process was killed between them",
     withTables((sql) => {

@@ -51,6 +51,7 @@ it("a publish whose answer was lost is sent again, and is one publication", asyn
 });
 
 it("what can be sent again is, three times at most and when the server says; what cannot is not", async () => {
+  await scene.op(["publish", "x", "here"]);
   const bad = await scene.badWay();
   const busy = { status: 503, headers: { "retry-after": "1" } };
   bad.mishaps.push(busy, { status: 502 });
@@ -122,7 +123,12 @@ it("ends with 2 when the command line makes no sense, with 1 when the request fa
     [["publish", "x", "y", "--key", "a b"], 2, "--key is 1 to 255 visible ASCII characters."],
     [["rooms", "--url", "rooms.example.com"], 2, "The URL of the server is invalid"],
     [["rooms", "--url", "https://ann:pw@rooms.example.com"], 2, "nothing else"],
-    [["rooms", "--token", ""], 1, "403"],
+    [["rooms", "--token", ""], 2, "--token is empty."],
+    [["rooms", "--url", ""], 2, "The URL of the server is invalid"],
+    [["redeliver"], 2, "Name a room or say --all."],
+    [["redeliver", "x", "--all"], 2, "Name a room or say --all."],
+    [["drop", "x"], 2, "Name a batch or say --all."],
+    [["skip", "x"], 2, "skip needs ROOM BATCH."],
     [["rooms", "--token", "not\na token"], 1, "The token is invalid"],
     [["rooms", "--token", "x.y.z"], 1, "edgerooms: 401 A valid token is needed."],
     [
@@ -157,8 +163,11 @@ it("explains itself: every command has its help, with every option in it", async
     "kick",
     "drain",
     "stats",
+    "failures",
     "dead-letters",
     "redeliver",
+    "skip",
+    "drop",
   ]);
   for (const command of commands) {
     const help = await run([command, "--help"]);
@@ -183,7 +192,6 @@ it("npx edgerooms: the packed package brings the command, which runs on the Node
     expect(spawnSync("tar", ["xzf", join(folder, tarball), "-C", modules]).status).toBe(0);
     // What npm install would put there, if a test could ask a registry.
     symlinkSync("package", join(modules, "edgerooms"));
-    symlinkSync(join(root, "node_modules/jose"), join(modules, "jose"));
     symlinkSync("../edgerooms/dist/cli/main.js", join(modules, ".bin/edgerooms"));
     const path = (process.env["PATH"] ?? "").split(delimiter).filter((part) => !part.includes("node_modules"));
     const how = { cwd: folder, command: ["npx", "--no-install", "edgerooms"] as const };

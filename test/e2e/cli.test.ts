@@ -27,6 +27,7 @@ it("token: prints a token that the server takes, with what was asked for in it, 
   const { iat = 0, exp = 0, ...claims } = decodeJwt(out);
   expect(claims).toEqual({ sub: "ann", name: "Ann", rooms });
   expect(exp - iat).toBe(900);
+  await scene.op(["publish", "a1", "here"]);
   const members = await scene.op(["members", "a1"], { env: { EDGEROOMS_TOKEN: out.trim() } });
   expect(members).toEqual({ code: 0, err: "", out: "Nobody is in a1.\n" });
   const elsewhere = await scene.op(["members", "b1"], { env: { EDGEROOMS_TOKEN: out.trim() } });
@@ -69,11 +70,14 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
   const { stats, sessions } = await scene.json<{ stats: object; sessions: { session: string }[] }>("stats", "desk");
   expect(stats).toMatchObject({ kind: "room", room: "desk", members: 2, connections: 2 });
   expect(sessions.map(({ session }) => session)).toContain(ann.session);
-  expect((await scene.op(["stats", "nowhere"])).out).toContain("It has no sessions.");
-  expect((await scene.op(["dead-letters", "desk"])).out).toBe(
-    "desk has no dead letters: everything was delivered, or is still being tried.\n",
-  );
-  expect(await scene.json("redeliver", "desk")).toEqual({ pending: 0 });
+  await scene.op(["publish", "quiet", "here"]);
+  const quiet = await scene.op(["stats", "quiet"]);
+  expect(quiet.out).toContain("It has no sessions.");
+  expect(quiet.out).toMatch(/^ticks of up to 1 events +\d+$/m);
+  expect(quiet.out).not.toMatch(/[|_]|\+Inf/);
+  expect((await scene.op(["dead-letters", "desk"])).out).toBe("desk has no dead letters.\n");
+  expect(await scene.json("redeliver", "desk")).toEqual({ pending: 0, redelivered: 0 });
+  expect((await scene.op(["rooms", "--dead"])).out).toBe("No room has undelivered events.\n");
 });
 
 it("tables fit the terminal: text is cut where it is widest, numbers never", async () => {
@@ -183,7 +187,9 @@ it("kick: ends one session or all of a user, and revokes the tokens they came wi
   expect(again.frames.map(({ type }) => type)).not.toContain("bye");
   expect(await scene.json("kick", "ring", "--user", "ann")).toEqual({ sessions: 1 });
   expect(await again.next("bye")).toMatchObject({ code: 4410 });
-  expect((await scene.op(["kick", "ring", "--user", "ann"])).out).toBe("There was no session of ann in ring.\n");
+  // P: nobody was kicked, and that is no success.
+  const nobody = await scene.op(["kick", "ring", "--user", "ann"]);
+  expect(nobody).toEqual({ code: 1, err: "", out: "There was no session of ann in ring.\n" });
   const revoked = await scene.op(["kick", "ring", "--user", "bob", "--revoke"]);
   expect(revoked.out).toBe("Ended 1 session of bob in ring. Tokens issued until now are refused there.\n");
   expect(await bob.next("bye")).toMatchObject({ code: 4411 });
@@ -202,6 +208,42 @@ it("kick: ends one session or all of a user, and revokes the tokens they came wi
       err: expect.stringContaining(says) as string,
     });
   }
+});
+
+it("P: what is asked of a room that never was is an error that says so, whatever it is, and makes no room", async () => {
+  for (const args of [
+    ["members", "typo"],
+    ["stats", "typo"],
+    ["tail", "typo", "--once"],
+    ["kick", "typo", "--user", "ann"],
+    ["drain", "typo"],
+    ["dead-letters", "typo"],
+    ["redeliver", "typo"],
+    ["drop", "typo", "--all"],
+    ["skip", "typo", "batch"],
+  ]) {
+    const ended = await scene.op(args);
+    expect(ended, args.join(" ")).toMatchObject({ code: 1, out: "" });
+    expect(ended.err).toContain("nothing has ever happened in it.");
+  }
+  const log = await fetch(`${scene.server.url}/rooms/typo/log`, {
+    headers: { authorization: `Bearer ${scene.admin}` },
+  });
+  expect(log.status).toBe(404);
+  await log.body?.cancel();
+});
+
+it("T18: failures shows what failed, and why connections were ended, and can be asked for one room or code", async () => {
+  await scene.op(["members", "failing"], { env: { EDGEROOMS_TOKEN: "x.y.z" } });
+  const shown = await scene.op(["failures", "--room", "room/failing"]);
+  expect(shown).toMatchObject({ code: 0, err: "" });
+  expect(shown.out).toMatch(/^WHEN +SEVERITY +CODE +SOURCE +ROOM +USER +MESSAGE +REQUEST$/m);
+  expect(shown.out).toMatch(/ warn +unauthorized +GET .* room\/failing /);
+  expect(shown.out).toMatch(/\n1 failure\n$/);
+  const none = await scene.op(["failures", "--code", "storage_failed"]);
+  expect(none.out).toBe("Nothing failed, as far as the directory knows.\n");
+  const json = await scene.json<{ failures: object[]; ends: object[] }>("failures", "--room", "failing");
+  expect(json).toMatchObject({ failures: [{ code: "unauthorized" }], ends: [] });
 });
 
 it("drain: one room, without the others", async () => {

@@ -46,8 +46,7 @@ it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled o
     const room: RoomClient = connect(fast.url, {
       room: "lines",
       token: () => fast.token(`user ${i}`),
-      // `ws` types its listeners by event name; what it does is what the interface says.
-      WebSocket: Cuttable as never,
+      WebSocket: Cuttable,
       random: () => random() / 10,
     });
     rooms.push(room);
@@ -151,7 +150,7 @@ it("a crash of the whole server loses nothing that was published, acknowledged o
   const room = connect(server.url, {
     room: "crash",
     token: () => token,
-    WebSocket: Routed as never,
+    WebSocket: Routed,
     random: () => 0.1,
   });
   rooms.push(room);

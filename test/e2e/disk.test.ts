@@ -7,13 +7,7 @@ import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import {
-  connect,
-  memoryStore,
-  type ConnectOptions,
-  type Publication,
-  type RoomClient,
-} from "../../src/client/client.ts";
+import { connect, memoryStore, type Publication, type RoomClient } from "../../src/client/client.ts";
 import { Workerd } from "../serve/workerd.ts";
 import { eventually } from "../support/patience.ts";
 
@@ -56,7 +50,7 @@ class Member {
         const { token } = await response.json<{ token: string }>();
         return token;
       },
-      WebSocket: WebSocket as unknown as NonNullable<ConnectOptions["WebSocket"]>,
+      WebSocket,
       storage: memoryStore(),
       random: () => Math.random() / 20,
     });

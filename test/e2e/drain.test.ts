@@ -3,13 +3,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import {
-  connect,
-  memoryStore,
-  type ConnectOptions,
-  type Publication,
-  type RoomClient,
-} from "../../src/client/client.ts";
+import { connect, memoryStore, type Publication, type RoomClient } from "../../src/client/client.ts";
 import { eventually } from "../support/patience.ts";
 import { Peer } from "./peer.ts";
 import { Server } from "./server.ts";
@@ -40,7 +34,7 @@ it("drains every room: all are told once, closed once, refused meanwhile, and ba
       const room = connect(server.url, {
         room: name,
         token: () => server.token(`user ${i}`),
-        WebSocket: WebSocket as unknown as NonNullable<ConnectOptions["WebSocket"]>,
+        WebSocket,
         storage: memoryStore(),
       });
       const member = { room, items: [] as Publication[], log: [] as string[], settled: 0, said: 0 };

@@ -60,7 +60,7 @@ export const around: readonly Guard[] = [
   },
   {
     name: "failures of earlier versions are read",
-    file: "src/ops/directory.ts",
+    file: "src/ops/records.ts",
     text: 'record.source ?? where ?? ""',
     without: 'record.source ?? ""',
     tests: ["workerd/directory.test.ts"],

@@ -11,12 +11,14 @@ import { parseArgs } from "node:util";
 import { around } from "./around.ts";
 import type { Guard } from "./guard.ts";
 import { members } from "./members.ts";
+import { operating } from "./operating.ts";
+import { packageGuards } from "./package.ts";
 import { room } from "./room.ts";
 import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const guards = [...room, ...members, ...runtime, ...around].filter(({ name }) =>
+const guards = [...room, ...members, ...runtime, ...around, ...operating, ...packageGuards].filter(({ name }) =>
   positionals.every((part) => name.includes(part)),
 );
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);
@@ -98,6 +100,7 @@ function failures(tree: string, tests: readonly string[]): ReadonlyMap<string, r
     "--project=unit",
     "--project=workerd",
     "--project=isolate",
+    "--project=package",
     "--reporter=json",
     `--outputFile=${report}`,
   ];

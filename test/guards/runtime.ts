@@ -47,7 +47,7 @@ export const runtime: readonly Guard[] = [
   {
     name: "tables again after storage was wiped",
     file: "src/room/store/tables.ts",
-    text: "versionOf(sql) === 0 ? new LazyTables(sql) : sql",
+    text: "versionOf(sql) === 0 ? new LazyTables(sql, written) : sql",
     without: "sql",
     tests: ["workerd/recovery.test.ts"],
   },

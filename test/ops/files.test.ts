@@ -31,7 +31,7 @@ it("the example configuration is valid", () => {
 });
 
 it("dashboard and rules name no metric that does not exist, and leave none out", () => {
-  const page = prometheusText({}, []);
+  const page = prometheusText({ totals: {}, breakers: [] });
   const known = new Set([...page.matchAll(/^# TYPE (edgerooms_\w+)/gm)].map(([, name]) => name));
   const named = (text: string) =>
     new Set([...text.matchAll(/edgerooms_[a-z_]+/g)].map(([name]) => name.replace(/_(?:bucket|sum|count)$/, "")));

@@ -29,7 +29,7 @@ export interface WorkerConfig {
 
 // The package has no types, and says where its program is as its default export.
 const { default: program } = createRequire(import.meta.url)("workerd") as { default: string };
-const COMPATIBILITY_DATE = "2026-11-17";
+const COMPATIBILITY_DATE = "2026-08-25";
 
 /** What has to be ended and removed when this process ends, however it does. */
 const leftovers = new Set<() => void>();

@@ -127,6 +127,8 @@ export class HostedRoom {
   readonly ends: EndRecord[] = [];
   readonly reports: RoomReport[] = [];
   readonly recordings: Recording[] = [];
+  /** What becomes of a report; a test may lose it. */
+  sendReport = (report: RoomReport): Promise<void> => Promise.resolve(void this.reports.push(report));
   /** What the runtime holds. */
   readonly sockets = new Set<Peer>();
   definition: ReturnType<typeof defineRoom>;
@@ -272,7 +274,7 @@ export class HostedRoom {
       observer: {
         report: (record) => void this.failures.push(record),
         ended: (record) => void this.ends.push(record),
-        sendReport: (report) => Promise.resolve(void this.reports.push(report)),
+        sendReport: (report) => this.sendReport(report),
         span: (_name, _attributes, run) => run(),
         onFailedTick: () => (recording) => void this.recordings.push(recording),
       },

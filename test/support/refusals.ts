@@ -116,7 +116,11 @@ export const refusals: Ways = {
     },
   },
   unknown_session: {
-    "to kick": () => posted(new TestedRoom(), "kick", { session: "none" }, "unknown_session"),
+    "to kick": async () => {
+      const room = new TestedRoom();
+      await room.stub.publish("here");
+      return posted(room, "kick", { session: "none" }, "unknown_session");
+    },
   },
   too_large: {
     "over HTTP": () => posted(new TestedRoom("small"), "publish", { data: "x".repeat(2_048) }, "too_large"),

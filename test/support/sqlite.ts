@@ -4,7 +4,7 @@
  * the real storage. Knows nothing of rooms.
  *
  * Where it differs on purpose: a cursor has read all its rows when `exec` returns (the real one reads on demand), rows
- * read and written are not counted, a row has at most 2 MB as in production (the real one takes more where it runs
+ * read and written are not counted (0 for those written), a row has at most 2 MB as in production (the real one takes more where it runs
  * locally), and a change outside `transactionSync` is committed at once (the real storage commits what one event did
  * together).
  */

@@ -216,7 +216,7 @@ describe("the house", () => {
       edgerooms_keys: ["room/store/idempotency.ts", schema],
       edgerooms_log: ["room/store/log.ts", "room/store/replay.ts", schema],
       edgerooms_meta: ["room/store/meta.ts", schema],
-      edgerooms_notes: ["ops/directory.ts"],
+      edgerooms_notes: ["ops/records.ts"],
       edgerooms_outbox: ["room/store/outbox.ts", schema],
       edgerooms_past: ["ops/directory.ts"],
       edgerooms_ref_chunks: ["room/store/ref-chunks.ts", schema],
@@ -224,6 +224,7 @@ describe("the house", () => {
       edgerooms_refs: [schema],
       edgerooms_revoked: ["room/store/revocations.ts", schema],
       edgerooms_sessions: [schema, "room/store/sessions.ts"],
+      edgerooms_undelivered: ["ops/directory.ts"],
     };
     // A table is one that any file creates; to name it at all is to use it.
     expect([...new Set(sources.flatMap(tablesOf))].toSorted()).toEqual(Object.keys(owners));
@@ -247,6 +248,7 @@ describe("the house", () => {
     const executing = sources.filter(({ uncommented }) => /\bexec\b/.test(uncommented)).map(({ path }) => path);
     expect(executing.filter((path) => !path.startsWith("room/store/")).toSorted()).toEqual([
       "ops/directory.ts",
+      "ops/records.ts",
       // How much has changed, and which tables there are.
       "room/runtime/effects.ts",
       "room/runtime/recording.ts",
@@ -277,13 +279,16 @@ describe("the house", () => {
   });
 
   it("has the linter hold functions to 60 lines and 4 parameters", () => {
-    const { overrides } = JSON.parse(readFileSync(join(root, ".oxlintrc.json"), "utf8")) as { overrides: unknown[] };
+    const { overrides } = JSON.parse(readFileSync(join(root, ".oxlintrc.json"), "utf8")) as {
+      overrides: readonly { readonly rules: object }[];
+    };
     const rules = {
       "max-params": ["error", { max: 4 }],
       "max-lines-per-function": ["error", { max: 60, skipComments: true, skipBlankLines: true }],
     };
     // The only one: a later override would lift it again.
-    expect(overrides).toEqual([{ files: ["src/**/*.ts"], rules }]);
+    const concerned = overrides.filter((one) => Object.keys(rules).some((rule) => rule in one.rules));
+    expect(concerned).toEqual([{ files: ["src/**/*.ts"], rules }]);
   });
 
   it.each(sources)("$path begins by saying what it owns", ({ text }) => {

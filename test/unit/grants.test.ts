@@ -1,6 +1,7 @@
 /** The `rooms` claim and its patterns. */
 import { describe, expect, it } from "vitest";
-import { grantsIn, matches } from "../../src/http/gate/grants.ts";
+import { grantsIn } from "../../src/http/gate/grants.ts";
+import { matches } from "../../src/protocol/patterns.ts";
 
 /** Every word of up to `length` letters. */
 function words(letters: readonly string[], length: number): string[] {

@@ -22,7 +22,7 @@ describe("docs/operate.md", () => {
   });
 
   it("lists every metric with its type and meaning, and no other", () => {
-    const told = [...prometheusText({}, []).matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$/gm)];
+    const told = [...prometheusText({ totals: {}, breakers: [] }).matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$/gm)];
     const expected = told.map(([, name, help, type]) => [name, type, help]);
     const documented = rows.filter(([first]) => first?.startsWith("`edgerooms_"));
     expect(documented.map(([name, type, , meaning]) => [name?.replaceAll("`", ""), type, meaning])).toEqual(expected);

@@ -10,6 +10,8 @@ function flood(peers: readonly Peer[]): Promise<unknown> {
   return Promise.all(peers.map((peer) => peer.say(...frames)));
 }
 
+const NOBODY: Credentials = { user: "nobody", grants: ["join"], issued: 0, expires: Infinity };
+
 /** A room that is about to be flooded, and those who do it. */
 async function crowd() {
   const room = new HostedRoom({ rate: { perSecond: 1_000_000, burst: 1_000_000 }, maxConnections: 100 });
@@ -40,6 +42,21 @@ describe("a room in which too many frames wait", () => {
     await room.settled(through);
     await room.settled(peers[0]?.say({ type: "publish", ref: 1, data: 1 }) ?? Promise.resolve());
     expect(peers[0]?.of("ack"), "it takes frames again").toHaveLength(1);
+  });
+
+  it("refuses looks past 8,192 that wait, and not what ends the load", async () => {
+    const { room } = await crowd();
+    const looks = Array.from({ length: 4_100 }, () => [
+      room.host.command({ type: "members" }),
+      room.host.command({ type: "refresh", session: "none", credentials: NOBODY }),
+    ]).flat();
+    const kick = room.host.command({ type: "kick", user: "u1" });
+    const results = await room.settled(Promise.all(looks));
+    const refused = results.filter((result) => !result.ok && result.code === "rate_limited");
+    expect(refused).toHaveLength(8_200 - 8_192);
+    expect(refused[0]).toMatchObject({ retryAfter: 1_000 });
+    expect(await kick).toMatchObject({ ok: true, value: { sessions: 1 } });
+    expect(await room.settled(room.host.command({ type: "members" }))).toMatchObject({ ok: true });
   });
 
   it("R19: lets who comes pass by them", async () => {

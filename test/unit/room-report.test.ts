@@ -18,7 +18,16 @@ beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 const report: RoomReport = {
-  listing: { kind: "chat", room: "one", connections: 1, members: 1, sessions: 1, offset: 0, ttl: 1 },
+  listing: {
+    kind: "chat",
+    room: "one",
+    connections: 1,
+    members: 1,
+    sessions: 1,
+    offset: 0,
+    undelivered: { dead: 0, pending: 0 },
+    ttl: 1,
+  },
   counts: { connects: 1 },
   records: [],
 };

@@ -30,11 +30,12 @@ describe("a series", () => {
   });
 
   it("of a worker's counter is summed over the kinds that reported it, and has no kind", () => {
-    const of = (counts: Record<string, number>) => ({ rooms: 0, connections: 0, members: 0, sessions: 0, counts });
-    const text = prometheusText(
-      { "": of({ "alerts|sent": 2 }), chat: of({ "alerts|sent": 3, signals: 1 }), game: of({ signals: 4 }) },
-      [],
-    );
+    const nothing = { rooms: 0, connections: 0, members: 0, sessions: 0, undelivered_rooms: 0, dead_letters: 0 };
+    const of = (counts: Record<string, number>) => ({ ...nothing, counts });
+    const text = prometheusText({
+      totals: { "": of({ "alerts|sent": 2 }), chat: of({ "alerts|sent": 3, signals: 1 }), game: of({ signals: 4 }) },
+      breakers: [],
+    });
     expect(text).toContain('edgerooms_alerts_total{result="sent"} 5\n');
     expect(text).toContain('edgerooms_signals_total{kind="chat"} 1\nedgerooms_signals_total{kind="game"} 4\n');
   });

@@ -36,6 +36,7 @@ const all = [
   ["POST", "revoke", { user: "ann" }],
   ["POST", "drain", { within: 0 }],
   ["POST", "redeliver", undefined],
+  ["POST", "drop", { all: true }],
 ] as const;
 
 describe.each(all)("%s %s", (method, name, body) => {
@@ -77,6 +78,7 @@ describe.each(all)("%s %s", (method, name, body) => {
   it("is where the room is, also where there is one kind and by its name alone", async () => {
     const at = door({ rooms: { chat: "CHAT" } });
     const { name: room } = new TestedRoom("chat");
+    await ask("POST", `/rooms/chat/${room}/publish`, { at, body: { data: 1 } });
     for (const path of [`/rooms/chat/${room}`, `/rooms/${room}`]) {
       expect((await ask(method, `${path}/${name}`, { at, body })).status).toBeLessThan(300);
     }
@@ -107,7 +109,9 @@ describe("bodies that are none", () => {
   });
 
   it("do not kick both a user and a session, nor what no session is called", async () => {
-    const path = `/rooms/${new TestedRoom().path}/kick`;
+    const room = new TestedRoom();
+    await room.stub.publish("here");
+    const path = `/rooms/${room.path}/kick`;
     expect((await ask("POST", path, { body: { user: "ann", session: "s" } })).body.code).toBe("bad_request");
     expect((await ask("POST", path, { body: { session: "s".repeat(65) } })).body.code).toBe("bad_request");
     expect((await ask("POST", path, { body: { session: "s".repeat(64) } })).body.code).toBe("unknown_session");
@@ -154,7 +158,9 @@ describe("the log", () => {
   });
 
   it("is empty in a room where nothing was said", async () => {
-    expect(await log(new TestedRoom())).toMatchObject({ offset: 0, items: [] });
+    const room = new TestedRoom();
+    await Client.join(room.path);
+    expect(await log(room)).toMatchObject({ offset: 0, items: [] });
   });
 });
 
@@ -225,9 +231,51 @@ describe("looking at a room", () => {
   });
 
   it("finds no dead letters where no events go out", async () => {
-    const { path } = new TestedRoom();
+    const { path, stub } = new TestedRoom();
+    await stub.publish("here");
     expect((await ask("GET", `/rooms/${path}/dead-letters`)).body).toEqual({ dead: [] });
-    expect((await ask("POST", `/rooms/${path}/redeliver`)).body).toEqual({ pending: 0 });
+    expect((await ask("POST", `/rooms/${path}/redeliver`)).body).toEqual({ pending: 0, redelivered: 0 });
+    expect((await ask("POST", `/rooms/${path}/drop`, { body: { all: true } })).body).toEqual({ dropped: 0, dead: 0 });
+  });
+});
+
+describe("E6: undelivered events", () => {
+  it("are seen, skipped, dropped and delivered again batch by batch", async () => {
+    const room = new TestedRoom("events");
+    room.stopClock();
+    const at = (path: string) => `/rooms/${room.path}/${path}`;
+    room.receiver.mood = "refuse";
+    for (const data of ["one", "two", "three"]) {
+      await room.stub.publish(data);
+      await eventually(() => room.receiver.tried.some(({ events }) => events[0]?.publication?.data === data));
+    }
+    type Letters = { dead: { id: string; error: string }[]; stuck?: { id: string; tries: number } };
+    const letters = async () => (await ask<Letters>("GET", at("dead-letters"))).body;
+    await eventually(async () => expect((await letters()).dead).toHaveLength(3));
+    const [three = "", two = "", one = ""] = (await letters()).dead.map(({ id }) => id);
+    const shown = await ask<{ events: object[] }>("GET", at(`dead-letter?batch=${two}`));
+    expect(shown.body).toMatchObject({ id: two, events: [{ type: "publication", publication: { data: "two" } }] });
+    room.receiver.mood = "take";
+    expect((await ask("POST", at("redeliver"), { body: { batch: three } })).body).toMatchObject({ redelivered: 1 });
+    expect((await ask("POST", at("drop"), { body: { batch: one } })).body).toEqual({ dropped: 1, dead: 1 });
+    await eventually(() => room.receiver.taken.length === 1);
+
+    room.receiver.mood = "fail";
+    await room.stub.publish("held");
+    await eventually(async () => expect((await letters()).stuck).toMatchObject({ tries: 1 }));
+    const { stuck } = await letters();
+    expect((await ask("POST", at("skip"), { body: { batch: stuck?.id } })).body).toEqual({ pending: 0, dead: 2 });
+    expect((await letters()).dead[0]).toMatchObject({ id: stuck?.id, error: "skipped" });
+    for (const path of ["redeliver", "skip", "drop"]) {
+      expect((await ask("POST", at(path), { body: { batch: "typo" } })).body.code, path).toBe("not_found");
+      expect((await ask("POST", at(path), { body: { batch: "a b" } })).body.code, path).toBe("bad_request");
+    }
+    expect((await ask("GET", at("dead-letter?batch=typo"))).body.code).toBe("not_found");
+    expect((await ask("GET", at("dead-letter"))).body.code).toBe("bad_request");
+    for (const body of [{}, { all: false }, { batch: two, all: true }]) {
+      expect((await ask("POST", at("drop"), { body })).body.code).toBe("bad_request");
+    }
+    expect((await letters()).dead).toHaveLength(2);
   });
 });
 

@@ -1,29 +1,43 @@
-/** What earlier versions stored in the directory, and rooms of earlier versions report, is still read. */
-import { runInDurableObject } from "cloudflare:test";
+/**
+ * One part of the directory: what it lists, for whom and for how long, and that it still reads what earlier versions stored
+ * and rooms of earlier versions report.
+ */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
+// @ts-expect-error Only the bundler knows `?raw`: the file as text.
+import operateDoc from "../../docs/operate.md?raw";
+import { openapi } from "../../src/http/api/openapi.ts";
 import type { Report } from "../../src/ops/directory.ts";
+import type { FailureRecord } from "../../src/protocol/api.ts";
+import { defineRoom } from "../../src/room/definition.ts";
+import { listedFor } from "../../src/room/telemetry/listing.ts";
 
 const part = (name: string) => env.EDGEROOMS_DIRECTORY.getByName(name);
 
 it("a failure that was stored with where has it as its source", async () => {
   const directory = part("old-failures");
+  const now = Date.now();
   await directory.failures();
   await runInDurableObject(directory, (_object, { storage: { sql } }) => {
     const store = (slot: number, failure: object) =>
       sql.exec("INSERT INTO edgerooms_notes VALUES (?, ?, ?)", slot, slot + 1, JSON.stringify(failure));
-    store(0, { at: 1, code: "internal", where: "tick", kind: "chat", room: "a" });
-    store(1, { at: 2, code: "a_code_of_tomorrow", source: "tick" });
-    store(2, { at: 3, code: "hook_failed", source: "onPublish" });
+    store(0, { at: now + 1, code: "internal", where: "tick", kind: "chat", room: "a" });
+    store(1, { at: now + 2, code: "a_code_of_tomorrow", source: "tick" });
+    store(2, { at: now + 3, code: "hook_failed", source: "onPublish" });
   });
-  expect(await directory.failures()).toEqual([
-    { at: 3, code: "hook_failed", source: "onPublish" },
-    { at: 1, code: "internal", source: "tick", kind: "chat", room: "a" },
-  ]);
+  expect(await directory.failures()).toEqual({
+    failures: [
+      { at: now + 3, code: "hook_failed", source: "onPublish" },
+      { at: now + 1, code: "internal", source: "tick", kind: "chat", room: "a" },
+    ],
+    ends: [],
+  });
 });
 
 it("counts that were stored are added to what is reported today", async () => {
   const directory = part("old-counts");
+  const nothing = { rooms: 0, connections: 0, members: 0, sessions: 0, undelivered_rooms: 0, dead_letters: 0 };
   await directory.totals();
   await runInDurableObject(directory, (_object, { storage: { sql } }) => {
     sql.exec(`INSERT INTO edgerooms_past VALUES ('chat', '{"resumes|reset|log_trimmed":2,"gone":1}')`);
@@ -32,12 +46,12 @@ it("counts that were stored are added to what is reported today", async () => {
   const report: Report = { kind: "chat", room: "a", connections: 1, members: 1, offset: 0, ttl: 60_000 };
   await directory.update({ ...report, counts: { "resumes|reset|log_trimmed": 3 } });
   expect(await directory.totals()).toEqual({
-    "": { rooms: 0, connections: 0, members: 0, sessions: 0, counts: { "alerts|sent": 1 } },
+    "": { ...nothing, counts: { "alerts|sent": 1 } },
     chat: {
+      ...nothing,
       rooms: 1,
       connections: 1,
       members: 1,
-      sessions: 0,
       counts: { "resumes|reset|log_trimmed": 5, gone: 1 },
     },
   });
@@ -54,7 +68,151 @@ it("a part that the first version made has every column after its next start", a
   });
   await runInDurableObject(directory, (_object, state) => state.abort("made anew")).catch(() => undefined);
   const again = part("old-table");
-  expect(await again.list(undefined)).toEqual([
-    { kind: "chat", room: "a", connections: 2, members: 1, sessions: 0, offset: 7, at: 5 },
+  expect(await again.list()).toEqual({
+    rooms: [{ kind: "chat", room: "a", connections: 2, members: 1, sessions: 0, offset: 7, at: 5 }],
+  });
+});
+
+/** A room's report, with what a test says of it. */
+const reportOf = (room: string, more: Partial<Report> = {}): Report => {
+  const usual = { kind: "chat", connections: 1, members: 1, sessions: 1, offset: 3, ttl: 60_000 };
+  return { ...usual, undelivered: { dead: 0, pending: 0 }, room, ...more };
+};
+const namesOf = ({ rooms }: { rooms: readonly { room: string }[] }) => rooms.map(({ room }) => room).toSorted();
+
+it("E6: rooms with undelivered events are listed whether or not anybody is in them, until they have none", async () => {
+  const directory = part("undelivered");
+  await directory.update(reportOf("fine"));
+  await directory.update(reportOf("dead", { undelivered: { dead: 2, pending: 0 } }));
+  await directory.update(reportOf("left", { connections: 0, undelivered: { dead: 1, pending: 0 } }));
+  await directory.update(reportOf("held", { undelivered: { dead: 0, pending: 5 } }));
+  await directory.update(reportOf("nameless", { kind: "", undelivered: { dead: 1, pending: 0 } }));
+  const rooms = async () => (await directory.list({ dead: true })).rooms.toSorted((a, b) => (a.room < b.room ? -1 : 1));
+  const at = expect.any(Number) as number;
+  const live = { kind: "chat", connections: 1, members: 1, sessions: 1, offset: 3, at };
+  const gone = { connections: 0, members: 0, sessions: 0 };
+  expect(await rooms()).toEqual([
+    { ...live, room: "dead", dead: 2 },
+    { ...live, room: "held", pending: 5 },
+    { ...live, ...gone, room: "left", dead: 1 },
   ]);
+  expect(namesOf(await directory.list())).toEqual(["dead", "fine", "held", "nameless"]);
+  expect((await directory.list()).rooms.find(({ room }) => room === "dead")).toMatchObject({ dead: 2 });
+  expect((await directory.totals())["chat"]).toMatchObject({ undelivered_rooms: 3, dead_letters: 3 });
+  // A room of an earlier version says nothing of them: what is known stays.
+  const { undelivered: _, ...older } = reportOf("dead");
+  await directory.update(older);
+  await directory.update(reportOf("left", { connections: 0 }));
+  await directory.update(reportOf("held"));
+  expect((await rooms()).map(({ room }) => room)).toEqual(["dead"]);
+});
+
+it("E1: a part lists only rooms that one of the patterns matches, and pages by marks that name no room", async () => {
+  const directory = part("patterns");
+  for (let n = 0; n < 30; n++) await directory.update(reportOf(`acme-${n}`));
+  for (let n = 0; n < 4; n++) await directory.update(reportOf(`mine-${n}`, { undelivered: { dead: 1, pending: 0 } }));
+  for (const dead of [false, true]) {
+    const found: string[] = [];
+    const marks: string[] = [];
+    for (let after: string | undefined; ;) {
+      const page = await directory.list({ patterns: ["chat/mine-*", "game/*"], limit: 2, dead, after });
+      found.push(...page.rooms.map(({ room }) => room));
+      if (page.after === undefined) break;
+      marks.push((after = page.after));
+    }
+    expect(found.toSorted()).toEqual(["mine-0", "mine-1", "mine-2", "mine-3"]);
+    for (const mark of marks) expect(mark).toMatch(/^[0-9a-f]{24}$/);
+  }
+  expect(await directory.list({ patterns: [] })).toEqual({ rooms: [] });
+  expect((await directory.list({ patterns: ["chat/acme-*"] })).rooms).toHaveLength(30);
+});
+
+it("E1: a list goes on where it was, when the room at which it was has gone and others have reported", async () => {
+  const directory = part("moving");
+  for (let n = 0; n < 20; n++) await directory.update(reportOf(`r${n}`));
+  const first = await directory.list({ limit: 10 });
+  const last = first.rooms.at(-1);
+  await directory.update(reportOf(last?.room ?? "", { connections: 0 }));
+  for (let n = 0; n < 20; n++) if (`r${n}` !== last?.room) await directory.update(reportOf(`r${n}`, { offset: 9 }));
+  const rest = await directory.list({ after: first.after });
+  expect([...namesOf(first), ...namesOf(rest)].toSorted()).toEqual(
+    Array.from({ length: 20 }, (_, n) => `r${n}`).toSorted(),
+  );
+});
+
+it("E12: a room whose last report was lost leaves the list after half an hour, as the documents say", async () => {
+  const directory = part("ghosts");
+  const ttl = listedFor(defineRoom({}).heartbeat.idle);
+  const began = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"], now: began });
+  try {
+    await directory.update(reportOf("ghost", { ttl }));
+    const isListed = async (minutes: number) => {
+      vi.setSystemTime(began + minutes * 60_000);
+      return (await directory.list()).rooms.length === 1;
+    };
+    expect([await isListed(29), await isListed(31)]).toEqual([true, false]);
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(ttl).toBe(30 * 60_000);
+  const { description = "" } = openapi(["/rooms/:kind/:room"]).paths["/rooms"]?.get ?? {};
+  const said = /stays\s(?:listed\s)?for\sup\sto\shalf\san\shour/;
+  expect([description, operateDoc as string].map((text) => said.test(text))).toEqual([true, true]);
+});
+
+it("E11: records of failures, which can name users, are gone after a week", async () => {
+  const directory = part("records");
+  const began = Date.now();
+  const records = async () =>
+    runInDurableObject(directory, (_object, { storage: { sql } }) =>
+      sql.exec("SELECT note FROM edgerooms_notes").toArray(),
+    );
+  vi.useFakeTimers({ toFake: ["Date"], now: began });
+  try {
+    await directory.count({}, [{ at: began, code: "unauthorized", source: "GET", user: "ann" }]);
+    const hour = 3_600_000;
+    await directory.count({}, [{ at: began + 6 * 24 * hour, code: "internal", source: "tick", user: "bob" }]);
+    expect(await runDurableObjectAlarm(directory)).toBe(true);
+    expect(await records()).toHaveLength(2);
+    vi.setSystemTime(began + 8 * 24 * hour);
+    expect((await directory.failures()).failures.map(({ user }) => user)).toEqual(["bob"]);
+    expect(await runDurableObjectAlarm(directory)).toBe(true);
+    expect(JSON.stringify(await records())).not.toContain("ann");
+    expect(await records()).toHaveLength(1);
+    vi.setSystemTime(began + 14 * 24 * hour);
+    expect(await runDurableObjectAlarm(directory)).toBe(true);
+    expect(await records()).toEqual([]);
+    expect(await runDurableObjectAlarm(directory)).toBe(false);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it("T18: ends of connections have places of their own: refused frames do not push them out, nor they failures", async () => {
+  const directory = part("ends");
+  const now = Date.now();
+  const record = (n: number, more: Partial<FailureRecord>): FailureRecord => ({
+    at: now + n,
+    code: "rate_limited",
+    source: "publish",
+    ...more,
+  });
+  await directory.count({}, [record(0, { code: "heartbeat_lost", source: "connection", room: "a" })]);
+  await directory.count({}, [record(0, { code: "internal", source: "tick" })]);
+  for (let n = 1; n <= 30; n++)
+    await directory.count(
+      {},
+      Array.from({ length: 10 }, () => record(n, {})),
+    );
+  expect((await directory.failures()).ends).toMatchObject([{ code: "heartbeat_lost", room: "a" }]);
+  for (let n = 1; n <= 20; n++) {
+    await directory.count(
+      {},
+      Array.from({ length: 10 }, () => record(n, { code: "kicked", source: "connection" })),
+    );
+  }
+  const { failures, ends } = await directory.failures();
+  expect(ends).toHaveLength(100);
+  expect(failures.filter(({ code }) => code === "internal")).toHaveLength(1);
 });

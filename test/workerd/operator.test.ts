@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { LiveRoom } from "../../src/protocol/api.ts";
+import type { LiveRoom, RoomPage } from "../../src/protocol/api.ts";
 import { DIRECTORY_SHARDS, isListedAgain, shardOf } from "../../src/room/telemetry/listing.ts";
 import { Client, sign, upgrade } from "../support/client.ts";
 import { door } from "../support/door.ts";
@@ -16,15 +16,21 @@ async function ask(path: string, token: string, init: RequestInit = {}): Promise
 }
 
 async function list(token: string): Promise<LiveRoom[]> {
-  const rooms: LiveRoom[] = [];
-  for (let next: string | undefined = "0"; next !== undefined;) {
-    const response = await ask(`/rooms?cursor=${encodeURIComponent(next)}`, token);
+  return (await pagesOf((path) => ask(path, token))).flatMap(({ rooms }) => rooms);
+}
+
+/** Every page of a list, in the order in which they are read. */
+async function pagesOf(get: (path: string) => Promise<Response>, query = ""): Promise<RoomPage[]> {
+  const pages: RoomPage[] = [];
+  let path = `/rooms?${query}`;
+  for (;;) {
+    const response = await get(path);
     expect(response.status).toBe(200);
-    const page: { rooms: LiveRoom[]; next?: string } = await response.json();
-    rooms.push(...page.rooms);
-    ({ next } = page);
+    const page: RoomPage = await response.json();
+    pages.push(page);
+    if (page.next === undefined) return pages;
+    path = `/rooms?${query}&cursor=${encodeURIComponent(page.next)}`;
   }
-  return rooms;
 }
 
 const entry = async (room: TestedRoom) => (await list(await admin())).find((listed) => listed.room === room.name);
@@ -170,23 +176,87 @@ describe("the list of live rooms", () => {
     const at = door({
       authorize: (_c, caller, { room }) => room === mine.name && { ...caller, grants: ["admin"] },
     });
-    const found: string[] = [];
-    for (let next: string | undefined = "0"; next !== undefined;) {
-      const headers = { authorization: `Bearer ${await sign("op")}` };
-      const page: { rooms: LiveRoom[]; next?: string } = await (
-        await at(new Request(`http://edge.test/rooms?cursor=${next}`, { headers }))
-      ).json();
-      found.push(...page.rooms.map(({ room }) => room));
-      ({ next } = page);
-    }
-    expect(found).toEqual([mine.name]);
+    const headers = { authorization: `Bearer ${await sign("op")}` };
+    const pages = await pagesOf((path) => at(new Request(`http://edge.test${path}`, { headers })));
+    expect(pages.flatMap(({ rooms }) => rooms.map(({ room }) => room))).toEqual([mine.name]);
   });
 
-  it.each(["16", "-1", "x", "0:", "0:relay", "99:a/b", "3:a/b\n"])("knows no page %j", async (cursor) => {
-    const response = await ask(`/rooms?cursor=${encodeURIComponent(cursor)}`, await admin());
-    expect(response.status).toBe(404);
-    expect(await response.json()).toMatchObject({ code: "not_found" });
+  it("E1: names no room of others, and asks authorize about few, for any caller", async () => {
+    const secret = `acme-merger-${crypto.randomUUID()}`;
+    const shard = env.EDGEROOMS_DIRECTORY.getByName("5");
+    const told = { kind: "chat", connections: 1, members: 1, offset: 0, ttl: 60_000 };
+    const rooms = Array.from({ length: 120 }, (_, i) => `${secret}-${i}`);
+    await Promise.all(rooms.map((room) => shard.update({ ...told, room })));
+    await shard.update({ ...told, room: `mine-${secret}` });
+
+    // Without authorize, a token that names one room.
+    const mallory = await admin({ [`chat/mine-${secret}`]: ["admin"] });
+    const seen = await pagesOf((path) => ask(path, mallory));
+    expect(seen.flatMap((page) => page.rooms.map(({ room }) => room))).toEqual([`mine-${secret}`]);
+    for (const { next = "" } of seen) expect(atob(next)).toMatch(/^(?:1\.\d+(?:\.[0-9a-f]+)?)?$/);
+
+    // With authorize: a member, an operator of some rooms, and one of all.
+    const everywhere = { "*": ["admin"] };
+    for (const { rooms: claim, most, all } of [
+      { rooms: undefined, most: 9, all: 0 },
+      { rooms: { "chat/acme*": ["admin"] }, most: 51, all: 0 },
+      { rooms: everywhere, most: 1, all: 121 },
+    ]) {
+      let calls = 0;
+      const at = door({
+        rooms: { chat: "CHAT" },
+        authorize: (_c, caller, { room }) => {
+          calls++;
+          return claim === everywhere && room === "*" ? caller : false;
+        },
+      });
+      const headers = { authorization: `Bearer ${await sign("ann", claim && { rooms: claim })}` };
+      const counts: number[] = [];
+      const pages = await pagesOf((path) => {
+        counts.push(calls);
+        calls = 0;
+        return at(new Request(`http://edge.test${path}`, { headers }));
+      });
+      expect(Math.max(...counts, calls)).toBe(most);
+      expect(pages.flatMap((page) => page.rooms).filter(({ room }) => room.includes(secret))).toHaveLength(all);
+      expect(pages.map(({ next = "" }) => atob(next)).join()).not.toContain("acme");
+    }
+    await Promise.all([...rooms, `mine-${secret}`].map((room) => shard.update({ ...told, room, connections: 0 })));
   });
+
+  it("E6: finds rooms with dead letters that nobody is in, each of them, for an operator of theirs", async () => {
+    const rooms = Array.from({ length: 30 }, () => new TestedRoom("events"));
+    for (const room of rooms) {
+      room.receiver.mood = "refuse";
+      const { client } = await Client.join(room.path, { user: "ann" });
+      await client.publish(1, "x");
+      client.send({ type: "leave" });
+      await client.next("bye");
+    }
+    const find = async (token: string) => {
+      const pages = await pagesOf((path) => ask(path, token), "dead=1");
+      return pages.flatMap((page) => page.rooms).filter(({ room }) => rooms.some(({ name }) => name === room));
+    };
+    await eventually(async () => expect(await find(await admin())).toHaveLength(rooms.length));
+    const [one] = await find(await admin());
+    expect(one).toMatchObject({ kind: "events", dead: expect.any(Number) as number });
+    const [first] = rooms;
+    const mine = await find(await admin({ [first?.path ?? ""]: ["admin"] }));
+    expect(mine.map(({ room }) => room)).toEqual([first?.name]);
+    expect((await list(await admin())).filter(({ room }) => rooms.some(({ name }) => name === room))).toEqual([]);
+    const wrong = await ask("/rooms?dead=yes", await admin());
+    expect(wrong.status).toBe(404);
+    await wrong.body?.cancel();
+  });
+
+  it.each(["16", "-1", "x", "0:", "0:relay", "99:a/b", "3:a/b\n", "MS4xNg", "Mi4w"])(
+    "knows no page %j",
+    async (cursor) => {
+      const response = await ask(`/rooms?cursor=${encodeURIComponent(cursor)}`, await admin());
+      expect(response.status).toBe(404);
+      expect(await response.json()).toMatchObject({ code: "not_found" });
+    },
+  );
 
   it("is not there without its binding, and says how to get it", async () => {
     const request = new Request("http://edge.test/rooms", { headers: { authorization: `Bearer ${await admin()}` } });

@@ -40,7 +40,7 @@ it("migrating again changes nothing", async () => {
   });
 });
 
-it("storage of a newer version is refused clearly and kept as it is", async () => {
+it("E13: storage of a newer version is refused clearly and kept as it is", async () => {
   const room = new TestedRoom();
   const { client } = await Client.join(room.path);
   await client.publish(1, "from the future");

@@ -7,12 +7,21 @@ import { nextStep, type NextStep } from "../../protocol/codes.ts";
 import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../../protocol/frames.ts";
 import { Watchdog } from "./watchdog.ts";
 
+/** What the client reads of a platform's events. */
+interface PlatformEvent {
+  readonly data?: unknown;
+  readonly code?: number;
+  readonly reason?: string;
+}
 /** The part of the platform's WebSocket that the client needs. */
 export interface Socket {
   readonly readyState: number;
   send(data: string): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: string, listener: (event: { data?: unknown; code?: number; reason?: string }) => void): void;
+  // One for each event: a class that types its listeners by the event's name, such as that of `ws`, fits too.
+  addEventListener(type: "message", listener: (event: PlatformEvent) => void): void;
+  addEventListener(type: "close", listener: (event: PlatformEvent) => void): void;
+  addEventListener(type: "error", listener: () => void): void;
 }
 /** The platform's WebSocket class, or one that behaves like it. */
 export type SocketClass = new (url: string, protocols: string[]) => Socket;

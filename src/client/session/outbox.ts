@@ -15,9 +15,9 @@ export interface Ack {
 /** What a publish may carry besides its data. */
 export interface PublishOptions {
   /** The user ids it is for. Default: everyone. */
-  to?: readonly string[];
+  to?: readonly string[] | undefined;
   /** W3C trace context: goes with the publication to every receiver. */
-  traceparent?: string;
+  traceparent?: string | undefined;
 }
 
 interface Entry {

@@ -18,7 +18,7 @@ export class Presence {
 
   /** The members who are here, by id. */
   get list(): readonly Member[] {
-    return [...this.#members.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** How many members are here; `undefined` where the room does not say. A list has this member at least. */

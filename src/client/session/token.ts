@@ -21,9 +21,9 @@ export type TokenSource = string | (() => string | Promise<string>);
 /** What a {@link Token} is made from. */
 export interface TokenOptions {
   readonly token: TokenSource;
-  readonly fetch?: Fetch;
+  readonly fetch?: Fetch | undefined;
   /** The wall clock, in ms. Default: Date.now. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** When the token of a session ends, in ms since 1970. */

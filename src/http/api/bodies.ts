@@ -3,6 +3,7 @@
  * sentence that says what they must be. Pure; knows neither Hono nor the caller.
  */
 import {
+  BATCH_ID,
   DEFAULT_DRAIN_MS,
   DEFAULT_LOG_PAGE,
   IDEMPOTENCY_KEY,
@@ -22,6 +23,10 @@ type Body = Readonly<Record<string, unknown>>;
 const PUBLISH = `The body is {"data", "to"?, "traceparent"?}: "data" any JSON, nested at most ${MAX_DEPTH - 1} deep, "to" 1 to ${MAX_RECIPIENTS} user ids, "traceparent" W3C Trace Context.`;
 const KICK = `The body is {"user"}, 1 to ${MAX_USER_ID} characters, or {"session"}, 1 to 64 of A-Z a-z 0-9 _ -.`;
 const REVOKE = `The body is {"user"}, 1 to ${MAX_USER_ID} characters.`;
+const REDELIVER = 'The body is {"batch"?}: the id of a dead letter. Without it: all of them.';
+const SKIP = 'The body is {"batch"}: the id of the batch that holds up the others.';
+const DROP = 'The body is {"batch"}, the id of a dead letter, or {"all": true}.';
+const LETTER = '"batch" is the id of a dead letter.';
 const DRAIN = `The body is {"within"?, "reopenAfter"?}, both in ms and at most ${MAX_DRAIN_MS}.`;
 
 /** A publication. `key` is the Idempotency-Key header, if the request has one. */
@@ -82,6 +87,33 @@ export function readDrain(bytes: ArrayBuffer): Command<"drain"> | string {
   return { type: "drain", within: Math.round(within), reopenAfter: Math.round(reopenAfter) };
 }
 
+/** Which dead letter to look at: `?batch=`. */
+export function readLetter(batch: string | undefined): Command<"letter"> | string {
+  return isBatch(batch) ? { type: "letter", batch } : LETTER;
+}
+
+/** Which dead letters to try again. A request without a body asks for all. */
+export function readRedeliver(bytes: ArrayBuffer): Command<"redeliver"> | string {
+  const body = bytes.byteLength === 0 ? {} : objectIn(bytes);
+  if (!body) return REDELIVER;
+  const { batch } = body;
+  if (batch === undefined) return { type: "redeliver" };
+  return isBatch(batch) ? { type: "redeliver", batch } : REDELIVER;
+}
+
+/** Which batch to set aside. */
+export function readSkip(bytes: ArrayBuffer): Command<"skip"> | string {
+  const { batch } = objectIn(bytes) ?? {};
+  return isBatch(batch) ? { type: "skip", batch } : SKIP;
+}
+
+/** Which dead letters to forget. All of them only when the request says so: nothing brings them back. */
+export function readDrop(bytes: ArrayBuffer): Command<"drop"> | string {
+  const { batch, all } = objectIn(bytes) ?? {};
+  if (batch === undefined) return all === true ? { type: "drop" } : DROP;
+  return all === undefined && isBatch(batch) ? { type: "drop", batch } : DROP;
+}
+
 function objectIn(bytes: ArrayBuffer): Body | undefined {
   try {
     // Text that is not UTF-8 would be stored as something that nobody sent.
@@ -101,6 +133,10 @@ function isDeeper(value: unknown, limit: number): boolean {
 /** A number in a query, or `null`. */
 function numberIn(text: string): number | null {
   return /^\d{1,16}$/.test(text) ? Number(text) : null;
+}
+
+function isBatch(value: unknown): value is string {
+  return typeof value === "string" && BATCH_ID.test(value);
 }
 
 function isUser(value: unknown): value is string {

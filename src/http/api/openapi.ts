@@ -73,21 +73,31 @@ const refresh: Described = {
   },
 };
 
+const LISTED = `In no order. A page can be empty and have a \`next\`. As rooms last reported: one can be missing for up to ten minutes, and a room whose last report was lost stays for up to half an hour. A part of the directory that does not answer within 5 s is named in \`incomplete\`, and its rooms are missing. Where \`authorize\` decides, it is asked about each room of a page, which has at most 50 then (8 for a token that grants \`admin\` nowhere), unless it makes the caller an admin of \`{ kind: "*", room: "*" }\`.`;
+
 /** Paths that are about no room, or about all rooms. */
 const ofApp: Readonly<Record<string, Path>> = {
   [ROOMS_PATH]: {
     get: {
       operationId: "listRooms",
-      summary: "A page of the live rooms that the token is admin of. Grant: admin.",
-      description: "As rooms last reported: one can be missing, or be gone, for up to ten minutes.",
-      parameters: [query("cursor", "`next` of the page before.", { type: "string" })],
+      summary:
+        "A page of the live rooms, or of those with undelivered events, that the token is admin of. Grant: admin.",
+      description: LISTED,
+      parameters: [
+        query("cursor", "`next` of the page before.", { type: "string" }),
+        query("dead", "1: rooms with undelivered events instead, whether or not anybody is in them.", {
+          type: "string",
+          enum: ["0", "1"],
+        }),
+      ],
       responses: { 200: answer("Rooms"), ...refusals(...GATE_REFUSALS, "not_found") },
     },
   },
   "/failures": {
     get: {
       operationId: "listFailures",
-      summary: 'The newest failures, newest first. For admins of all rooms: `{"*": ["admin"]}`.',
+      summary:
+        'The newest failures, and the newest ends of connections, newest first. For admins of all rooms: `{"*": ["admin"]}`.',
       responses: { 200: answer("Failures"), ...refusals(...GATE_REFUSALS, "not_found") },
     },
   },

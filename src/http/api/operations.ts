@@ -8,9 +8,19 @@ import { DEFAULT_LOG_PAGE, IDEMPOTENCY_KEY, MAX_LOG_PAGE, type RoomOperation } f
 import type { CodeName } from "../../protocol/codes.ts";
 import { MAX_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { OperatorCommand } from "../../room/operator.ts";
-import { readDrain, readKick, readPublish, readRange, readRevoke } from "./bodies.ts";
+import {
+  readDrain,
+  readDrop,
+  readKick,
+  readLetter,
+  readPublish,
+  readRange,
+  readRedeliver,
+  readRevoke,
+  readSkip,
+} from "./bodies.ts";
 import { query, type Parameter } from "./describe.ts";
-import { OFFSET, type SchemaName } from "./schemas.ts";
+import { BATCH, OFFSET, type SchemaName } from "./schemas.ts";
 
 type Read = OperatorCommand | string | Promise<OperatorCommand | string>;
 
@@ -66,13 +76,23 @@ export const operations: Readonly<Record<RoomOperation, Operation>> = {
       }),
     ],
     answer: "Log",
-    refusals: ["bad_request"],
+    refusals: ["bad_request", "rate_limited"],
     read: (request) => readRange(request.query("after"), request.query("limit")),
   },
   listMembers: reading("Who is in the room.", "Members", "members"),
   listSessions: reading("Every session, and the state of its connection.", "Sessions", "sessions"),
   readStats: reading("The room in numbers.", "RoomStats", "stats"),
-  listDeadLetters: reading("Events that could not be delivered, newest first.", "DeadLetters", "dead"),
+  listDeadLetters: {
+    ...reading("Events that could not be delivered, newest first.", "DeadLetters", "dead"),
+    description: "And the batch that holds up those behind it, if a delivery of it has failed.",
+  },
+  readDeadLetter: {
+    summary: "One dead letter with its events, as the outlet would have got them.",
+    parameters: [{ ...query("batch", "The id of the dead letter.", BATCH), required: true }],
+    answer: "DeadBatch",
+    refusals: ["bad_request"],
+    read: (request) => readLetter(request.query("batch")),
+  },
   kick: {
     summary: "Ends every session of a user, or one session. The user may come back.",
     body: { schema: "Kick", required: true, maxBytes: MAX_ORDER_BYTES },
@@ -95,10 +115,26 @@ export const operations: Readonly<Record<RoomOperation, Operation>> = {
     read: async (request) => readDrain(await request.arrayBuffer()),
   },
   redeliver: {
-    summary: "Puts the events that could not be delivered back into the queue.",
+    summary: "Puts one dead letter, or all of them, behind the batches that wait for delivery.",
+    body: { schema: "Redeliver", required: false, maxBytes: MAX_ORDER_BYTES },
     answer: "Redelivered",
     refusals: [],
-    read: () => ({ type: "redeliver" }),
+    read: async (request) => readRedeliver(await request.arrayBuffer()),
+  },
+  skip: {
+    summary: "Sets the batch that holds up the others aside as a dead letter.",
+    description: "If it is being delivered at this moment, the receiver may get it after all.",
+    body: { schema: "Skip", required: true, maxBytes: MAX_ORDER_BYTES },
+    answer: "Skipped",
+    refusals: [],
+    read: async (request) => readSkip(await request.arrayBuffer()),
+  },
+  drop: {
+    summary: "Forgets one dead letter, or all of them, for good.",
+    body: { schema: "Drop", required: true, maxBytes: MAX_ORDER_BYTES },
+    answer: "Dropped",
+    refusals: [],
+    read: async (request) => readDrop(await request.arrayBuffer()),
   },
 };
 

@@ -6,12 +6,14 @@ import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Directory } from "../../ops/directory.ts";
 import { listRooms } from "../../ops/shards.ts";
+import { DIRECTORY_SHARDS } from "../../room/telemetry/listing.ts";
 import { roomRoutes, ROOMS_PATH, type RoomOperation, type RoomPage } from "../../protocol/api.ts";
 import type { Caller } from "../../room/operator.ts";
 import type { Gate, Passage } from "../gate/gate.ts";
 import { FRESH, problem, refuseUpgrade } from "../problem.ts";
 import { isUpgrade, type Denied } from "../request.ts";
 import { askRoom, readAnswer } from "../room-call.ts";
+import { readCursor, writeCursor } from "./cursor.ts";
 import { openapi } from "./openapi.ts";
 import { operations, type Operation } from "./operations.ts";
 
@@ -80,19 +82,44 @@ function done(c: Context, value: object): Response {
   return c.json(rest, repeated ? 200 : 201, { ...FRESH, ...replayed });
 }
 
-/** `GET /rooms?cursor=`: of a page of live rooms, those that the token is admin of. */
+/** Rooms of a page when `authorize` is asked about each of them. */
+const MAX_ASKED = 50;
+/** And for a caller whose token grants `admin` nowhere: any member can ask for a list. */
+const MAX_ASKED_FOR_MEMBERS = 8;
+
+/**
+ * `GET /rooms?cursor=&dead=`: a page of the rooms that the token is admin of. The directory looks only at rooms that the
+ * token names, so that nothing of the others comes near the answer.
+ */
 async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const known = await gate.verify(c);
   if ("code" in known) return problem(c, known);
   const { verified, info } = known;
-  if (!gate.mayBeAdmin(verified)) return problem(c, { code: "forbidden", info });
+  const { patterns, isNamed, isFinal } = await gate.adminScope(c, verified);
+  if (patterns.length === 0) return problem(c, { code: "forbidden", info });
   const { EDGEROOMS_DIRECTORY: directory } = c.env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
   if (!directory) return problem(c, { ...NO_DIRECTORY, info });
-  const page = await listRooms(directory, c.req.query("cursor"));
-  if (!page) return problem(c, { code: "not_found", message: "There is no such page of the list.", info });
-  const isSeen = await Promise.all(page.rooms.map(async (listed) => gate.isAdmin(c, verified, listed)));
-  const seen: RoomPage = { ...page, rooms: page.rooms.filter((_, i) => isSeen[i]) };
-  return c.json(seen, 200, FRESH);
+  const cursor = c.req.query("cursor");
+  const position = cursor === undefined ? { shard: 0 } : readCursor(cursor, DIRECTORY_SHARDS);
+  const dead = deadIn(c.req.query("dead"));
+  if (!position || dead === undefined) return problem(c, { ...NO_PAGE, info });
+  const limit = isNamed ? MAX_ASKED : MAX_ASKED_FOR_MEMBERS;
+  const found = await listRooms(directory, position, { patterns, dead, ...(!isFinal && { limit }) });
+  const isSeen = await Promise.all(found.rooms.map(async (listed) => isFinal || gate.isAdmin(c, verified, listed)));
+  const page: RoomPage = {
+    rooms: found.rooms.filter((_, i) => isSeen[i]),
+    ...(found.next && { next: writeCursor(found.next) }),
+    ...(found.isMissing && { incomplete: [position.shard] }),
+  };
+  return c.json(page, 200, FRESH);
+}
+
+const NO_PAGE: Denied = { code: "not_found", message: "There is no such page of the list." };
+
+/** Whether a list is of rooms with undelivered events; `undefined` when the query makes no sense. */
+function deadIn(text: string | undefined): boolean | undefined {
+  if (text === undefined || text === "0") return false;
+  return text === "1" ? true : undefined;
 }
 
 const NO_DIRECTORY: Denied = {

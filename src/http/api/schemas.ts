@@ -2,7 +2,7 @@
  * The JSON of the HTTP API as JSON Schema (2020-12), by the names that the OpenAPI document refers to. The types of the same
  * things are protocol/api.ts. Objects are open, because later versions may add fields. Knows nothing of paths.
  */
-import { DEFAULT_DRAIN_MS, MAX_DRAIN_MS, SESSION_ID } from "../../protocol/api.ts";
+import { BATCH_ID, DEFAULT_DRAIN_MS, MAX_DRAIN_MS, SESSION_ID } from "../../protocol/api.ts";
 import { codes } from "../../protocol/codes.ts";
 import { SUBPROTOCOL } from "../../protocol/frames.ts";
 import { MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
@@ -48,6 +48,8 @@ const user: Schema = {
 };
 /** What the ids of sessions and epochs look like. */
 export const ID: Schema = { type: "string", pattern: SESSION_ID.source };
+/** What the id of a batch of events looks like. */
+export const BATCH: Schema = { type: "string", pattern: BATCH_ID.source };
 /** What offsets look like in a query. */
 export const OFFSET: Schema = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
 
@@ -142,9 +144,33 @@ const failure = object(
     requestId: text("Id of the HTTP request."),
     traceId: text("Id of the trace."),
     message: text("What failed, for the person who looks into it. Never a token or what a client sent."),
+    lasted: integer("Of a connection that the room ended: how long it was open, in ms."),
   },
-  ["kind", "room", "session", "user", "requestId", "traceId", "message"],
+  ["kind", "room", "session", "user", "requestId", "traceId", "message", "lasted"],
 );
+
+const batch = {
+  id: { ...BATCH, description: "Id of the batch: what the receiver got as its id." },
+  at: moment("When its events happened."),
+  tries: integer("Deliveries that failed."),
+};
+const batchError = text("The code that the last delivery failed with; `overflow` and `skipped` where none decided.");
+const outEvent = object(
+  {
+    id: text("Id of the event."),
+    type: { type: "string", enum: ["join", "leave", "publication", "empty"] },
+    at: moment("When it happened."),
+    member: named("Member"),
+    user: text("The member that left."),
+    publication: named("Publication"),
+  },
+  ["member", "user", "publication"],
+);
+
+const incomplete: Schema = {
+  ...list({ type: "integer", minimum: 0 }),
+  description: "Parts of the directory that did not answer in time. Absent: the answer is complete.",
+};
 
 /** Every schema of the document, by its name there. */
 export const schemas = {
@@ -174,23 +200,24 @@ export const schemas = {
   ),
   SessionView: sessionView,
   RoomStats: stats,
-  DeadLetter: object({
-    id: text("Id of the batch."),
-    at: moment("When its events happened."),
-    tries: integer("Deliveries that failed."),
-    error: text("The code that the last delivery failed with."),
-    events: integer("Events in it.", 1),
-  }),
+  DeadLetter: object({ ...batch, error: batchError, events: integer("Events in it.", 1) }),
+  DeadBatch: object({ ...batch, error: batchError, events: list(outEvent) }),
+  StuckBatch: object({ ...batch, events: integer("Events in it.", 1), nextTry: moment("When it is tried again.") }),
   Failure: failure,
-  LiveRoom: object({
-    kind: text("The kind of room."),
-    room: text("Its name."),
-    connections: integer("Connections.", 1),
-    members: integer("Users who are in the room."),
-    sessions: integer("Sessions, those without a connection included."),
-    offset: offset("Offset of the newest publication."),
-    at: moment("When the room reported this."),
-  }),
+  LiveRoom: object(
+    {
+      kind: text("The kind of room."),
+      room: text("Its name."),
+      connections: integer("Connections. 0 only in a list of rooms with undelivered events."),
+      members: integer("Users who are in the room."),
+      sessions: integer("Sessions, those without a connection included."),
+      offset: offset("Offset of the newest publication."),
+      at: moment("When the room reported this."),
+      dead: integer("Batches of events that the room gave up. Absent: none.", 1),
+      pending: integer("Batches that wait behind one that has failed for minutes. Absent: none.", 1),
+    },
+    ["dead", "pending"],
+  ),
 
   Health: object({ ok: { const: true }, protocol: { const: SUBPROTOCOL } }),
   Ready: object({ ok: { const: true } }),
@@ -232,8 +259,36 @@ export const schemas = {
     reopens: moment("When the room takes new connections again."),
     connections: integer("How many connections it asked to leave."),
   }),
-  DeadLetters: object({ dead: list(named("DeadLetter"), 100) }),
-  Redelivered: object({ pending: integer("Batches that wait for delivery now.") }),
-  Rooms: object({ rooms: list(named("LiveRoom")), next: text("The following page's cursor.") }, ["next"]),
-  Failures: object({ failures: list(named("Failure"), 100) }),
+  DeadLetters: object({ dead: list(named("DeadLetter"), 1_000), stuck: named("StuckBatch") }, ["stuck"]),
+  Redeliver: object({ batch: BATCH }, ["batch"]),
+  Redelivered: object({
+    pending: integer("Batches that wait for delivery now."),
+    redelivered: integer("How many of them were dead letters."),
+  }),
+  Skip: object({ batch: BATCH }),
+  Skipped: object({
+    pending: integer("Batches that wait for delivery now."),
+    dead: integer("Dead letters now."),
+  }),
+  Drop: {
+    ...object({ batch: BATCH, all: { const: true } }, ["batch", "all"]),
+    oneOf: [{ required: ["batch"] }, { required: ["all"] }],
+    description: "A dead letter, or all of the room.",
+  },
+  Dropped: object({
+    dropped: integer("Dead letters that are gone for good."),
+    dead: integer("Dead letters that are left."),
+  }),
+  Rooms: object({ rooms: list(named("LiveRoom")), next: text("The following page's cursor."), incomplete }, [
+    "next",
+    "incomplete",
+  ]),
+  Failures: object(
+    {
+      failures: list(named("Failure"), 100),
+      ends: { ...list(named("Failure"), 100), description: "Connections that rooms ended, and why." },
+      incomplete,
+    },
+    ["incomplete"],
+  ),
 } as const satisfies Record<string, Schema>;

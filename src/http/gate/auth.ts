@@ -8,7 +8,8 @@ import type { Refusal } from "../../protocol/refusal.ts";
 import type { Denied } from "../request.ts";
 import { isName, isUserId } from "./credentials.ts";
 import { IssuerUnreachable, KeyUnknown } from "./keys.ts";
-import { trustOf, type TrustOptions } from "./trust.ts";
+import { trustOf } from "./trust.ts";
+import type { TrustOptions } from "./trust-options.ts";
 import { verifiedBy } from "./verify.ts";
 
 /** The claims of a token: those that RFC 7519 registers, and any others. */

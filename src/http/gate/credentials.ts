@@ -3,6 +3,7 @@
  * code, so their types promise more than they keep: `expires: NaN` would keep a connection open for ever.
  */
 import { grants as known, type GrantName } from "../../protocol/api.ts";
+import { UNPRINTABLE } from "../../protocol/identity.ts";
 import { MAX_USER_ID, MAX_USER_NAME } from "../../protocol/limits.ts";
 import type { Credentials } from "../../room/admission.ts";
 import { HookFailed } from "../thrown.ts";
@@ -12,9 +13,7 @@ const END_OF_TIME_MS = 8.64e15;
 /** How far a token's time may be ahead of ours, in ms; as `clockTolerance` at most. */
 const MAX_AHEAD_MS = 60_000;
 
-// What ends up in log lines and in front of other members. Invisible characters would make two users look like one; in
-// names, two of them have a use: they join letters in some scripts.
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Cf}\u2028\u2029]/u;
+// In names, two characters that are not printed have a use: they join letters in some scripts.
 const JOINERS = /[\u200c\u200d]/gu;
 
 /** Whether a value is a user id: 1 to 255 printable characters. */

@@ -16,7 +16,7 @@ import { denial, HookFailed } from "../thrown.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { readCredentials, readIdentity } from "./credentials.ts";
 import { cookieToken } from "./cookie.ts";
-import { grantsAnywhere, grantsIn } from "./grants.ts";
+import { grantsIn, patternsWith } from "./grants.ts";
 import { RequestLimits, type LimitName } from "./limits.ts";
 import type { AppOptions } from "./options.ts";
 import { isAllowedOrigin, originsIn, wrongOrigins } from "./origin.ts";
@@ -33,6 +33,15 @@ export interface Passage {
   readonly address: RoomAddress;
   readonly credentials: Credentials;
   readonly stub: DurableObjectStub<Room>;
+}
+
+/** Rooms that a caller can be an operator of, by patterns of `kind/room`. */
+export interface AdminScope {
+  readonly patterns: readonly string[];
+  /** Whether the token grants `admin` anywhere, or `authorize` does everywhere. */
+  readonly isNamed: boolean;
+  /** Whether `authorize` need not be asked about each room. */
+  readonly isFinal: boolean;
 }
 
 /** The way in. */
@@ -118,9 +127,16 @@ export class Gate<Env extends object> {
     }
   }
 
-  /** Whether a caller could be an operator of any room. `authorize` can make one of anybody, room by room. */
-  mayBeAdmin(caller: Verified): boolean {
-    return this.#options.authorize !== undefined || grantsAnywhere(caller.claims["rooms"], "admin");
+  /**
+   * Which rooms a caller can be an operator of: those that its token names. `authorize` can take any of them away, and make
+   * an operator of anybody, so it must be asked about each room, unless it makes the caller one of all rooms at once.
+   */
+  async adminScope(c: Context<{ Bindings: Env }>, caller: Verified): Promise<AdminScope> {
+    const patterns = patternsWith(caller.claims["rooms"], "admin");
+    const isNamed = patterns.length > 0;
+    if (!this.#options.authorize) return { patterns, isNamed, isFinal: true };
+    if (await this.isAdmin(c, caller, ALL_ROOMS)) return { patterns: ["*"], isNamed: true, isFinal: true };
+    return { patterns: isNamed ? patterns : ["*"], isNamed, isFinal: false };
   }
 
   /** Whether a caller is an operator of a room. */

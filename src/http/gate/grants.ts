@@ -1,5 +1,6 @@
 /** What a token allows where: the `rooms` claim and its patterns, and what a token without that claim allows. */
 import { grants as all, type GrantName } from "../../protocol/api.ts";
+import { matches } from "../../protocol/patterns.ts";
 
 /** What a token without a `rooms` claim may do in any room. */
 const ORDINARY: readonly GrantName[] = ["join", "publish", "signal", "call"];
@@ -20,33 +21,9 @@ export function grantsIn(claim: unknown, kind: string, room: string): readonly G
   return all.filter((grant) => granted.has(grant));
 }
 
-/** Whether a `rooms` claim gives a grant for any pattern of rooms. */
-export function grantsAnywhere(claim: unknown, grant: GrantName): boolean {
-  const patterns: unknown[] = typeof claim === "object" && claim !== null ? Object.values(claim) : [];
-  return patterns.some((grants) => Array.isArray(grants) && grants.includes(grant));
-}
-
-/**
- * Whether a text matches a pattern in which `*` stands for any run of characters. Greedy with one step back: linear in
- * practice and never worse than pattern times text, whatever is in a token.
- */
-export function matches(pattern: string, text: string): boolean {
-  let p = 0;
-  let t = 0;
-  let star = -1;
-  let resumeAt = 0;
-  while (t < text.length) {
-    if (pattern[p] === "*") {
-      star = p++;
-      resumeAt = t;
-    } else if (pattern[p] === text[t]) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++resumeAt;
-    } else return false;
-  }
-  while (pattern[p] === "*") p++;
-  return p === pattern.length;
+/** The patterns of rooms in which a `rooms` claim gives a grant. */
+export function patternsWith(claim: unknown, grant: GrantName): readonly string[] {
+  const entries: [string, unknown][] =
+    typeof claim === "object" && claim !== null && !Array.isArray(claim) ? Object.entries(claim) : [];
+  return entries.filter(([, grants]) => Array.isArray(grants) && grants.includes(grant)).map(([pattern]) => pattern);
 }

@@ -2,30 +2,11 @@
  * Which tokens are good: by the secrets or key sets, issuers and audiences that the options of `jwt()` and the environment
  * name. Refuses a setting that is there and cannot be meant, rather than go on without it. Verifies nothing.
  */
+import { MIN_SECRET_BYTES } from "../../protocol/identity.ts";
 import { checkAddress } from "../../ops/address.ts";
 import { listIn, Misconfigured, secret as secretText, secretsIn, type Secret } from "../../ops/settings.ts";
 import { keySet, type KeySet } from "./keys.ts";
-
-/** One value, or several that are good at once. */
-export type Several<T> = T | readonly T[];
-
-/** Where {@link trustOf} looks first; each one that is absent is read from the environment variable named with it. */
-export interface TrustOptions {
-  /**
-   * Shared secret for HS256, at least 32 bytes: a text, or a binding of the Secrets Store. Of several each is good, for a
-   * rotation. `AUTH_SECRET`, and besides it `AUTH_SECRET_PREVIOUS`. Not used when there is a key set.
-   */
-  secret?: Several<Secret> | undefined;
-  /**
-   * Address of the issuer's key set. `AUTH_JWKS_URL`. Of several each belongs to the issuer at the same place in `issuer`.
-   * `https:`; `http:` only on this computer.
-   */
-  jwksUrl?: Several<string> | undefined;
-  /** Required `iss`, one of these. `AUTH_ISSUER`, with commas between several; not checked when neither is set. */
-  issuer?: Several<string> | undefined;
-  /** Required `aud`, one of these. `AUTH_AUDIENCE`, with commas between several; not checked when neither is set. */
-  audience?: Several<string> | undefined;
-}
+import type { Several, TrustOptions } from "./trust-options.ts";
 
 /** What verifies one token: shared secrets, any of which may have signed it, or the key set of its issuer. */
 export type Keys = { readonly secrets: readonly Uint8Array[] } | { readonly keySet: KeySet };
@@ -37,9 +18,6 @@ export interface Trust {
   readonly issuers: readonly string[] | undefined;
   readonly audiences: readonly string[] | undefined;
 }
-
-/** RFC 7518 section 3.2: a key at least as long as the hash. */
-export const MIN_SECRET_BYTES = 32;
 
 /**
  * Reads which tokens are good.

@@ -26,7 +26,7 @@ export function deliver(turn: Turn): void {
 export function settle(turn: Turn, batch: string, outcome: Delivered): void {
   const became = turn.state.outbox.settle(batch, outcome, turn.now);
   if (became === undefined) return;
-  turn.count(`events_out|${became}`);
+  if (became !== "skipped") turn.count(`events_out|${became}`);
   if (became === "dead") givenUp(turn, 1, outcome.ok ? "" : outcome.code);
   deliver(turn);
 }

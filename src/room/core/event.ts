@@ -8,7 +8,7 @@ import type { Outcome } from "../definition.ts";
 import type { Caller, Facts, OperatorCommand } from "../operator.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Present } from "../store/members.ts";
-import type { Delivered } from "../store/outbox.ts";
+import type { Delivered, Undelivered } from "../store/outbox.ts";
 import type { Continuation } from "../store/state.ts";
 
 /** Something a server-side caller or a hook asks for. */
@@ -58,6 +58,8 @@ export type RoomEvent =
   | { readonly type: "operate"; readonly caller: Caller; readonly command: OperatorCommand; readonly facts: Facts }
   /** What came of a delivery of events. `batch`: its id. */
   | { readonly type: "settled"; readonly batch: string; readonly outcome: Delivered }
+  /** A report has arrived that said this of undelivered events. */
+  | { readonly type: "reported"; readonly undelivered: Undelivered }
   /** Everyone may be told how many members there are. */
   | { readonly type: "countDue" }
   /** Work of a hook has ended. `work`: its id. */

@@ -9,15 +9,17 @@ import type { Caller, Facts, OperatorCommand } from "../operator.ts";
 import { isPresent, member, members } from "../store/members.ts";
 import type { RoomState } from "../store/state.ts";
 import { apply } from "./commands.ts";
-import { deliver } from "./delivery.ts";
+import { operateOutbox } from "./dead-letters.ts";
 import type { Result } from "./event.ts";
 import { publish } from "./publish.ts";
 import type { Turn } from "./turn.ts";
 
 /** Bytes of publications in one answer to `read`, at most, unless a single one is longer. */
 const READ_BYTES = 1_048_576;
-/** Dead letters in one answer. */
-const DEAD_LIMIT = 100;
+/** What cannot be asked of a room that never was. A publication makes it, and a user can be revoked beforehand. */
+const NEED_A_ROOM: ReadonlySet<string> = new Set(
+  "read members sessions stats kick drain dead letter redeliver skip drop".split(" ") as OperatorCommand["type"][],
+);
 
 /** Does what is asked; nothing for a caller that may not. */
 export function operate(turn: Turn, caller: Caller, command: OperatorCommand, facts: Facts): Result<object> {
@@ -26,6 +28,9 @@ export function operate(turn: Turn, caller: Caller, command: OperatorCommand, fa
   turn.about = { user, requestId: caller.requestId, traceparent: caller.traceparent };
   if (state.revocations.covers(user, issued)) return { ok: false, code: "revoked" };
   if (!grants.includes(command.type === "post" ? "publish" : "admin")) return { ok: false, code: "forbidden" };
+  if (state.isNew && NEED_A_ROOM.has(command.type)) {
+    return { ok: false, code: "not_found", message: "There is no such room: nothing has ever happened in it." };
+  }
   switch (command.type) {
     case "post":
       return post(turn, caller, command);
@@ -43,11 +48,11 @@ export function operate(turn: Turn, caller: Caller, command: OperatorCommand, fa
     case "drain":
       return apply(turn, command);
     case "dead":
-      return { ok: true, value: { dead: state.outbox.dead(DEAD_LIMIT) } };
+    case "letter":
     case "redeliver":
-      state.outbox.revive(turn.now);
-      deliver(turn);
-      return { ok: true, value: { pending: state.outbox.status.pending } };
+    case "skip":
+    case "drop":
+      return operateOutbox(turn, command);
     default:
       // A newer Worker may ask for what this room does not know: that is no success.
       return { ok: false, code: "bad_request", message: `this room does not know ${typeOf(command)}` };

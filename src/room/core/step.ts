@@ -59,6 +59,9 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
     case "settled":
       settle(turn, event.batch, event.outcome);
       return DONE;
+    case "reported":
+      state.undelivered.arrived(event.undelivered);
+      return DONE;
     case "countDue":
       // The tick's end tells it, as it does after any other event.
       return DONE;

@@ -81,6 +81,8 @@ export function applyTick(state: RoomState, { events, now, id }: TickInput): Tic
   state.log.settle();
   const isLive = state.connections.size > 0;
   if (isLive !== state.isListed) effects.isListingDue = true;
+  if ((state.undelivered.due ?? Infinity) <= now) effects.isListingDue = true;
+  if (effects.isListingDue) state.undelivered.sent(now);
   state.isListed = isLive;
   return { results, outgoing, effects, alarm: state.nextAlarm() };
 }

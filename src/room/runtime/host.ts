@@ -16,11 +16,12 @@ import type { Connection } from "../rules/connection.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
 import type { EndRecord } from "../telemetry/end.ts";
 import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/failure.ts";
+import type { Listing } from "../telemetry/listing.ts";
 import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
 import type { Recording } from "./recording.ts";
-import { isLoad, Scheduler } from "./scheduler.ts";
+import { isLoad, isLook, Scheduler } from "./scheduler.ts";
 import { Sockets } from "./sockets.ts";
 import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
 
@@ -76,7 +77,10 @@ export class RoomHost {
     this.#recorder = new Recorder({
       report: observer.report,
       ended: observer.ended,
-      sendReport: observer.sendReport,
+      sendReport: async (report) => {
+        await observer.sendReport(report);
+        this.#reported(report.listing);
+      },
       restored: () => {
         const { loaded } = this.#ticker;
         if (loaded) this.#effects.save(loaded);
@@ -196,6 +200,7 @@ export class RoomHost {
 
   /** Refuses at once what would make a load larger that is too large already. */
   async #ask(event: Extract<RoomEvent, { type: "command" | "operate" }>): Promise<Result> {
+    if (isLook(event) && this.#scheduler.isLookedAt) return OVERLOADED;
     if (!isLoad(event)) return this.#scheduler.submit(event);
     if (this.#scheduler.isFull) return OVERLOADED;
     return this.#scheduler.submit(event, lengthOf(event.command));
@@ -245,6 +250,13 @@ export class RoomHost {
       sockets[connection.session] = { answeredAt, ...(unread !== undefined && { unread }) };
     }
     return { sockets, counts };
+  }
+
+  /** A report has arrived. Most say nothing that has to be written down. */
+  #reported({ undelivered }: Listing): void {
+    if (this.#ticker.loaded?.undelivered.isNews(undelivered)) {
+      void this.#scheduler.submit({ type: "reported", undelivered });
+    }
   }
 
   #fail(failed: Failure): void {

@@ -47,7 +47,10 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     void ctx.blockConcurrencyWhile(() => this.#host.begin());
   }
 
-  /** Publishes in the room's own name. Rejects when the data is larger than 1 MiB, or nothing that JSON can carry. */
+  /**
+   * Publishes in the room's own name. Rejects when the data is larger than 1 MiB (`too_large`), or nothing that JSON can carry
+   * (`bad_request`), or the room is overloaded (`rate_limited`). Errors of all methods have a `code`, and perhaps a `retryAfter`.
+   */
   async publish(data: Passed, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
     return this.#ask({ type: "publish", data: data as Json, ...options });
   }
@@ -153,7 +156,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   async #ask<C extends Command>(command: C): Promise<CommandResults[C["type"]]> {
     const result: Result<CommandResults[C["type"]]> = await this.#host.command(command);
     if (result.ok) return result.value;
-    throw new Error(result.message ?? texts[result.code]);
+    const { code, message = texts[code], retryAfter } = result;
+    // Properties of an error travel by RPC; its class does not.
+    throw Object.assign(new Error(message), { code, ...(retryAfter !== undefined && { retryAfter }) });
   }
 }
 

@@ -52,6 +52,9 @@ const TURNS: readonly Lane[] = ["alive", "alive", "connect", "load"];
 /** What callers ask for that makes the load larger. All else is few, or keeps the room alive. */
 const LOADING: ReadonlySet<string> = new Set(["publish", "signal", "post", "read"]);
 
+/** What callers ask for that changes no load, and that any member can have asked: a room must not hold these without end. */
+const LOOKING: ReadonlySet<string> = new Set(["members", "sessions", "stats", "refresh", "dead", "letter"]);
+
 /** The events that wait for the next tick of one room. */
 export class Scheduler {
   readonly #run: (batch: readonly Waiting[]) => Ran;
@@ -59,6 +62,8 @@ export class Scheduler {
   #waiting: Waiting[] = [];
   /** Events that wait, by their lane. */
   readonly #byLane: Record<Lane, number> = { alive: 0, connect: 0, load: 0 };
+  /** Looks that wait. */
+  #looks = 0;
   /** How long all of that is that brought the events that wait. */
   #length = 0;
   /** Frames that wait, by the session that sent them. */
@@ -88,6 +93,11 @@ export class Scheduler {
   /** Whether so much waits that more load is refused. */
   get isFull(): boolean {
     return this.#byLane.load >= MAX_WAITING || this.#length >= MAX_LENGTH;
+  }
+
+  /** Whether so many callers wait for a look that more of them are refused. */
+  get isLookedAt(): boolean {
+    return this.#looks >= MAX_WAITING;
   }
 
   /** Whether so many connects wait that more of them are refused. */
@@ -150,6 +160,7 @@ export class Scheduler {
 
   #count({ event, length = 0 }: Waiting, by: 1 | -1): void {
     this.#byLane[laneOf(event)] += by;
+    if (isLook(event)) this.#looks += by;
     this.#length += by * length;
     if (event.type !== "frame") return;
     const waiting = (this.#bySession.get(event.session) ?? 0) + by;
@@ -220,6 +231,11 @@ export function isLoad(event: RoomEvent): boolean {
   if (event.type === "command" || event.type === "operate") return LOADING.has(event.command.type);
   // A leave too: it must not overtake what its session sent before it.
   return event.type === "frame";
+}
+
+/** Whether an event only looks at the room, or renews a token. */
+export function isLook(event: RoomEvent): boolean {
+  return (event.type === "command" || event.type === "operate") && LOOKING.has(event.command.type);
 }
 
 function laneOf(event: RoomEvent): Lane {

@@ -298,7 +298,8 @@ export class Ticker {
     const { storage } = platform;
     // Here, not when the object begins: storage can be wiped under a running room. A room that was never written to gets
     // its tables with its first row.
-    if (versionOf(storage.sql) !== 0) storage.transactionSync(() => migrate(storage.sql));
+    const schemaWritten = (rows: number) => recorder.counters.add("rows_written", rows);
+    if (versionOf(storage.sql) !== 0) storage.transactionSync(() => migrate(storage.sql, schemaWritten));
     const { found, snapshot } = sockets.survivors();
     if (snapshot) recorder.restore(snapshot.recorder);
     const state = new RoomState({
@@ -312,6 +313,7 @@ export class Ticker {
       now: platform.now(),
       held: this.#held,
       continuations,
+      schemaWritten,
     });
     sockets.adopt(found, ({ session, generation }) => state.connection(session, generation));
     this.#lost = state.lost;

@@ -18,9 +18,27 @@ export interface DeadLetter {
   readonly events: number;
 }
 
+/** A dead letter with everything that is in it. */
+export type DeadBatch = Omit<DeadLetter, "events"> & { readonly events: readonly OutEvent[] };
+
+/** The batch that is tried again and again: it holds up all that came after it. */
+export interface Stuck extends Omit<DeadLetter, "error"> {
+  /** When it is tried next, in ms since the epoch. */
+  readonly nextTry: number;
+}
+
+/** What does not reach the outlet: batches that were given up, and those behind one that has failed for minutes. */
+export interface Undelivered {
+  readonly dead: number;
+  readonly pending: number;
+}
+
 /** What came of a delivery. */
 export type Delivered =
   { readonly ok: true } | { readonly ok: false; readonly code: CodeName; readonly final: boolean };
+
+/** What a batch has become. `skipped`: an operator set it aside while it was being delivered. */
+export type Settled = "delivered" | "failed" | "dead" | "skipped";
 
 /** An event before it has its id, as the rest of a JSON object: `"type":"leave",...}`. */
 export type NewEvent = string;
@@ -32,7 +50,9 @@ const JOIN_LENGTH = 65_536;
 /** Batches that may wait; about half of the platform's 10 GB if every one is as long as may be. Past it the oldest die. */
 const MAX_PENDING = 10_000;
 /** Dead letters kept; the oldest are forgotten. */
-const MAX_DEAD = 1_000;
+export const MAX_DEAD = 1_000;
+/** Failed deliveries of the oldest batch after which the operator should know: about eight and a half minutes. */
+const STUCK_TRIES = 10;
 /** When the alarm looks after a delivery of which nothing was heard: the object was killed meanwhile. */
 const LEASE_MS = 60_000;
 /** UTF-16 units that an event's id takes in a row, at most. */
@@ -80,6 +100,26 @@ export class Outbox {
       dead: this.#dead,
       tries: oldest?.tries ?? 0,
       ...(oldest && { nextTry: oldest.due }),
+    };
+  }
+
+  /** What an operator must do something about. */
+  get undelivered(): Undelivered {
+    const isStuck = (this.#waiting[0]?.tries ?? 0) >= STUCK_TRIES;
+    return { dead: this.#dead, pending: isStuck ? this.#waiting.length : 0 };
+  }
+
+  /** The oldest batch, if a delivery of it has failed. */
+  get stuck(): Stuck | undefined {
+    const [oldest] = this.#waiting;
+    if (!oldest || oldest.tries === 0) return undefined;
+    const row = this.#sql.exec("SELECT id, at, count FROM edgerooms_outbox WHERE seq = ?", oldest.seq).one();
+    return {
+      id: row["id"] as string,
+      at: row["at"] as number,
+      tries: oldest.tries,
+      events: row["count"] as number,
+      nextTry: oldest.due,
     };
   }
 
@@ -148,13 +188,13 @@ export class Outbox {
    * The batch of this id is the receiver's, or is not. Returns what it has become; nothing when it is not the one that
    * was taken last: a delivery may end after the memory of it was thrown away.
    */
-  settle(id: string, outcome: Delivered, now: number): "delivered" | "failed" | "dead" | undefined {
+  settle(id: string, outcome: Delivered, now: number): Settled | undefined {
     if (this.#inFlight?.id !== id) return undefined;
     const { seq: taken } = this.#inFlight;
     const at = this.#waiting.findIndex(({ seq }) => seq === taken);
     this.#inFlight = undefined;
     const batch = this.#waiting[at];
-    if (!batch) return undefined;
+    if (!batch) return this.#settleSkipped(taken, outcome);
     if (outcome.ok) {
       this.#waiting.splice(at, 1);
       this.#sql.exec("DELETE FROM edgerooms_outbox WHERE seq = ?", batch.seq);
@@ -187,24 +227,90 @@ export class Outbox {
     }));
   }
 
-  /** Dead letters wait again, behind what waits already, with the ids they had. */
-  revive(now: number): void {
+  /** The dead letter of this id, if there is one. */
+  letter(id: string): DeadBatch | undefined {
+    const query = "SELECT id, at, tries, error, events FROM edgerooms_dead WHERE id = ?";
+    const [row] = this.#sql.exec(query, id).toArray();
+    return (
+      row && {
+        id: row["id"] as string,
+        at: row["at"] as number,
+        tries: row["tries"] as number,
+        error: row["error"] as string,
+        events: JSON.parse(`[${row["events"] as string}]`) as OutEvent[],
+      }
+    );
+  }
+
+  /**
+   * Dead letters wait again, behind what waits already, with the ids they had. Returns how many.
+   *
+   * @param id of one; absent: all of them
+   */
+  revive(now: number, id?: string): number {
     const due = now + LEASE_MS;
+    const letters = this.#lettersOf(id);
     // Their events do not come into memory: all of them would not fit.
-    for (const row of this.#sql.exec("SELECT seq FROM edgerooms_dead ORDER BY seq").toArray()) {
+    for (const letter of letters) {
       const seq = ++this.#last;
       this.#sql.exec(
         `INSERT INTO edgerooms_outbox (seq, id, at, tries, due, count, events)
          SELECT ?, id, at, 0, ?, count, events FROM edgerooms_dead WHERE seq = ?`,
         seq,
         due,
-        row["seq"],
+        letter,
       );
-      this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = ?", row["seq"]);
       this.#waiting.push({ seq, tries: 0, due });
       this.#open = undefined;
     }
-    this.#dead = 0;
+    return this.#forget(letters);
+  }
+
+  /**
+   * Dead letters are forgotten: nobody will ever get their events. Returns how many.
+   *
+   * @param id of one; absent: all of them
+   */
+  drop(id?: string): number {
+    return this.#forget(this.#lettersOf(id));
+  }
+
+  /**
+   * Sets the oldest batch aside as a dead letter, so that the next has its turn. Returns whether it was the oldest. If it
+   * is being delivered, the next waits for the end of that, and the receiver may get it after all.
+   */
+  skip(id: string): boolean {
+    const [oldest] = this.#waiting;
+    if (!oldest || this.#sql.exec("SELECT id FROM edgerooms_outbox WHERE seq = ?", oldest.seq).one()["id"] !== id) {
+      return false;
+    }
+    this.#waiting.shift();
+    if (this.#open?.seq === oldest.seq) this.#open = undefined;
+    this.#bury(oldest, "skipped");
+    return true;
+  }
+
+  /** A batch that was set aside while it was being delivered: it is no dead letter if the receiver has it. */
+  #settleSkipped(seq: number, outcome: Delivered): Settled {
+    if (!outcome.ok) return "skipped";
+    const letters = this.#sql.exec("SELECT seq FROM edgerooms_dead WHERE seq = ?", seq).toArray();
+    this.#forget(letters.map((row) => row["seq"] as number));
+    return "delivered";
+  }
+
+  /** Where dead letters are, oldest first. */
+  #lettersOf(id: string | undefined): number[] {
+    const rows =
+      id === undefined
+        ? this.#sql.exec("SELECT seq FROM edgerooms_dead ORDER BY seq")
+        : this.#sql.exec("SELECT seq FROM edgerooms_dead WHERE id = ?", id);
+    return [...rows].map((row) => row["seq"] as number);
+  }
+
+  #forget(letters: readonly number[]): number {
+    for (const seq of letters) this.#sql.exec("DELETE FROM edgerooms_dead WHERE seq = ?", seq);
+    this.#dead -= letters.length;
+    return letters.length;
   }
 
   /** Into the newest batch if they may join it, else into one of their own. One row written. */

@@ -84,9 +84,10 @@ export function versionOf(sql: SqlStorage): number {
 /**
  * Makes sure that the tables exist in this version. Runs inside a transaction of its caller's.
  *
+ * @param written told of rows that are billed and that SQLite does not count among the changes: those of the schema itself
  * @throws UnreadableStorage when a newer version of edgerooms wrote the storage
  */
-export function migrate(sql: SqlStorage): void {
+export function migrate(sql: SqlStorage, written: (rows: number) => void = () => undefined): void {
   const found = versionOf(sql);
   if (found === SCHEMA_VERSION) return;
   if (!(found < SCHEMA_VERSION)) {
@@ -94,6 +95,46 @@ export function migrate(sql: SqlStorage): void {
       `this room's storage has schema ${found}, newer than ${SCHEMA_VERSION}: deploy the newer edgerooms`,
     );
   }
-  for (const migration of migrations.slice(found)) migration(sql);
+  const before = changesOf(sql);
+  const metered = new MeteredSql(sql);
+  for (const migration of migrations.slice(found)) migration(metered);
+  written(Math.max(0, metered.rowsWritten - (changesOf(sql) - before)));
   sql.exec("INSERT OR REPLACE INTO edgerooms_meta (key, value) VALUES ('schema', ?)", String(SCHEMA_VERSION));
+}
+
+function changesOf(sql: SqlStorage): number {
+  return sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n;
+}
+
+/** Runs statements one by one: a cursor says what the last one of a text wrote, not what all of them did. */
+class MeteredSql implements SqlStorage {
+  rowsWritten = 0;
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  exec<T extends Record<string, SqlStorageValue>>(text: string): SqlStorageCursor<T> {
+    // No statement of a migration has a semicolon in it.
+    const statements = text.split(";").filter((statement) => statement.trim() !== "");
+    const cursors = statements.map((statement) => {
+      const cursor = this.#sql.exec<T>(statement);
+      this.rowsWritten += cursor.rowsWritten;
+      return cursor;
+    });
+    return cursors.at(-1) ?? this.#sql.exec<T>(text);
+  }
+
+  get databaseSize(): number {
+    return this.#sql.databaseSize;
+  }
+
+  get Cursor(): SqlStorage["Cursor"] {
+    return this.#sql.Cursor;
+  }
+
+  get Statement(): SqlStorage["Statement"] {
+    return this.#sql.Statement;
+  }
 }

@@ -19,6 +19,7 @@ import { Revocations } from "./revocations.ts";
 import { Sessions, type Session } from "./sessions.ts";
 import { openTables } from "./tables.ts";
 import { Timers } from "./timers.ts";
+import { UndeliveredReports } from "./undelivered.ts";
 
 /** What runs when deferred work has ended. */
 export type Continuation = (room: RoomContext, outcome: Outcome<unknown>) => void;
@@ -42,6 +43,8 @@ export interface Parts {
   readonly held: ReadonlyMap<string, number>;
   /** What follows on work that has not ended, by its id. */
   readonly continuations: ReadonlyMap<string, Continuation>;
+  /** Told of rows that creating the tables wrote and that SQLite does not count among its changes. Default: nobody is. */
+  readonly schemaWritten?: (rows: number) => void;
 }
 
 /** One room in memory. */
@@ -60,6 +63,7 @@ export class RoomState {
   readonly revocations: Revocations;
   readonly idempotency: Idempotency;
   readonly outbox: Outbox;
+  readonly undelivered: UndeliveredReports;
   readonly epochs: Epochs;
   readonly held: ReadonlyMap<string, number>;
   readonly continuations: ReadonlyMap<string, Continuation>;
@@ -83,7 +87,7 @@ export class RoomState {
 
   constructor(parts: Parts) {
     const { definition, room, pointers, now } = parts;
-    const sql = openTables(parts.sql);
+    const sql = openTables(parts.sql, parts.schemaWritten ?? (() => undefined));
     this.#room = room;
     this.definition = definition;
     this.sql = parts.sql;
@@ -99,6 +103,7 @@ export class RoomState {
     this.revocations = new Revocations(sql);
     this.idempotency = new Idempotency(sql);
     this.outbox = new Outbox(sql);
+    this.undelivered = new UndeliveredReports(this.meta, this.outbox);
     this.epochs = new Epochs(this.meta);
     for (const pointer of pointers) this.#restore(pointer, now);
     this.#isCold = this.connections.size === 0;
@@ -125,6 +130,11 @@ export class RoomState {
     this.meta.set("name", name);
   }
 
+  /** Whether nothing has ever happened in this room: nobody was let in, and nothing was published. */
+  get isNew(): boolean {
+    return this.meta.get("name") === undefined && this.log.head === 0 && this.sessions.size === 0;
+  }
+
   /** `until`: everyone is closed. `reopens`: connections are taken again. `undefined` when the room is not draining. */
   get drain(): { until: number; reopens: number } | undefined {
     // Storage of the first version has one number for both.
@@ -142,6 +152,7 @@ export class RoomState {
       members: this.sessions.present,
       sessions: this.sessions.size,
       offset: this.log.committed,
+      undelivered: this.outbox.undelivered,
       ttl: listedFor(this.definition.heartbeat.idle),
     };
   }
@@ -207,6 +218,7 @@ export class RoomState {
     // A drain need not wake a room that it has emptied; the next connection ends it.
     if (this.connections.size > 0) consider(this.drain?.until, "drain");
     if (definition.events) consider(this.outbox.next, "outbox");
+    consider(this.undelivered.due);
     consider(sessions.nextDeadline(held));
     consider(timers.nextDeadline(held));
     for (const until of held.values()) consider(until);

@@ -11,15 +11,17 @@ const NOTHING = "SELECT 1 WHERE 0";
 /** The tables of a storage that has none so far. */
 class LazyTables implements SqlStorage {
   readonly #sql: SqlStorage;
+  readonly #written: (rows: number) => void;
   #areThere = false;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, written: (rows: number) => void) {
     this.#sql = sql;
+    this.#written = written;
   }
 
   exec<T extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]): SqlStorageCursor<T> {
     if (!this.#areThere && WRITES.test(query)) {
-      migrate(this.#sql);
+      migrate(this.#sql, this.#written);
       this.#areThere = true;
     }
     return this.#areThere ? this.#sql.exec<T>(query, ...values) : this.#sql.exec<T>(NOTHING);
@@ -43,7 +45,8 @@ class LazyTables implements SqlStorage {
  * tables go with it: then this must be thrown away, as everything in memory is.
  *
  * @param sql the storage, whose tables are of this version or absent
+ * @param written told of rows that creating the tables wrote, beyond what SQLite counts as changes
  */
-export function openTables(sql: SqlStorage): SqlStorage {
-  return versionOf(sql) === 0 ? new LazyTables(sql) : sql;
+export function openTables(sql: SqlStorage, written: (rows: number) => void): SqlStorage {
+  return versionOf(sql) === 0 ? new LazyTables(sql, written) : sql;
 }

@@ -16,7 +16,7 @@ export type RoomSeries =
   | "dedupe_hits"
   | "deliveries"
   | `errors|${CodeName}`
-  | `events_out|${"delivered" | "failed" | "dead"}`
+  | `events_out|${"delivered" | "failed" | "dead" | "skipped"}`
   | "heartbeats_missed"
   | "messages_sent"
   | "publications"

@@ -7,7 +7,7 @@ import { traceIdOf } from "../../protocol/trace.ts";
 import type { FailureContext, FailureRecord } from "./failure.ts";
 
 /** The source of records that tell of an end. */
-const END = "connection";
+export const END = "connection";
 
 /** How one connection ended. */
 export interface End extends FailureContext {
@@ -60,7 +60,7 @@ export function endRecordOf(end: End, now: number, place: { kind: string; room: 
  * the room restarts, so that "why was I thrown out" has an answer there too.
  */
 export function recordOfEnd(end: EndRecord): FailureRecord | undefined {
-  const { code, lasted: _, close: __, ...record } = end;
+  const { code, close: _, ...record } = end;
   return code === "closed" || code === "lost" || code === "done" || code === "restarting"
     ? undefined
     : { ...record, code };

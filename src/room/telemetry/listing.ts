@@ -13,6 +13,8 @@ export interface Listing {
   readonly sessions: number;
   /** Offset of its newest publication. */
   readonly offset: number;
+  /** Batches of events that were given up, and those that wait behind one that has failed for minutes. */
+  readonly undelivered: { readonly dead: number; readonly pending: number };
   /** A room that has not reported again after so many ms is not live. */
   readonly ttl: number;
 }

@@ -1,0 +1,6 @@
+/** For pieces of programs: what their program has imported from the package and from React. */
+declare const connect: typeof import("edgerooms/client").connect;
+type Publication = import("edgerooms/client").Publication;
+declare const room: ReturnType<typeof import("edgerooms/react").useRoom>;
+declare const useRoomEvent: typeof import("edgerooms/react").useRoomEvent;
+declare const useReducer: typeof import("react").useReducer;
