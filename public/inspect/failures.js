@@ -138,7 +138,8 @@ function entry({ at, source, kind, room, session, user, requestId, traceId, mess
   const time = make("time", "", timeOf(at));
   time.title = momentOf(at);
   const place = cell("Source", "place", make("span", "", plain(source)));
-  if (kind !== undefined && room !== undefined) {
+  // The room of a stranger's request has no name here: strangers choose names.
+  if (kind && room) {
     const link = make("a", "", plain(nameOf({ kind, room })));
     link.href = toHash({ kind, room });
     place.append(" ", link);

@@ -179,9 +179,10 @@ describe("lag", () => {
 describe("errors", () => {
   it("P: are those of this room, or of all", async () => {
     const [where, elsewhere] = [room(), room()];
-    for (const name of [where, elsewhere]) await new Peer(server.url, `room/${name}`, "no.token.really").next("bye");
+    const token = await server.token("reader", { "room/another": ["join"] });
+    for (const name of [where, elsewhere]) await new Peer(server.url, `room/${name}`, token).next("bye");
     const tab = await inspect({ at: `#room/${where}` });
-    await tab.at("#failures summary").filter({ hasText: "unauthorized" }).click();
+    await tab.at("#failures summary").filter({ hasText: "forbidden" }).click();
     const places = async () => {
       const all = await tab.at("#failures tbody a").allInnerTexts();
       return all.filter((name) => [`room/${where}`, `room/${elsewhere}`].includes(name));
