@@ -28,11 +28,12 @@ export class Facts {
 
   /** Whether what is on the page is how it was, and nobody knows how it is. */
   mark(isOld) {
-    if (!this.#newest) return;
-    this.#state(this.#newest);
+    if (this.#newest) this.#state(this.#newest);
+    if (!isOld) return;
     const pill = this.#part(".state");
-    if (isOld) pill.dataset.state = "unknown";
-    if (isOld) write(pill, "No answer");
+    pill.dataset.state = "unknown";
+    // Before the first answer nothing on the page is old: the trouble line says what is wrong.
+    write(pill, this.#newest ? "No answer" : "Not known");
   }
 
   #write(name, value, more = "") {

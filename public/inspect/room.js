@@ -62,7 +62,7 @@ export class RoomView {
   /** What changes with the clock alone. */
   tick() {
     this.#fresh.tick();
-    this.#parts.facts.mark(this.#fresh.isStale);
+    this.#parts.facts.mark(this.#fresh.isStale || this.#poll.isFailing);
   }
 
   /** Only what belongs to this user. */
