@@ -74,7 +74,8 @@ it("rooms, members and stats: tables of who is where, the same as JSON, and plai
   const quiet = await scene.op(["stats", "quiet"]);
   expect(quiet.out).toContain("It has no sessions.");
   expect(quiet.out).toMatch(/^ticks of up to 1 events +\d+$/m);
-  expect(quiet.out).not.toMatch(/[|_]|\+Inf/);
+  // What was counted; ids may hold anything.
+  expect(quiet.out.split("Counted since")[1]).not.toMatch(/[|_]|\+Inf/);
   expect((await scene.op(["dead-letters", "desk"])).out).toBe("desk has no dead letters.\n");
   expect(await scene.json("redeliver", "desk")).toEqual({ pending: 0, redelivered: 0 });
   expect((await scene.op(["rooms", "--dead"])).out).toBe("No room has undelivered events.\n");
