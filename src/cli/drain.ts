@@ -61,13 +61,15 @@ function jsonOf({ rooms, failed, left, reopened, neverWere, incomplete }: Emptie
 }
 
 async function report(
-  { all, rooms, failed, left, reopened, neverWere, took }: Emptied,
+  { all, rooms, failed, left, reopened, neverWere, incomplete, took }: Emptied,
   isClosed: boolean,
 ): Promise<void> {
-  if (all === 0) return print("No room is live: there is nothing to drain.");
+  if (all === 0 && incomplete.length === 0) return print("No room is live: there is nothing to drain.");
   for (const message of failed) notice(`Not asked: ${message}`);
   for (const name of neverWere) notice(`Never was: ${name}: nothing has ever happened in it.`);
-  for (const { name, connections } of left) notice(`Still live: ${name}, ${connections} connections`);
+  for (const { name, connections } of left) {
+    notice(connections === undefined ? `Not seen empty: ${name}` : `Still live: ${name}, ${connections} connections`);
+  }
   if (reopened.length > 0) {
     // The time it took, and half of it more.
     const enough = Math.ceil((1.5 * took) / 1_000);

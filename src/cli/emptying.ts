@@ -19,10 +19,11 @@ export interface DrainedRoom extends Drained {
   readonly reopensHere: number;
 }
 
-/** A room that still has connections. */
+/** A room that was not seen empty. */
 export interface Left {
   readonly name: string;
-  readonly connections: number;
+  /** Absent when the list of rooms did not say, because a part of it was missing. */
+  readonly connections?: number;
 }
 
 /** What came of it. */
@@ -38,7 +39,7 @@ export interface Emptied {
   readonly reopened: readonly string[];
   /** Names of rooms on the list in which nothing has ever happened. */
   readonly neverWere: readonly string[];
-  /** Parts of the directory that did not answer: their rooms were not asked. */
+  /** Parts of the directory that did not answer: their rooms were not asked, or nobody knows whether they are empty. */
   readonly incomplete: readonly number[];
   /** How long it took from the first room to the last, in ms. */
   readonly took: number;
@@ -50,12 +51,19 @@ interface Seen {
   readonly openSince: number;
 }
 
+/** Rooms that have connections, by name. */
+interface Look<T> {
+  readonly rooms: ReadonlyMap<string, T>;
+  /** Parts of the directory that did not answer: a room that is not here may be one of theirs. */
+  readonly incomplete: readonly number[];
+}
+
 /** The rooms to empty. */
 export interface Targets {
-  /** Rooms that have connections: their paths by name. And parts of the directory that did not answer. */
-  paths(): Promise<{ readonly paths: ReadonlyMap<string, string>; readonly incomplete: readonly number[] }>;
-  /** Rooms that have connections, by name. */
-  seen(): Promise<ReadonlyMap<string, Seen>>;
+  /** Their paths. */
+  paths(): Promise<Look<string>>;
+  /** How they are. */
+  seen(): Promise<Look<Seen>>;
 }
 
 /** How long after the deadline a room may stay on the list, in ms: its alarm can be late. */
@@ -67,11 +75,12 @@ export function everyRoom(server: Server): Targets {
   return {
     async paths() {
       const { rooms, incomplete } = await findRooms(server);
-      return { paths: new Map(rooms.map((room) => [nameOf(room), pathOf(room.kind, room.room)])), incomplete };
+      return { rooms: new Map(rooms.map((room) => [nameOf(room), pathOf(room.kind, room.room)])), incomplete };
     },
     async seen() {
-      const { rooms } = await findRooms(server);
-      return new Map(rooms.map((room) => [nameOf(room), { connections: room.connections, openSince: room.at }]));
+      const { rooms, incomplete } = await findRooms(server);
+      const seen = rooms.map((room) => [nameOf(room), { connections: room.connections, openSince: room.at }] as const);
+      return { rooms: new Map(seen), incomplete };
     },
   };
 }
@@ -79,12 +88,12 @@ export function everyRoom(server: Server): Targets {
 /** One room. Asks the room itself: needs no directory. */
 export function oneRoom(server: Server, room: Named): Targets {
   return {
-    paths: () => Promise.resolve({ paths: new Map([[room.name, room.path]]), incomplete: [] }),
+    paths: () => Promise.resolve({ rooms: new Map([[room.name, room.path]]), incomplete: [] }),
     async seen() {
       const { connections, draining } = (await server.ask("readStats", room)).value;
       // A connection after a drain ends it.
       const openSince = draining ? 0 : Infinity;
-      return new Map(connections === 0 ? [] : [[room.name, { connections, openSince }]]);
+      return { rooms: new Map(connections === 0 ? [] : [[room.name, { connections, openSince }]]), incomplete: [] };
     },
   };
 }
@@ -111,32 +120,44 @@ export async function empty(server: Server, targets: Targets, body: Required<Dra
   for (;;) {
     const found = await targets.paths();
     incomplete = found.incomplete;
-    const waiting = [...found.paths].filter(([name]) => !asked.has(name));
+    const waiting = [...found.rooms].filter(([name]) => !asked.has(name));
     if (waiting.length === 0) break;
     await inEach(waiting, "rooms asked to drain", ask);
   }
   const rooms = [...asked.values()].filter((drained) => drained !== undefined);
-  const left = await untilEmpty(targets, rooms, body.within + PATIENCE_MS);
+  const { left, incomplete: unseen } = await untilEmpty(targets, rooms, body.within + PATIENCE_MS);
   const now = Date.now();
   const stayed = new Set(left.map(({ name }) => name));
   const isOpen = ({ name, reopensHere }: DrainedRoom) => reopensHere <= now && !stayed.has(name);
   const reopened = body.reopenAfter === 0 ? [] : rooms.filter(isOpen).map(({ name }) => name);
-  return { all: asked.size, rooms, failed, left, reopened, neverWere, incomplete, took: now - began };
+  const missing = [...new Set([...incomplete, ...unseen])].toSorted((a, b) => a - b);
+  return { all: asked.size, rooms, failed, left, reopened, neverWere, incomplete: missing, took: now - began };
+}
+
+/** Rooms that still wait, and parts of the directory that the last look was without, if it mattered. */
+interface Waited {
+  readonly left: readonly Left[];
+  readonly incomplete: readonly number[];
 }
 
 /** Waits until every room was seen without connections, or open again since its deadline; `patience` ms at most. */
-async function untilEmpty(targets: Targets, rooms: readonly DrainedRoom[], patience: number): Promise<Left[]> {
+async function untilEmpty(targets: Targets, rooms: readonly DrainedRoom[], patience: number): Promise<Waited> {
   const deadline = Date.now() + patience;
   const waiting = new Map(rooms.map(({ name, until }) => [name, until]));
-  while (rooms.length > 0) {
-    const seen = await targets.seen();
-    for (const [name, until] of waiting) if ((seen.get(name)?.openSince ?? Infinity) > until) waiting.delete(name);
+  while (waiting.size > 0) {
+    const { rooms: seen, incomplete } = await targets.seen();
+    // Which rooms a missing part has is not known here: that a room is not on the list says nothing then.
+    const absentSince = incomplete.length === 0 ? Infinity : 0;
+    for (const [name, until] of waiting) if ((seen.get(name)?.openSince ?? absentSince) > until) waiting.delete(name);
     progress(rooms.length - waiting.size, rooms.length, "rooms empty");
-    if (waiting.size === 0) break;
-    if (Date.now() > deadline) {
-      return [...waiting.keys()].map((name) => ({ name, connections: seen.get(name)?.connections ?? 0 }));
+    if (waiting.size > 0 && Date.now() > deadline) {
+      return { left: [...waiting.keys()].map((name) => leftOf(name, seen.get(name))), incomplete };
     }
-    await sleep(LOOK_EVERY_MS);
+    if (waiting.size > 0) await sleep(LOOK_EVERY_MS);
   }
-  return [];
+  return { left: [], incomplete: [] };
+}
+
+function leftOf(name: string, seen: Seen | undefined): Left {
+  return { name, ...(seen && { connections: seen.connections }) };
 }

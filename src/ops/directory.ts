@@ -35,15 +35,19 @@ export interface Wanted {
   readonly limit?: number | undefined;
 }
 
-/** Some rooms, in no order that says anything. */
+/** Some rooms, in no order that says anything. May be none though there are more. */
 export interface Listed {
   readonly rooms: readonly LiveRoom[];
-  /** The mark of the last, when there may be more. */
+  /** The mark of the last that was looked at, when there may be more. */
   readonly after?: string;
 }
 
 /** Rooms of one page of a list, at most. */
 export const PAGE = 500;
+/** Rows that one call looks at, at most: rooms of this part report meanwhile, and must not wait long. */
+export const MAX_ROWS = 5_000;
+/** And characters of patterns that these rows are compared with, together: a token can have hundreds of patterns. */
+const MAX_COMPARED = 500_000;
 
 /** One part of the directory. Bind it as `EDGEROOMS_DIRECTORY`; rooms and `createApp` find it by that name. */
 export class Directory<Env = unknown> extends DurableObject<Env> {
@@ -72,9 +76,10 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     if (!table.sql.includes("mark")) {
       sql.exec(`
         ALTER TABLE edgerooms_directory ADD COLUMN mark TEXT;
-        UPDATE edgerooms_directory SET mark = lower(hex(randomblob(12)));
         CREATE UNIQUE INDEX edgerooms_directory_mark ON edgerooms_directory (mark);`);
     }
+    // Rows of before, and those that a version without marks has written since: a deploy can be taken back.
+    sql.exec("UPDATE edgerooms_directory SET mark = lower(hex(randomblob(12))) WHERE mark IS NULL");
     this.#records = new Records(ctx.storage, () => Date.now());
   }
 
@@ -109,7 +114,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, lower(hex(randomblob(12))))
        ON CONFLICT DO UPDATE SET connections = excluded.connections, members = excluded.members,
          sessions = excluded.sessions, offset = excluded.offset, at = excluded.at, until = excluded.until,
-         counts = excluded.counts`,
+         counts = excluded.counts, mark = coalesce(mark, excluded.mark)`,
       kind,
       room,
       connections,
@@ -133,21 +138,26 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
    * how many they are.
    */
   list(wanted: Wanted = {}): Listed {
-    this.#expire();
     const { patterns, dead = false } = wanted;
+    let { after = "" } = wanted;
+    // Looks at every row: not again for each page of one list.
+    if (after === "") this.#expire();
     const limit = Math.min(wanted.limit ?? PAGE, PAGE);
     const rooms: LiveRoom[] = [];
-    for (let after = wanted.after ?? ""; ;) {
+    for (let left = rowsFor(patterns); left > 0;) {
+      const asked = Math.min(left, PAGE);
       // Read to its end: a cursor that is left halfway keeps its span open.
-      const rows = this.ctx.storage.sql.exec<Row>(dead ? UNDELIVERED : LIVE, after, PAGE).toArray();
+      const rows = this.ctx.storage.sql.exec<Row>(dead ? UNDELIVERED : LIVE, after, asked).toArray();
       for (const row of rows) {
         after = row.mark;
         if (patterns && !patterns.some((pattern) => matches(pattern, `${row.kind}/${row.room}`))) continue;
         rooms.push(roomOf(row));
         if (rooms.length === limit) return { rooms, after };
       }
-      if (rows.length < PAGE) return { rooms };
+      if (rows.length < asked) return { rooms };
+      left -= asked;
     }
+    return { rooms, after };
   }
 
   /** What there is and what was counted, by kind; what the Worker counted is under the kind "". */
@@ -156,11 +166,10 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     const { sql } = this.ctx.storage;
     const found: Record<string, KindTotals> = {};
     for (const { kind, counts } of sql.exec("SELECT kind, counts FROM edgerooms_past")) {
-      addTotals(found, kind as string, { ...NOTHING, counts: JSON.parse(counts as string) as Counts });
+      addTotals(found, kind as string, { counts: JSON.parse(counts as string) as Counts });
     }
     for (const row of sql.exec("SELECT kind, connections, members, sessions, counts FROM edgerooms_directory")) {
       addTotals(found, row["kind"] as string, {
-        ...NOTHING,
         rooms: 1,
         connections: row["connections"] as number,
         members: row["members"] as number,
@@ -170,7 +179,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     }
     const undelivered = "SELECT kind, count(*) AS rooms, sum(dead) AS dead FROM edgerooms_undelivered GROUP BY kind";
     for (const { kind, rooms, dead } of sql.exec<{ kind: string; rooms: number; dead: number }>(undelivered)) {
-      addTotals(found, kind, { ...NOTHING, undelivered_rooms: rooms, dead_letters: dead });
+      addTotals(found, kind, { undelivered_rooms: rooms, dead_letters: dead });
     }
     return found;
   }
@@ -255,6 +264,12 @@ function roomOf({ kind, room, connections, members, sessions, offset, at, dead, 
   };
 }
 
+/** How many rows one call looks at. At least one: a list has to come to its end. */
+function rowsFor(patterns: readonly string[] = []): number {
+  const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
+  return Math.max(1, Math.min(MAX_ROWS, Math.floor(MAX_COMPARED / Math.max(1, length))));
+}
+
 /** The counts of a row, or none where there is no row. */
 function countsIn(rows: SqlStorageCursor<Record<string, SqlStorageValue>>): Counts {
   const [row] = rows.toArray();
@@ -271,16 +286,17 @@ const NOTHING: KindTotals = {
   counts: {},
 };
 
-/** Adds what there is of a kind to what was found of it so far. */
-export function addTotals(found: Record<string, KindTotals>, kind: string, more: KindTotals): void {
+/** Adds what there is of a kind to what was found of it so far. What an older version does not tell of is 0. */
+export function addTotals(found: Record<string, KindTotals>, kind: string, more: Partial<KindTotals>): void {
   const before = found[kind] ?? NOTHING;
+  const added = { ...NOTHING, ...more };
   found[kind] = {
-    rooms: before.rooms + more.rooms,
-    connections: before.connections + more.connections,
-    members: before.members + more.members,
-    sessions: before.sessions + more.sessions,
-    undelivered_rooms: before.undelivered_rooms + more.undelivered_rooms,
-    dead_letters: before.dead_letters + more.dead_letters,
-    counts: sum(before.counts, more.counts),
+    rooms: before.rooms + added.rooms,
+    connections: before.connections + added.connections,
+    members: before.members + added.members,
+    sessions: before.sessions + added.sessions,
+    undelivered_rooms: before.undelivered_rooms + added.undelivered_rooms,
+    dead_letters: before.dead_letters + added.dead_letters,
+    counts: sum(before.counts, added.counts),
   };
 }

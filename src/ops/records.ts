@@ -29,6 +29,8 @@ export class Records {
     storage.sql.exec(
       "CREATE TABLE IF NOT EXISTS edgerooms_notes (slot INTEGER PRIMARY KEY, nth INTEGER NOT NULL, note TEXT NOT NULL)",
     );
+    // A version that knows no alarm may have written them, or let the alarm pass.
+    if (!this.#isEmpty) this.#armSoon();
   }
 
   /** Remembers failures. Writes one row for each, and one for the alarm when there is none yet. */
@@ -51,7 +53,7 @@ export class Records {
         JSON.stringify(failure),
       );
     }
-    if (failures.length > 0) this.#arm().catch(() => (this.#isArmed = false));
+    if (failures.length > 0) this.#armSoon();
   }
 
   /** What is remembered and is not too old. */
@@ -75,7 +77,15 @@ export class Records {
       if (!(Number(at) > oldest)) sql.exec("DELETE FROM edgerooms_notes WHERE slot = ?", row["slot"]);
     }
     this.#isArmed = false;
-    if (sql.exec("SELECT 1 FROM edgerooms_notes LIMIT 1").toArray().length > 0) await this.#arm();
+    if (!this.#isEmpty) await this.#arm();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#storage.sql.exec("SELECT 1 FROM edgerooms_notes LIMIT 1").toArray().length === 0;
+  }
+
+  #armSoon(): void {
+    this.#arm().catch(() => (this.#isArmed = false));
   }
 
   /** Once a day is enough: what is too old is not read any more. */

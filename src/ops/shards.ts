@@ -17,12 +17,16 @@ const MAX_GRAVE = 50;
 const PART_TIMEOUT_MS = 5_000;
 /** And how long for a report to be taken. */
 const REPORT_TIMEOUT_MS = 3_000;
+/** A part that answers in a shape of its own is no better than one that does not answer. For as long as a deploy takes. */
+const OTHER_VERSION = "the directory runs another version";
 /** The part that this isolate reports to. */
 let chosen: string | undefined;
 
-/** Where a list goes on: in a part of the directory, after a mark of that part. */
+/** Where a list goes on. */
 export interface Position {
+  /** Number of a part of the directory. */
   readonly shard: number;
+  /** That part's own mark of a row: random, so that it says nothing. Absent: from the start of the part. */
   readonly after?: string;
 }
 
@@ -50,7 +54,7 @@ export async function listRooms(
   try {
     const listed = await asked(directory.getByName(String(shard)).list({ ...wanted, after }), shard);
     // A part of an older version knows nothing of patterns: what it lists may not be for the caller.
-    if (!("rooms" in listed)) throw new TypeError("the directory runs another version");
+    if (!("rooms" in listed)) throw new TypeError(OTHER_VERSION);
     const next = listed.after === undefined ? following : { next: { shard, after: listed.after } };
     return { rooms: listed.rooms, ...next, isMissing: false };
   } catch {
@@ -80,7 +84,11 @@ export async function reportCounts(
 export async function allTotals(
   directory: DurableObjectNamespace<Directory>,
 ): Promise<Gathered<Record<string, KindTotals>>> {
-  const { value, missing } = await all(directory, async (part) => part.totals());
+  const { value, missing } = await all(directory, async (part) => {
+    const totals: unknown = await part.totals();
+    if (!isTotals(totals)) throw new TypeError(OTHER_VERSION);
+    return totals;
+  });
   const together: Record<string, KindTotals> = {};
   for (const totals of value) for (const [kind, more] of Object.entries(totals)) addTotals(together, kind, more);
   return { value: together, missing };
@@ -88,12 +96,22 @@ export async function allTotals(
 
 /** The newest failures of all parts, at most a hundred: half of the places are kept for grave ones. And as many ends. */
 export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<Gathered<Recorded>> {
-  const { value, missing } = await all(directory, async (part) => part.failures());
+  const { value, missing } = await all(directory, async (part) => {
+    const answer: Partial<Recorded> = await part.failures();
+    const { failures, ends } = answer;
+    if (!Array.isArray(failures) || !Array.isArray(ends)) throw new TypeError(OTHER_VERSION);
+    return { failures, ends };
+  });
   const newest = newestFirst(value.flatMap(({ failures }) => failures));
   const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);
   const others = newest.filter((failure) => !grave.includes(failure)).slice(0, MAX_RECORDS - grave.length);
   const ends = newestFirst(value.flatMap((part) => part.ends)).slice(0, MAX_RECORDS);
   return { value: { failures: newestFirst([...grave, ...others]), ends }, missing };
+}
+
+/** Numbers that a version does not know are absent; there is nothing to add where none are known. */
+function isTotals(answer: unknown): answer is Record<string, Partial<KindTotals>> {
+  return typeof answer === "object" && answer !== null && !Array.isArray(answer);
 }
 
 function newestFirst(records: readonly FailureRecord[]): FailureRecord[] {

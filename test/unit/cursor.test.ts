@@ -1,6 +1,7 @@
 /** The cursor of the list of rooms: opaque, and nothing in it that its reader may not know. */
 import { describe, expect, it } from "vitest";
-import { readCursor, writeCursor, type Position } from "../../src/http/api/cursor.ts";
+import { readCursor, writeCursor } from "../../src/http/api/cursor.ts";
+import type { Position } from "../../src/ops/shards.ts";
 
 const positions: Position[] = [{ shard: 0 }, { shard: 15 }, { shard: 3, after: "Zk3-_9" }];
 

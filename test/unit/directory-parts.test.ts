@@ -104,6 +104,40 @@ it.each(["hangs", "fails"] as const)(
   },
 );
 
+/** A directory of which one part is of the version before: it tells less, and some of it in another shape. */
+function withOlderPart(n: number, more: object = {}) {
+  const { directory } = directoryOf(undefined);
+  const totals = { chat: { rooms: 1, connections: 2, members: 2, sessions: 2, counts: { publications: 10 } } };
+  const older = {
+    totals: () => Promise.resolve(totals),
+    failures: () => Promise.resolve([{ at: 1, code: "internal", where: "tick" }]),
+    ...more,
+  };
+  return { getByName: (name: string) => (name === String(n) ? older : directory.getByName(name)) };
+}
+
+it("E8: a part of the version before counts for what it knows of, and no number of a scrape is none", async () => {
+  const { status, text } = await get("/metrics", withOlderPart(3));
+  expect(status).toBe(200);
+  expect(text).not.toContain("NaN");
+  expect(text).toContain('\nedgerooms_rooms{kind="chat"} 16\n');
+  expect(text).toContain('\nedgerooms_dead_letters{kind="chat"} 0\n');
+  expect(text).toContain('\nedgerooms_publications_total{kind="chat"} 160\n');
+  expect(text).toContain("\nedgerooms_directory_parts_missing 0\n");
+});
+
+it.each(["totals", "failures"] as const)("E8: a part whose %s have another shape is missing", async (method) => {
+  for (const answer of [undefined, null, [], "none"]) {
+    const directory = withOlderPart(3, { [method]: () => Promise.resolve(answer) });
+    const { status, text } = await get(method === "totals" ? "/metrics" : "/failures", directory);
+    expect(status, String(answer)).toBe(200);
+    if (method === "totals") expect(text).toContain("\nedgerooms_directory_parts_missing 1\n");
+    else expect(JSON.parse(text)).toMatchObject({ incomplete: [3] });
+  }
+  const { failures } = JSON.parse((await get("/failures", withOlderPart(3))).text) as FailureList;
+  expect(failures).toHaveLength(PARTS - 1);
+});
+
 it("E8: a scrape of all parts has counters, and says that none is missing", async () => {
   const { text } = await get("/metrics", directoryOf(undefined).directory);
   expect(text).toContain("\nedgerooms_directory_parts_missing 0\n");

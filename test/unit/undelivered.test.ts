@@ -6,8 +6,19 @@ import { HostedRoom } from "../support/hosted.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A room whose receiver does what `answer` says: it takes, refuses or fails. */
-function withReceiver(): { room: HostedRoom; receiver: { answer: "take" | "refuse" | "fail"; taken: Batch[] } } {
+/** A room that somebody was in, whose receiver does what `answer` says: it takes, refuses or fails. */
+async function withReceiver() {
+  const { room, receiver } = neverEntered();
+  const ann = await room.join();
+  await room.settled(ann.say({ type: "leave" }));
+  await ann.end();
+  await room.pass(MINUTE_MS);
+  room.reports.length = 0;
+  return { room, receiver };
+}
+
+/** The same before anybody was in it: only calls through RPC, which do not say of which kind it is. */
+function neverEntered(): { room: HostedRoom; receiver: { answer: "take" | "refuse" | "fail"; taken: Batch[] } } {
   const receiver = { answer: "refuse" as "take" | "refuse" | "fail", taken: [] as Batch[] };
   const room = new HostedRoom({
     events: {
@@ -35,7 +46,7 @@ const value = async (room: HostedRoom, command: Parameters<HostedRoom["operate"]
 };
 
 it("E6: a room that nobody is in tells of its dead letters, at once and then once a minute", async () => {
-  const { room } = withReceiver();
+  const { room } = await withReceiver();
   await say(room, "one");
   expect(told(room).at(-1)).toEqual({ dead: 1, pending: 0 });
   const before = room.reports.length;
@@ -52,7 +63,7 @@ it("E6: a room that nobody is in tells of its dead letters, at once and then onc
 });
 
 it("E6: a report that is lost is repeated until it has arrived, also by a room that was out of memory", async () => {
-  const { room } = withReceiver();
+  const { room } = await withReceiver();
   const arrived: RoomReport[] = [];
   let isLost = true;
   room.sendReport = (report) => {
@@ -72,7 +83,7 @@ it("E6: a report that is lost is repeated until it has arrived, also by a room t
 });
 
 it("E6: dead letters of an earlier version are told of when the room is loaded again", async () => {
-  const { room } = withReceiver();
+  const { room } = await withReceiver();
   await say(room, "one");
   room.rows("DELETE FROM edgerooms_meta WHERE key = 'undelivered'");
   const before = room.reports.length;
@@ -83,7 +94,7 @@ it("E6: dead letters of an earlier version are told of when the room is loaded a
 });
 
 it("E6: a room whose oldest batch fails for minutes says that it is held up, and when that is over", async () => {
-  const { room, receiver } = withReceiver();
+  const { room, receiver } = await withReceiver();
   receiver.answer = "fail";
   await say(room, "one");
   await room.pass(5 * MINUTE_MS);
@@ -97,7 +108,7 @@ it("E6: a room whose oldest batch fails for minutes says that it is held up, and
 });
 
 it("E6: a room whose events are taken writes no row and sets no alarm for this", async () => {
-  const { room, receiver } = withReceiver();
+  const { room, receiver } = await withReceiver();
   receiver.answer = "take";
   await say(room, "one");
   const before = room.reports.length;
@@ -108,7 +119,7 @@ it("E6: a room whose events are taken writes no row and sets no alarm for this",
 });
 
 it("E6: an operator sees a batch, skips, drops or delivers one again, and the directory learns the rest", async () => {
-  const { room, receiver } = withReceiver();
+  const { room, receiver } = await withReceiver();
   for (const data of ["one", "two", "three"]) await say(room, data);
   const { dead } = (await value(room, { type: "dead" })) as { dead: { id: string }[] };
   const [three = "", two = "", one = ""] = dead.map(({ id }) => id);
@@ -146,6 +157,75 @@ it("E6: an operator sees a batch, skips, drops or delivers one again, and the di
   expect(await value(room, { type: "drop" })).toEqual({ dropped: 1, dead: 0 });
 });
 
+/** What can be asked about events that were not delivered. */
+const UNDELIVERED = [
+  { type: "dead" },
+  { type: "letter", batch: "one" },
+  { type: "redeliver" },
+  { type: "skip", batch: "one" },
+  { type: "drop" },
+] as const;
+
+it.each(UNDELIVERED)(
+  "E6: a room whose storage was deleted leaves the list when it is asked for: $type",
+  async (command) => {
+    const { room } = await withReceiver();
+    await say(room, "one");
+    expect(told(room).at(-1)).toEqual({ dead: 1, pending: 0 });
+    for (const { name } of room.rows("SELECT name FROM sqlite_master WHERE name LIKE 'edgerooms%'"))
+      room.rows(`DROP TABLE ${String(name)}`);
+    await room.crash();
+    const before = room.reports.length;
+    expect(await room.operate(command)).toMatchObject({ ok: false, code: "not_found" });
+    const listings = room.reports.slice(before).map(({ listing }) => listing);
+    expect(listings).toMatchObject([
+      { kind: "test", room: "one", connections: 0, undelivered: { dead: 0, pending: 0 } },
+    ]);
+    expect(room.rows("SELECT name FROM sqlite_master WHERE name LIKE 'edgerooms%'")).toEqual([]);
+  },
+);
+
+it("E6: a room that was only called through RPC tells of its dead letters once an operator has looked at it", async () => {
+  const { room } = neverEntered();
+  await say(room, "one");
+  await say(room, "two");
+  await room.pass(10 * MINUTE_MS);
+  // Nobody knows its kind: whatever it reported could not be listed, and it does not try again and again.
+  expect(room.rows("SELECT 1 FROM edgerooms_meta WHERE key = 'undelivered'")).toEqual([]);
+  expect(await room.storage.getAlarm()).toBeNull();
+  const before = room.reports.length;
+  expect(await value(room, { type: "dead" })).toMatchObject({ dead: [{}, {}] });
+  await room.pass(1);
+  const listings = room.reports.slice(before).map(({ listing }) => listing);
+  expect(listings).toMatchObject([{ kind: "test", room: "one", undelivered: { dead: 2, pending: 0 } }]);
+  expect(await room.written(() => value(room, { type: "stats" }))).toBe(0);
+  await room.evict();
+  await say(room, "three");
+  await room.pass(MINUTE_MS);
+  expect(room.reports.at(-1)?.listing).toMatchObject({ kind: "test", undelivered: { dead: 3 } });
+});
+
+it.each([
+  ["drained", { type: "drain", within: 1_000, reopenAfter: 60_000 }],
+  ["closed to a user", { type: "revoke", user: "eve", before: 1 }],
+  ["published to", { type: "publish", data: 1 }],
+] as const)("E7: a room that was %s through RPC is there for an operator", async (_what, command) => {
+  const room = new HostedRoom();
+  expect(await room.settled(room.host.command(command))).toMatchObject({ ok: true });
+  for (let loaded = 0; loaded < 2; loaded++) {
+    expect(await room.operate({ type: "stats" })).toMatchObject({ ok: true, value: { kind: "test", room: "one" } });
+    await room.evict();
+  }
+});
+
+it("E7: a room that has tables and nothing in them never was: an earlier version made them for a look", async () => {
+  const room = new HostedRoom();
+  expect(await room.settled(room.host.command({ type: "revoke", user: "eve", before: 1 }))).toMatchObject({ ok: true });
+  room.rows("DELETE FROM edgerooms_revoked");
+  await room.evict();
+  expect(await room.operate({ type: "stats" })).toMatchObject({ ok: false, code: "not_found" });
+});
+
 it("E7, T20: what cannot be asked of a room that never was is refused, and writes nothing", async () => {
   const room = new HostedRoom();
   for (const command of [
@@ -155,13 +235,14 @@ it("E7, T20: what cannot be asked of a room that never was is refused, and write
     { type: "sessions" },
     { type: "stats" },
     { type: "read", limit: 10 },
-    { type: "dead" },
-    { type: "redeliver" },
   ] as const) {
     expect(await room.operate(command), command.type).toMatchObject({ ok: false, code: "not_found" });
   }
-  expect(room.rows("SELECT name FROM sqlite_master")).toEqual([]);
   expect(room.reports).toEqual([]);
+  for (const command of UNDELIVERED) {
+    expect(await room.operate(command), command.type).toMatchObject({ ok: false, code: "not_found" });
+  }
+  expect(room.rows("SELECT name FROM sqlite_master")).toEqual([]);
   // A user can be revoked before anybody was ever there, and who may join can.
   expect(await room.operate({ type: "revoke", user: "eve" })).toMatchObject({ ok: true });
   await room.join({ user: "ann" });

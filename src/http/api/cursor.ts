@@ -1,16 +1,10 @@
 /**
  * The cursor of `GET /rooms`: where a list goes on, as one opaque text. Holds the number of a part of the directory and a
  * mark that this part made up for the last row that was looked at. Never holds the name of a room: the caller may not be
- * allowed to know it. Knows neither the directory nor Hono.
+ * allowed to know it. Knows of the directory
+only what a position is.
  */
-
-/** Where a list goes on. */
-export interface Position {
-  /** Number of a part of the directory. */
-  readonly shard: number;
-  /** The directory's own mark of a row: random, so that it says nothing. Absent: from the start of the part. */
-  readonly after?: string;
-}
+import type { Position } from "../../ops/shards.ts";
 
 const VERSION = "1";
 const MARK = /^[A-Za-z0-9_-]{1,64}$/;

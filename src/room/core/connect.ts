@@ -9,7 +9,7 @@ import type { Admission } from "../admission.ts";
 import type { RoomDefinition } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
-import { isPresent, member, memberOf } from "../store/members.ts";
+import { member, memberOf } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { announceChange } from "./depart.ts";
@@ -26,7 +26,7 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   state.identify(admission.kind, admission.room);
   const known = admission.resume && state.sessions.owned(admission.resume.session, user);
   turn.about = { session: known?.id ?? id, user, requestId, traceparent };
-  const isJoining = !isPresent(state.sessions, user);
+  const isJoining = !state.sessions.isPresent(user);
   const refused = whyRefused(state, admission, known, now) ?? (isJoining ? askToJoin(turn, admission) : undefined);
   if (refused) return { ok: false, ...refused };
 

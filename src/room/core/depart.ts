@@ -5,7 +5,7 @@
 import type { CodeName } from "../../protocol/codes.ts";
 import type { Member } from "../../protocol/frames.ts";
 import type { Connection } from "../rules/connection.ts";
-import { isPresent, member } from "../store/members.ts";
+import { member } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
 import { runHook } from "./hooks.ts";
 import type { Farewell, Turn } from "./turn.ts";
@@ -42,7 +42,7 @@ export function announceChange(turn: Turn, before: Member): void {
   const { sessions, definition } = turn.state;
   // Where nobody is told of a change, nothing is compared.
   if (definition.presence !== "list") return;
-  if (!isPresent(sessions, before.id)) return;
+  if (!sessions.isPresent(before.id)) return;
   const after = member(sessions, before.id);
   if (JSON.stringify(after) !== JSON.stringify(before)) turn.presence({ change: "update", member: after });
 }
@@ -57,7 +57,7 @@ export function graceOver(turn: Turn, session: Session): void {
 
 function announceLeave(turn: Turn, gone: Member): void {
   const { state } = turn;
-  if (isPresent(state.sessions, gone.id)) return announceChange(turn, gone);
+  if (state.sessions.isPresent(gone.id)) return announceChange(turn, gone);
   turn.presence({ change: "leave", user: gone.id });
   const { onLeave } = state.definition.hooks;
   if (!onLeave) return;

@@ -6,7 +6,7 @@ import type { RoomStats, SessionView } from "../../protocol/api.ts";
 import { exceeds } from "../../protocol/codec.ts";
 import type { Me } from "../definition.ts";
 import type { Caller, Facts, OperatorCommand } from "../operator.ts";
-import { isPresent, member, members } from "../store/members.ts";
+import { member, members } from "../store/members.ts";
 import type { RoomState } from "../store/state.ts";
 import { apply } from "./commands.ts";
 import { operateOutbox } from "./dead-letters.ts";
@@ -20,6 +20,10 @@ const READ_BYTES = 1_048_576;
 const NEED_A_ROOM: ReadonlySet<string> = new Set(
   "read members sessions stats kick drain dead letter redeliver skip drop".split(" ") as OperatorCommand["type"][],
 );
+/** And what is asked about events that were not delivered. */
+const OF_UNDELIVERED: ReadonlySet<string> = new Set(
+  "dead letter redeliver skip drop".split(" ") as OperatorCommand["type"][],
+);
 
 /** Does what is asked; nothing for a caller that may not. */
 export function operate(turn: Turn, caller: Caller, command: OperatorCommand, facts: Facts): Result<object> {
@@ -28,7 +32,13 @@ export function operate(turn: Turn, caller: Caller, command: OperatorCommand, fa
   turn.about = { user, requestId: caller.requestId, traceparent: caller.traceparent };
   if (state.revocations.covers(user, issued)) return { ok: false, code: "revoked" };
   if (!grants.includes(command.type === "post" ? "publish" : "admin")) return { ok: false, code: "forbidden" };
-  if (state.isNew && NEED_A_ROOM.has(command.type)) {
+  if (!state.isNew) nameRoom(state, caller);
+  else if (NEED_A_ROOM.has(command.type)) {
+    // The directory may know a room whose storage was deleted since: it learns that nothing is undelivered there.
+    if (OF_UNDELIVERED.has(command.type)) {
+      state.identify(caller.kind, caller.room);
+      turn.list();
+    }
     return { ok: false, code: "not_found", message: "There is no such room: nothing has ever happened in it." };
   }
   switch (command.type) {
@@ -59,6 +69,13 @@ export function operate(turn: Turn, caller: Caller, command: OperatorCommand, fa
   }
 }
 
+/** A room that was only ever called through RPC does not know its kind, and the directory cannot list it. */
+function nameRoom(state: RoomState, { kind, room }: Caller): void {
+  if (state.isNamed) return;
+  state.identify(kind, room);
+  state.settleName();
+}
+
 function typeOf(command: { readonly type?: unknown }): string {
   return JSON.stringify(command.type);
 }
@@ -73,7 +90,7 @@ function post(turn: Turn, caller: Caller, command: Extract<OperatorCommand, { ty
   if (!verdict.ok) return { ok: false, code: "rate_limited", retryAfter: verdict.retryAfter };
   // Where `onJoin` decides, it must have decided: a member's token is good for users that have joined.
   const isMembers = state.definition.hooks.onJoin !== undefined && grants.includes("join") && !grants.includes("admin");
-  if (isMembers && !isPresent(state.sessions, user)) {
+  if (isMembers && !state.sessions.isPresent(user)) {
     return { ok: false, code: "forbidden", message: "Join the room first." };
   }
   // Before the hook: a repeat gets the answer of the first time.

@@ -253,8 +253,9 @@ export class RoomHost {
   }
 
   /** A report has arrived. Most say nothing that has to be written down. */
-  #reported({ undelivered }: Listing): void {
-    if (this.#ticker.loaded?.undelivered.isNews(undelivered)) {
+  #reported({ kind, undelivered }: Listing): void {
+    // One without a kind is not kept: the room tells it again when it knows its name.
+    if (kind !== "" && this.#ticker.loaded?.undelivered.isNews(undelivered)) {
       void this.#scheduler.submit({ type: "reported", undelivered });
     }
   }

@@ -25,11 +25,6 @@ export function memberOf(user: string, sessions: readonly Session[]): Member {
   };
 }
 
-/** Whether a user is present through any session. */
-export function isPresent(sessions: Sessions, user: string): boolean {
-  return sessions.isPresent(user);
-}
-
 /** The user as a member, seen through its present sessions (all of them when none is present any more). */
 export function member(sessions: Sessions, user: string): Member {
   const mine = sessions.of(user);
@@ -90,7 +85,7 @@ export class Roster {
 
   #update(user: string): void {
     const before = this.#texts.get(user);
-    const after = isPresent(this.#sessions, user) ? JSON.stringify(member(this.#sessions, user)) : undefined;
+    const after = this.#sessions.isPresent(user) ? JSON.stringify(member(this.#sessions, user)) : undefined;
     if (before === after) return;
     this.#text = undefined;
     this.#length += (after?.length ?? 0) - (before?.length ?? 0);

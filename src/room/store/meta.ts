@@ -7,9 +7,16 @@ export class Meta {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    for (const row of sql.exec<{ key: string; value: string }>("SELECT key, value FROM edgerooms_meta")) {
+    // That of schema.ts is about the tables: they say nothing of the room, which may only have been looked at.
+    const facts = "SELECT key, value FROM edgerooms_meta WHERE key <> 'schema'";
+    for (const row of sql.exec<{ key: string; value: string }>(facts)) {
       this.#values.set(row.key, row.value);
     }
+  }
+
+  /** Whether nothing is known. */
+  get isEmpty(): boolean {
+    return this.#values.size === 0;
   }
 
   get(key: string): string | undefined {

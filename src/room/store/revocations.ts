@@ -6,6 +6,11 @@ export class Revocations {
     this.#sql = sql;
   }
 
+  /** Whether no user was ever revoked. */
+  get isEmpty(): boolean {
+    return this.#sql.exec("SELECT 1 FROM edgerooms_revoked LIMIT 1").toArray().length === 0;
+  }
+
   revoke(user: string, before: number): void {
     this.#sql.exec("INSERT OR REPLACE INTO edgerooms_revoked (user, before) VALUES (?, ?)", user, before);
   }

@@ -49,8 +49,8 @@ export class Sessions {
   readonly #rules: SessionRules;
   readonly #byId = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<string>>();
-  /** Users with a present session. */
-  readonly #present = new Set<string>();
+  /** How many present sessions each user has who has any. Counted: a user can have thousands, and each is loaded. */
+  readonly #present = new Map<string, number>();
   readonly #agenda = new Agenda("session");
   /** Sessions whose rows are out of date. */
   readonly #unwritten = new Set<string>();
@@ -169,19 +169,20 @@ export class Sessions {
 
   /** The session is over. */
   end(session: Session): void {
+    const before = this.#byId.get(session.id);
     this.#unwritten.add(session.id);
-    this.#dataLength -= lengthOf(this.#byId.get(session.id)?.data);
+    this.#dataLength -= lengthOf(before?.data);
     this.#byId.delete(session.id);
     this.#agenda.delete(session.id);
     const mine = this.#byUser.get(session.user);
     mine?.delete(session.id);
     if (mine?.size === 0) this.#byUser.delete(session.user);
-    this.#noteChange(session.user);
+    this.#noteChange(session.user, -presence(before));
   }
 
   /** Users present, each once. */
   presentUsers(): Iterable<string> {
-    return this.#present;
+    return this.#present.keys();
   }
 
   /** Whether a user is present through any session. */
@@ -233,20 +234,21 @@ export class Sessions {
 
   #remember(session: Session): void {
     const { id, user, connectedAt, droppedAt, dataAt } = session;
-    this.#dataLength += lengthOf(session.data) - lengthOf(this.#byId.get(id)?.data);
+    const before = this.#byId.get(id);
+    this.#dataLength += lengthOf(session.data) - lengthOf(before?.data);
     this.#byId.set(id, session);
     this.#agenda.set(id, sessionDeadline(session, this.#rules));
     this.#newestAt = Math.max(this.#newestAt, connectedAt, droppedAt ?? 0, dataAt);
     const mine = this.#byUser.get(user);
     if (mine) mine.add(id);
     else this.#byUser.set(user, new Set([id]));
-    this.#noteChange(user);
+    this.#noteChange(user, presence(session) - presence(before));
   }
 
-  #noteChange(user: string): void {
-    let isPresent = false;
-    for (const id of this.#byUser.get(user) ?? []) isPresent ||= this.#byId.get(id)?.present === true;
-    if (isPresent) this.#present.add(user);
+  /** @param more present sessions of the user than before */
+  #noteChange(user: string, more: number): void {
+    const present = (this.#present.get(user) ?? 0) + more;
+    if (present > 0) this.#present.set(user, present);
     else this.#present.delete(user);
     if (this.#rules.presence === "list") this.#changed.add(user);
   }
@@ -256,6 +258,11 @@ export class Sessions {
 export function toMe(session: Session, member: Member): Me {
   const { id, grants, requestId, connectedAt } = session;
   return { ...member, session: id, grants, requestId, connectedAt };
+}
+
+/** 1 for a session that is present, 0 for one that is not or is not there. */
+function presence(session: Session | undefined): 0 | 1 {
+  return session?.present ? 1 : 0;
 }
 
 /** `null` is how a member takes back what it showed: that must always fit. */

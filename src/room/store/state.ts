@@ -118,6 +118,11 @@ export class RoomState {
     return { kind: this.meta.get("kind") ?? kind, name: this.meta.get("name") ?? room };
   }
 
+  /** Whether it is written down which room this is. */
+  get isNamed(): boolean {
+    return this.meta.get("kind") !== undefined;
+  }
+
   /** The Worker says which room this is. It is written down when somebody is let in. */
   identify(kind: string, room: string): void {
     this.#address = { kind, room };
@@ -130,9 +135,9 @@ export class RoomState {
     this.meta.set("name", name);
   }
 
-  /** Whether nothing has ever happened in this room: nobody was let in, and nothing was published. */
+  /** Whether nothing has ever happened in this room: nobody was let in or revoked, nothing published, no drain begun. */
   get isNew(): boolean {
-    return this.meta.get("name") === undefined && this.log.head === 0 && this.sessions.size === 0;
+    return this.meta.isEmpty && this.log.head === 0 && this.sessions.size === 0 && this.revocations.isEmpty;
   }
 
   /** `until`: everyone is closed. `reopens`: connections are taken again. `undefined` when the room is not draining. */

@@ -22,8 +22,12 @@ export class UndeliveredReports {
     this.#outbox = outbox;
   }
 
-  /** When a report is due, in ms since the epoch; `undefined` when the directory knows everything. */
+  /**
+   * When a report is due, in ms since the epoch; `undefined` when the directory knows everything, and while nobody has said
+   * of which kind the room is: it could not be listed.
+   */
   get due(): number | undefined {
+    if (this.#meta.get("kind") === undefined) return undefined;
     return this.#outboxText === (this.#meta.get(KEY) ?? NONE) ? undefined : this.#notBefore;
   }
 
