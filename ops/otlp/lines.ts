@@ -30,15 +30,22 @@ export function thrown({ name, message, stack = "" }: TailStream.Exception, time
 }
 
 /**
- * The frames of a stack. It begins with the message, which may have lines that look like frames: what cannot be told from the
- * message is left out.
+ * The frames of a stack. JavaScript begins it with the message, which may have lines that look like frames; the runtime takes
+ * that off before it tells of an exception. What cannot be told from the message is left out.
  */
 function framesIn(stack: string, message: string): string[] {
-  const at = stack.indexOf(message);
-  if (at === -1) return [];
-  const lines = stack.slice(at + message.length).split("\n");
+  const said = new Set(message.split("\n"));
+  const lines = withoutMessage(stack, message).split("\n");
   const first = lines.findLastIndex((line) => !FRAME.test(line)) + 1;
-  return lines.slice(first).map((line) => line.replaceAll(TOKEN, "[token]"));
+  const frames = lines.slice(first).filter((line) => !said.has(line));
+  return frames.map((line) => line.replaceAll(TOKEN, "[token]"));
+}
+
+function withoutMessage(stack: string, message: string): string {
+  const hasNoMessage = stack.split("\n").every((line) => FRAME.test(line)) && !stack.startsWith(message);
+  if (hasNoMessage) return stack;
+  const at = stack.indexOf(message);
+  return at === -1 ? "" : stack.slice(at + message.length);
 }
 
 /** A line of `console`. */

@@ -31,6 +31,18 @@ describe("E14: the exporter", () => {
     expect(stackOf(new Error("    at secret (a.js:1:1)"), "another message")).toBeUndefined();
   });
 
+  it("sends a stack from which the runtime has taken the message", () => {
+    const error = new Error("at");
+    error.stack = "    at JSON.parse (<anonymous>)\n    at Room.fetch (file:///worker.js:34:53)";
+    expect(stackOf(error)).toBe(error.stack);
+    // Only the first line of a message, say.
+    const message = "hello\n    at secret (a.js:1:1)";
+    error.stack = "    at secret (a.js:1:1)\n    at real (b.js:2:2)";
+    expect(stackOf(error, message)).toBe("    at real (b.js:2:2)");
+    // An error whose name is empty: its stack begins with the message itself.
+    expect(stackOf(error, "    at secret (a.js:1:1)")).toBe("    at real (b.js:2:2)");
+  });
+
   it("sends no frame that stands before a line of the message", () => {
     const error = new Error("cut");
     error.stack = `Error: cut short\n    at secret (a.js:1:1)\nthe rest of the message\n    at real (b.js:2:2)`;

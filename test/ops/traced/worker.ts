@@ -44,7 +44,7 @@ export class Thing extends DurableObject<Env> {
   }
 
   fail(): void {
-    throw new RangeError("secret-payload");
+    throw new RangeError("secret-payload\n    at secret-frame (secret-place.js:1:1)");
   }
 }
 
