@@ -1,6 +1,6 @@
 /**
- * What failed lately, in the room that is looked at or anywhere, by code: how often, when last, and each by itself. The list
- * is the Worker's; this groups, filters and shows.
+ * What failed lately, and why rooms ended connections, in the room that is looked at or anywhere, by code: how often, when
+ * last, and each by itself. The list is the Worker's; this groups, filters and shows.
  */
 import { make, write } from "./element.js";
 import { nameOf, toHash } from "./address.js";
@@ -19,6 +19,7 @@ export class Failures {
   #poll;
   #fresh;
   #groups;
+  /** Failures, and ends of connections, which know that they are. */
   #failures;
   #absence = "";
   #room;
@@ -42,6 +43,7 @@ export class Failures {
   stop() {
     this.#poll.stop();
     this.#failures = undefined;
+    this.#fresh.lacks();
     this.#show();
   }
 
@@ -57,9 +59,11 @@ export class Failures {
 
   async #fetch(signal) {
     try {
-      const { failures } = await this.#api.get("failures", signal);
+      // A Worker of an older version knows of no ends.
+      const { failures, ends = [], incomplete } = await this.#api.get("failures", signal);
       if (signal.aborted) return undefined;
-      this.#failures = failures;
+      this.#failures = [...failures, ...ends.map((end) => ({ ...end, isEnd: true }))];
+      this.#fresh.lacks(incomplete);
       this.#show();
       return undefined;
     } catch (error) {
@@ -80,10 +84,10 @@ export class Failures {
     const isOnly = room !== undefined && choice.querySelector("input").checked;
     const all = this.#failures ?? [];
     const shown = isOnly ? all.filter((failure) => failure.kind !== undefined && nameOf(failure) === room) : all;
-    const groups = [...Map.groupBy(shown, ({ code }) => code)]
-      .map(([code, failures]) => ({ code, failures: failures.toSorted((a, b) => b.at - a.at) }))
+    const groups = [...Map.groupBy(shown, ({ code, isEnd = false }) => `${isEnd} ${code}`)]
+      .map(([key, failures]) => ({ key, failures: failures.toSorted((a, b) => b.at - a.at) }))
       .toSorted((a, b) => b.failures[0].at - a.failures[0].at);
-    this.#groups.show(groups, ({ code }) => code);
+    this.#groups.show(groups, ({ key }) => key);
     const empty = this.#part(".empty");
     empty.hidden = shown.length > 0;
     write(empty, this.#absence || (this.#failures ? `No errors${isOnly ? " in this room" : ""}.` : "Asking …"));
@@ -92,8 +96,8 @@ export class Failures {
   }
 }
 
-/** All failures of one code: a line that opens to a table. */
-function group({ code, failures: [{ severity }] }) {
+/** All failures of one code, or all ends of connections for one reason: a line that opens to a table. */
+function group({ failures: [{ code, severity, isEnd }] }) {
   const what = make("span", "pill", plain(code));
   if (severity) what.dataset.state = severity;
   const [times, last, newest] = [make("strong", "times"), make("span", "last soft"), make("span", "newest cut soft")];
@@ -112,7 +116,7 @@ function group({ code, failures: [{ severity }] }) {
     update({ failures }) {
       current = failures;
       const [{ at, source, message }] = failures;
-      write(times, `${count(failures.length)} ×`);
+      write(times, `${count(failures.length)} ${isEnd ? "ended" : "×"}`);
       writeWhole(last, `last ${ago(at)}`, momentOf(at));
       writeWhole(newest, [source, message].filter(Boolean).map(plain).join(": "));
       draw();

@@ -5,6 +5,7 @@
 import { make, write } from "./element.js";
 import { nameOf, pathOf, toHash } from "./address.js";
 import { count, plain } from "./format.js";
+import { missingText } from "./freshness.js";
 import { roving } from "./roving.js";
 
 /** Rooms that one search asks, and how many of them at once. */
@@ -17,6 +18,7 @@ export class Find {
   #part;
   #api;
   #rooms;
+  #missing;
   #operator;
   #control = new AbortController();
   #wanted = "";
@@ -29,12 +31,14 @@ export class Find {
   /**
    * @param part finds an element of the form
    * @param rooms gives all live rooms
+   * @param missing gives the number of parts of the directory whose rooms are not among them
    * @param operator makes the buttons
    */
-  constructor(part, { api, rooms, operator }) {
+  constructor(part, { api, rooms, missing, operator }) {
     this.#part = part;
     this.#api = api;
     this.#rooms = rooms;
+    this.#missing = missing;
     this.#operator = operator;
     roving(part(".found"), "a, .confirmed > button");
     const form = part("form");
@@ -82,8 +86,9 @@ export class Find {
     const users = this.#found === 0 ? "Not found" : `${count(this.#found)} found`;
     const failed = this.#failed > 0 ? `; ${count(this.#failed)} did not answer` : "";
     const cut = this.#found > SHOWN ? `, the first ${SHOWN} shown` : "";
+    const missing = missingText(this.#missing());
     this.#say(
-      `${users}${cut}. Asked ${count(this.#asked)} of ${count(total)} live rooms${failed}.`,
+      `${users}${cut}. Asked ${count(this.#asked)} of ${count(total)} live rooms${failed}.${missing && ` ${missing}.`}`,
       this.#left.length === 0,
     );
   }

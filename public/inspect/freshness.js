@@ -1,6 +1,6 @@
-/** Marks what is on the page as old once it is, and says from when it is. Knows nothing of what it marks. */
+/** Marks what is on the page as old once it is, and says from when it is and what is missing. Knows nothing of what it marks. */
 import { write } from "./element.js";
-import { ago, timeOf } from "./format.js";
+import { ago, count, timeOf } from "./format.js";
 
 /** Answers that may be missing before what is shown counts as old. */
 const MISSED = 3;
@@ -10,6 +10,7 @@ export class Freshness {
   #age;
   #poll;
   #limit;
+  #missing = 0;
 
   /**
    * @param root of what gets old
@@ -25,6 +26,16 @@ export class Freshness {
     poll.onSettled = () => this.tick();
   }
 
+  /**
+   * The newest answer is without some parts of the directory.
+   *
+   * @param parts their numbers; undefined for none
+   */
+  lacks(parts = []) {
+    this.#missing = parts.length;
+    this.tick();
+  }
+
   get isStale() {
     const { answeredAt, isFailing } = this.#poll;
     return answeredAt !== undefined && (isFailing || Date.now() - answeredAt > this.#limit);
@@ -34,8 +45,16 @@ export class Freshness {
   tick() {
     const { isStale } = this;
     this.#root.classList.toggle("stale", isStale);
-    this.#age.hidden = !isStale;
     const { answeredAt } = this.#poll;
-    write(this.#age, isStale ? `Old: from ${timeOf(answeredAt)}, ${ago(answeredAt)}` : "");
+    const old = isStale ? `Old: from ${timeOf(answeredAt)}, ${ago(answeredAt)}` : "";
+    const said = [old, missingText(this.#missing)].filter(Boolean).join(". ");
+    this.#age.hidden = said === "";
+    write(this.#age, said);
   }
+}
+
+/** Says of an answer that it is not complete; "" for one that is. */
+export function missingText(parts) {
+  if (parts === 0) return "";
+  return `Incomplete: ${count(parts)} ${parts === 1 ? "part" : "parts"} of the directory did not answer`;
 }

@@ -24,7 +24,7 @@ const api = new Api(tokens, leave);
 const trouble = new Trouble(byId("trouble"));
 const operator = new Operator(api, trouble, tell);
 const rooms = new RoomList(within("rooms"), api, trouble);
-const find = new Find(within("find"), { api, operator, rooms: () => rooms.all });
+const find = new Find(within("find"), { api, operator, rooms: () => rooms.all, missing: () => rooms.missing });
 const failures = new Failures(within("failures"), api, trouble);
 const signIn = new SignIn(byId("sign-in"), tokens, api, enter);
 let view;

@@ -77,7 +77,8 @@ export class Operator {
       address,
       ["Redeliver", "redeliver"],
       undefined,
-      ({ pending }) => `${count(pending)} events on their way again.`,
+      ({ redelivered }) =>
+        `${count(redelivered)} dead ${redelivered === 1 ? "letter is" : "letters are"} on the way again.`,
     );
   }
 

@@ -22,6 +22,7 @@ export class RoomList {
   #fresh;
   #rows;
   #rooms;
+  #missing = new Set();
   #absence = "";
   #order = { by: "connections", isDown: true };
   #current = "";
@@ -45,6 +46,11 @@ export class RoomList {
     return this.#rooms ?? [];
   }
 
+  /** How many parts of the directory the list is without. */
+  get missing() {
+    return this.#missing.size;
+  }
+
   start() {
     this.#poll.start();
   }
@@ -57,6 +63,7 @@ export class RoomList {
     this.#poll.stop();
     this.#rooms = undefined;
     this.#absence = "";
+    this.#lacks(new Set());
     this.#show();
   }
 
@@ -68,12 +75,14 @@ export class RoomList {
 
   async #fetch(signal) {
     const rooms = [];
+    const missing = new Set();
     let cursor;
     try {
       for (let page = 0; page < PAGES; page++) {
         const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
         const answer = await this.#api.get(`rooms${query}`, signal);
         rooms.push(...answer.rooms);
+        for (const part of answer.incomplete ?? []) missing.add(part);
         cursor = answer.next;
         if (cursor === undefined) break;
       }
@@ -82,14 +91,21 @@ export class RoomList {
       if (error.status !== 404 || signal.aborted) throw error;
       this.#rooms = [];
       this.#absence = error.message;
+      this.#lacks(missing);
       this.#show();
       return RARELY;
     }
     if (signal.aborted) return undefined;
     this.#absence = "";
     this.#rooms = rooms;
+    this.#lacks(missing);
     this.#show();
     return undefined;
+  }
+
+  #lacks(missing) {
+    this.#missing = missing;
+    this.#fresh.lacks([...missing]);
   }
 
   #sort(by) {
@@ -126,6 +142,7 @@ export class RoomList {
     if (!this.#rooms) return "Asking which rooms are live …";
     if (this.#absence) return plain(this.#absence);
     if (all > 0) return "No live room is called that.";
+    if (this.missing > 0) return "No room of the other parts is live.";
     return "No room is live. One is listed when its first member connects.";
   }
 }

@@ -233,6 +233,84 @@ describe("errors", () => {
   });
 });
 
+it("E6: dead letters that are delivered again are counted, not what waits behind them", async () => {
+  const where = room();
+  await member(where, "ann");
+  const letter = (id: string) => ({ id, at: Date.now(), tries: 20, error: "outlet_refused", events: 3 });
+  const tab = await inspect({
+    at: `#room/${where}`,
+    prepare: async ({ page }) => {
+      await page.route("**/stats", async (route) => {
+        const stats = (await (await route.fetch()).json()) as object;
+        await route.fulfill({ json: { ...stats, outbox: { pending: 9, dead: 2, tries: 0 } } });
+      });
+      await page.route("**/dead-letters", (route) => route.fulfill({ json: { dead: [letter("a"), letter("b")] } }));
+      await page.route("**/redeliver", (route) => route.fulfill({ json: { pending: 11, redelivered: 2 } }));
+    },
+  });
+  await becomes(() => tab.at(".dead tbody tr").count(), 2);
+  await tab.at(".dead").getByRole("button", { name: "Redeliver" }).click();
+  await tab.at(".dead form button[type=submit]").click();
+  await becomes(() => told(tab), "2 dead letters are on the way again.");
+  expect(tab.complaints).toEqual([]);
+});
+
+describe("what is missing", () => {
+  it("E8: from the list of rooms and from the errors is said, and of a search that it did not ask all", async () => {
+    const incomplete = { rooms: [], incomplete: [3, 7] };
+    const whole = { rooms: [], next: undefined };
+    let page: object = incomplete;
+    let list: object = { failures: [], ends: [], incomplete: [3] };
+    const tab = await inspect({
+      prepare: async ({ page: tabPage }) => {
+        await tabPage.route("**/rooms", (route) => route.fulfill({ json: page }));
+        await tabPage.route("**/failures", (route) => route.fulfill({ json: list }));
+      },
+    });
+    await becomes(() => tab.at("#rooms .age").innerText(), "Incomplete: 2 parts of the directory did not answer");
+    expect(await tab.at("#rooms .empty").innerText()).toBe("No room of the other parts is live.");
+    await becomes(() => tab.at("#failures .age").innerText(), "Incomplete: 1 part of the directory did not answer");
+    await tab.page.getByLabel("Id or name of a user").fill("ann");
+    await tab.page.keyboard.press("Enter");
+    await becomes(
+      () => tab.at(".result").innerText(),
+      "Not found. Asked 0 of 0 live rooms. Incomplete: 2 parts of the directory did not answer.",
+    );
+    [page, list] = [whole, { failures: [], ends: [] }];
+    await becomes(() => tab.at(".age").filter({ visible: true }).count(), 0);
+    expect(tab.complaints).toEqual([]);
+  });
+
+  it("T18: why rooms ended connections stands among the errors, apart from failures of the same code", async () => {
+    const record = (code: string, source: string) => ({
+      at: Date.now() - 5_000,
+      code,
+      severity: "warn",
+      source,
+      kind: "room",
+      room: "a",
+      user: "ann",
+      message: `${source} ${code}`,
+    });
+    const json = {
+      failures: [record("slow", "upgrade")],
+      ends: [record("slow", "connection"), record("kicked", "connection"), record("kicked", "connection")],
+    };
+    const tab = await inspect({
+      prepare: ({ page }) => page.route("**/failures", (route) => route.fulfill({ json })),
+    });
+    const lines = async () =>
+      (await tab.at(".groups summary").allInnerTexts()).map((text) => text.split(/\s+/).join(" "));
+    await becomes(async () => (await lines()).length, 3);
+    expect((await lines()).map((text) => text.replace(/last .* ago/, "last ago")).toSorted()).toEqual([
+      "kicked , warn 2 ended last ago connection: connection kicked",
+      "slow , warn 1 ended last ago connection: connection slow",
+      "slow , warn 1 × last ago upgrade: upgrade slow",
+    ]);
+    expect(tab.complaints).toEqual([]);
+  });
+});
+
 it("P: the chart says since when it knows, and what was before is not drawn as zero", async () => {
   const where = room();
   await member(where, "ann");

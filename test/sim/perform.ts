@@ -6,8 +6,8 @@ import type { Step, StepKind } from "./schedule.ts";
 import { ask, draw, post, reach, restore } from "./outside.ts";
 import type { Wire } from "./world/wire.ts";
 
-/** Sizes of what is published, in characters beside the name. */
-const SIZES = [0, 0, 0, 0, 20, 300, 5_000, 60_000] as const;
+/** Sizes of what is published, in characters beside the name. The largest is rare: it costs more than all others together. */
+const SIZES = [0, 0, 0, 0, 0, 0, 0, 0, 20, 20, 300, 300, 5_000, 5_000, 5_000, 60_000] as const;
 /** What a hook makes of a publication, by its first word. */
 const PREFIXES = ["", "", "", "", "", "reject ", "throw ", "echo ", "up ", "kick ", "later "] as const;
 const RECIPIENTS = [undefined, undefined, undefined, ["ann"], ["bob", "eve"]] as const;

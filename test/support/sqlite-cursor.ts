@@ -24,13 +24,18 @@ export class NodeSql implements Pick<SqlStorage, "exec" | "databaseSize"> {
 
 /** Rows that were read, handed out once. */
 export class NodeCursor implements SqlStorageCursor<Row> {
-  readonly columnNames: string[];
+  readonly #columns: () => readonly string[];
   readonly #rows: readonly SqlStorageValue[][];
   #next = 0;
 
-  constructor(columns: readonly string[], rows: readonly SqlStorageValue[][]) {
-    this.columnNames = [...columns];
+  /** @param columns gives their names; asked when somebody wants them: most statements give no rows */
+  constructor(columns: () => readonly string[], rows: readonly SqlStorageValue[][]) {
+    this.#columns = columns;
     this.#rows = rows;
+  }
+
+  get columnNames(): string[] {
+    return [...this.#columns()];
   }
 
   get rowsRead(): number {
@@ -46,11 +51,13 @@ export class NodeCursor implements SqlStorageCursor<Row> {
     const row = this.#rows[this.#next];
     if (!row) return { done: true, value: undefined };
     this.#next++;
-    return { done: false, value: Object.fromEntries(this.columnNames.map((name, i) => [name, row[i] ?? null])) };
+    return { done: false, value: named(this.#columns(), row) };
   }
 
   toArray(): Row[] {
-    return [...this];
+    const left = this.#rows.slice(this.#next);
+    this.#next = this.#rows.length;
+    return left.map((row) => named(this.#columns(), row));
   }
 
   one(): Row {
@@ -72,4 +79,10 @@ export class NodeCursor implements SqlStorageCursor<Row> {
   *[Symbol.iterator](): Generator<Row, undefined> {
     for (let row = this.next(); !row.done; row = this.next()) yield row.value;
   }
+}
+
+function named(columns: readonly string[], row: readonly SqlStorageValue[]): Row {
+  const object: Row = {};
+  for (const [i, name] of columns.entries()) object[name] = row[i] ?? null;
+  return object;
 }

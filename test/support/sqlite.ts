@@ -18,7 +18,7 @@ import {
 } from "node:sqlite";
 import { NodeCursor, NodeSql } from "./sqlite-cursor.ts";
 import { asInWorkerd, fromSql, toSql } from "./sqlite-values.ts";
-import { isSchemaChange, parse, type Statement } from "./statements.ts";
+import { parse, type Statement } from "./statements.ts";
 
 /** Called with the text of each statement before it runs, `BEGIN`, `COMMIT` and their like included. May throw. */
 export type Fault = (statement: string) => void;
@@ -34,10 +34,17 @@ declare module "node:sqlite" {
   }
 }
 
-interface Prepared {
+/** One statement that SQLite has compiled. */
+class Prepared {
   readonly statement: StatementSync;
-  readonly columns: readonly string[];
-  readonly changesSchema: boolean;
+  #columns: readonly string[] | undefined;
+
+  constructor(statement: StatementSync) {
+    this.statement = statement;
+  }
+
+  /** Names of its columns. */
+  readonly columns = (): readonly string[] => (this.#columns ??= this.statement.columns().map(({ name }) => name));
 }
 
 /** Texts whose statements stay prepared, at most. */
@@ -49,6 +56,15 @@ const MAX_CACHED = 500;
 const MAX_ROW_BYTES = 2_000_000;
 /** The platform takes no alarm after the year 2189. */
 const LATEST_ALARM_MS = 6_926_000_000_000;
+
+/** The storage's own statements, which nobody may type by hand. */
+const own = (text: string, isRead: boolean): Statement => ({ text, parameters: 0, changesSchema: false, isRead });
+const ALARM = {
+  table: own("SELECT 1 FROM sqlite_master WHERE name = '_cf_METADATA'", true),
+  read: own("SELECT value FROM _cf_METADATA WHERE key = 1", true),
+  set: own("INSERT OR REPLACE INTO _cf_METADATA VALUES (1, ?)", false),
+  delete: own("DELETE FROM _cf_METADATA WHERE key = 1", false),
+} as const;
 
 /** The storage of one object. */
 export class NodeStorage implements Pick<
@@ -63,7 +79,6 @@ export class NodeStorage implements Pick<
   #depth = 0;
   /** Whether a transaction that is open, or was, has changed the schema. */
   #hasNewSchema = false;
-  readonly #parsed = new Map<string, readonly Statement[]>();
   readonly #prepared = new Map<string, Prepared>();
 
   /** @param path of the database's file; in memory unless given */
@@ -108,13 +123,13 @@ export class NodeStorage implements Pick<
    */
   begin(): void {
     this.#refuseTransaction();
-    this.#db.exec("BEGIN");
+    this.#bracket("BEGIN");
     this.#depth = 1;
   }
 
   /** Makes what was written since {@link begin} durable. */
   commit(): void {
-    this.#db.exec("COMMIT");
+    this.#bracket("COMMIT");
     this.#depth = 0;
     this.#hasNewSchema = false;
   }
@@ -130,7 +145,7 @@ export class NodeStorage implements Pick<
   getAlarm(): Promise<number | null> {
     return this.#later(() => {
       if (!this.#hasAlarmTable()) return null;
-      const [row] = this.#run("SELECT value FROM _cf_METADATA WHERE key = 1").rows;
+      const [row] = this.#run(ALARM.read).rows;
       return row ? Number(row[0]) : null;
     });
   }
@@ -143,14 +158,14 @@ export class NodeStorage implements Pick<
       if (ms <= 0) throw new TypeError("setAlarm() cannot be called with an alarm time <= 0");
       if (ms > LATEST_ALARM_MS) throw new TypeError("This API doesn't support dates after 2189.");
       if (!this.#hasAlarmTable()) this.#db.exec("CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value)");
-      this.#run("INSERT OR REPLACE INTO _cf_METADATA VALUES (1, ?)", [ms]);
+      this.#run(ALARM.set, [ms]);
     });
   }
 
   /** Takes the alarm back. */
   deleteAlarm(): Promise<void> {
     return this.#later(() => {
-      if (this.#hasAlarmTable()) this.#run("DELETE FROM _cf_METADATA WHERE key = 1");
+      if (this.#hasAlarmTable()) this.#run(ALARM.delete);
     });
   }
 
@@ -212,28 +227,22 @@ export class NodeStorage implements Pick<
   }
 
   #exec(query: string, bindings: readonly unknown[]): NodeCursor {
-    const statements = this.#parse(query);
+    const statements = parse(query);
     const last = statements.at(-1);
-    for (const { text } of statements.slice(0, -1)) this.#run(text);
+    for (let i = 0; i < statements.length - 1; i++) this.#run(statements[i] as Statement);
     if (bindings.length !== last?.parameters) throw new Error("Wrong number of parameter bindings for SQL query.");
-    const { columns, rows } = this.#run(last.text, bindings.map(toSql));
+    const { columns, rows } = this.#run(last, bindings.map(toSql));
     return new NodeCursor(columns, rows);
   }
 
-  #parse(query: string): readonly Statement[] {
-    let found = this.#parsed.get(query);
-    if (!found) {
-      if (this.#parsed.size >= MAX_CACHED) this.#parsed.clear();
-      this.#parsed.set(query, (found = parse(query)));
-    }
-    return found;
-  }
-
   /** Runs one statement to its end. */
-  #run(text: string, values: readonly SQLInputValue[] = []): { columns: readonly string[]; rows: SqlStorageValue[][] } {
+  #run(
+    { text, changesSchema, isRead }: Statement,
+    values: readonly SQLInputValue[] = [],
+  ): { columns: () => readonly string[]; rows: SqlStorageValue[][] } {
     this.fault?.(text);
     try {
-      const { statement, columns, changesSchema } = this.#prepare(text);
+      const { statement, columns } = this.#prepare(text, isRead);
       // Rows are arrays because of `setReturnArrays`.
       const rows = all(statement, values) as unknown as SQLOutputValue[][];
       if (changesSchema) {
@@ -246,27 +255,31 @@ export class NodeStorage implements Pick<
     }
   }
 
-  #prepare(text: string): Prepared {
+  #prepare(text: string, isRead: boolean): Prepared {
     const known = this.#prepared.get(text);
     if (known) return known;
     if (this.#prepared.size >= MAX_CACHED) this.#prepared.clear();
     const statement = this.#db.prepare(text);
     statement.setReturnArrays(true);
     // Whatever changes something must not be run again by `all`.
-    statement.setReadBigInts(!/^\s*select\b/i.test(text));
-    const columns = statement.columns().map(({ name }) => name);
-    const prepared = { statement, columns, changesSchema: isSchemaChange(text) };
+    statement.setReadBigInts(!isRead);
+    const prepared = new Prepared(statement);
     this.#prepared.set(text, prepared);
     return prepared;
   }
 
   #control(text: string): void {
     this.fault?.(text);
-    this.#db.exec(text);
+    this.#bracket(text);
+  }
+
+  /** The beginning or the end of a transaction: compiled once, because there are as many as statements. */
+  #bracket(text: string): void {
+    this.#prepare(text, false).statement.run();
   }
 
   #hasAlarmTable(): boolean {
-    return this.#run("SELECT 1 FROM sqlite_master WHERE name = '_cf_METADATA'").rows.length > 0;
+    return this.#run(ALARM.table).rows.length > 0;
   }
 }
 

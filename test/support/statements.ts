@@ -8,6 +8,10 @@ export interface Statement {
   readonly text: string;
   /** How many values it needs. */
   readonly parameters: number;
+  /** Whether it may change tables, so that what was prepared earlier may be out of date. */
+  readonly changesSchema: boolean;
+  /** Whether it only reads: it may run twice. */
+  readonly isRead: boolean;
 }
 
 const MAX_PARAMETERS = 100;
@@ -25,6 +29,10 @@ const quoted = new RegExp(QUOTED, "g");
 /** The pragmas that answer questions and set nothing. */
 const PRAGMAS = /^pragma\s+(?:table_list|table_info|table_xinfo|index_list|index_info|foreign_key_list)\b/i;
 
+/** Texts that stay taken apart, at most. Every storage has the same ones: a simulation opens thousands. */
+const MAX_KNOWN = 1_000;
+const known = new Map<string, readonly Statement[]>();
+
 /**
  * The statements of a text, in their order.
  *
@@ -32,6 +40,15 @@ const PRAGMAS = /^pragma\s+(?:table_list|table_info|table_xinfo|index_list|index
  *   too many parameters, too long
  */
 export function parse(query: string): readonly Statement[] {
+  let found = known.get(query);
+  if (!found) {
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(query, (found = parseAll(query)));
+  }
+  return found;
+}
+
+function parseAll(query: string): readonly Statement[] {
   const found = (query.match(statements) ?? []).filter((text) => text.trim() !== "").map(parseOne);
   if (found.length === 0) throw new Error("SQL code did not contain a statement.");
   if (found.slice(0, -1).some(({ parameters }) => parameters > 0)) {
@@ -40,11 +57,6 @@ export function parse(query: string): readonly Statement[] {
     );
   }
   return found;
-}
-
-/** Whether a statement may change tables, so that what was prepared earlier may be out of date. */
-export function isSchemaChange(text: string): boolean {
-  return /^(?:create|drop|alter)\b/i.test(codeOf(text));
 }
 
 function codeOf(text: string): string {
@@ -62,7 +74,8 @@ function parseOne(text: string): Statement {
   if (Buffer.byteLength(text) > MAX_STATEMENT_BYTES) throw new Error("statement too long: SQLITE_TOOBIG");
   const parameters = countParameters(code.replaceAll(quoted, ""));
   if (parameters > MAX_PARAMETERS) throw new Error("too many SQL variables: SQLITE_ERROR");
-  return { text: text.trim(), parameters };
+  const changesSchema = /^(?:create|drop|alter)\b/i.test(code);
+  return { text: text.trim(), parameters, changesSchema, isRead: /^select\b/i.test(code) };
 }
 
 /** As SQLite numbers them: `?` is one more than the highest so far, `?3` is the third. */

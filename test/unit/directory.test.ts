@@ -2,6 +2,7 @@
 import { expect, it, vi } from "vitest";
 import { Directory, MAX_ROWS, type Report } from "../../src/ops/directory.ts";
 import { KEPT_MS } from "../../src/ops/records.ts";
+import { eventually } from "../support/patience.ts";
 import { NodeStorage } from "../support/sqlite.ts";
 
 vi.mock("cloudflare:workers", () => ({
@@ -68,10 +69,10 @@ it("E11: records that a version without an alarm has left get one when the newer
   const storage = new NodeStorage();
   const now = Date.now();
   start(storage).count({}, [{ at: now - KEPT_MS, code: "internal", source: "tick", user: "ann" }]);
-  await expect.poll(() => storage.getAlarm()).not.toBeNull();
+  await eventually(async () => (await storage.getAlarm()) !== null, { what: "an alarm" });
   await storage.deleteAlarm();
   const again = start(storage);
-  await expect.poll(() => storage.getAlarm()).not.toBeNull();
+  await eventually(async () => (await storage.getAlarm()) !== null, { what: "an alarm" });
   await storage.deleteAlarm();
   await again.alarm();
   expect(storage.sql.exec("SELECT 1 FROM edgerooms_notes").toArray()).toEqual([]);

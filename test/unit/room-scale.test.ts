@@ -1,5 +1,6 @@
 /** What a large room or a long log costs: counted in texts, statements and looks, never in time. */
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { defineRoom } from "../../src/room/definition.ts";
 import { Outgoing } from "../../src/room/core/outgoing.ts";
 import { Connection, type Pointer } from "../../src/room/rules/connection.ts";
 import { compose, type Delivery } from "../../src/room/runtime/fanout.ts";
@@ -251,6 +252,33 @@ function watched() {
   ];
   return () => spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
 }
+
+it.each([0, 1])("R18: twice as many sessions of one user are twice as much to load, present: %i", (present) => {
+  const looks = [1_000, 2_000].map((size) => {
+    const rows = Array.from({ length: size }, (_, i) => ({
+      id: `s${i}`,
+      user: "ann",
+      name: null,
+      grants: "join",
+      request_id: "r",
+      generation: 1,
+      connected_at: 1,
+      dropped_at: present === 1 ? null : i,
+      present,
+      expires: 9e15,
+      data: null,
+      data_at: 0,
+    }));
+    const get = vi.spyOn(Map.prototype, "get");
+    const sessions = new Sessions({ exec: () => rows } as unknown as SqlStorage, defineRoom({}));
+    const { length } = get.mock.calls;
+    vi.restoreAllMocks();
+    expect([sessions.size, sessions.present]).toEqual([size, present]);
+    return length;
+  });
+  expect(looks[0]).toBeGreaterThanOrEqual(1_000);
+  expect(looks[1]).toBeLessThan(2.5 * (looks[0] ?? 0));
+});
 
 describe("beside 2,000 dropped sessions", () => {
   it("R18: a publish and an alarm look at no more sessions than without them", async () => {
