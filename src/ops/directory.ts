@@ -266,7 +266,7 @@ function roomOf({ kind, room, connections, members, sessions, offset, at, dead, 
 
 /** How many rows one call looks at. At least one: a list has to come to its end. */
 function rowsFor(patterns: readonly string[] = []): number {
-  const length = patterns.reduce((sum, pattern) => sum + pattern.length, 0);
+  const length = patterns.reduce((before, pattern) => before + pattern.length, 0);
   return Math.max(1, Math.min(MAX_ROWS, Math.floor(MAX_COMPARED / Math.max(1, length))));
 }
 

@@ -169,7 +169,7 @@ export const operating: readonly Guard[] = [
     file: "ops/otlp/lines.ts",
     text: "if (hasNoMessage) return stack;",
     without: "",
-    tests: ["unit/otlp-lines.test.ts", "ops/otlp.test.ts"],
+    tests: ["unit/otlp-lines.test.ts"],
   },
   {
     name: "what the inspector's list is without is said",

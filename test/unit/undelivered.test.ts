@@ -173,7 +173,7 @@ it.each(UNDELIVERED)(
     await say(room, "one");
     expect(told(room).at(-1)).toEqual({ dead: 1, pending: 0 });
     for (const { name } of room.rows("SELECT name FROM sqlite_master WHERE name LIKE 'edgerooms%'"))
-      room.rows(`DROP TABLE ${String(name)}`);
+      room.rows(`DROP TABLE ${name as string}`);
     await room.crash();
     const before = room.reports.length;
     expect(await room.operate(command)).toMatchObject({ ok: false, code: "not_found" });
@@ -188,8 +188,11 @@ it.each(UNDELIVERED)(
 it("E6: a room that was only called through RPC tells of its dead letters once an operator has looked at it", async () => {
   const { room } = neverEntered();
   await say(room, "one");
+  await room.pass(2 * MINUTE_MS);
+  // This one is told of with the publication, without a kind.
   await say(room, "two");
   await room.pass(10 * MINUTE_MS);
+  expect(room.reports.at(-1)?.listing).toMatchObject({ kind: "", undelivered: { dead: 1 } });
   // Nobody knows its kind: whatever it reported could not be listed, and it does not try again and again.
   expect(room.rows("SELECT 1 FROM edgerooms_meta WHERE key = 'undelivered'")).toEqual([]);
   expect(await room.storage.getAlarm()).toBeNull();
