@@ -240,10 +240,10 @@ it("E6: dead letters that are delivered again are counted, not what waits behind
   const tab = await inspect({
     at: `#room/${where}`,
     prepare: async ({ page }) => {
-      await page.route("**/stats", async (route) => {
-        const stats = (await (await route.fetch()).json()) as object;
-        await route.fulfill({ json: { ...stats, outbox: { pending: 9, dead: 2, tries: 0 } } });
-      });
+      const facts = { kind: "room", room: where, epoch: "e", offset: 0, oldest: 1, counts: {} };
+      const people = { members: 1, sessions: 1, connections: 1 };
+      const json = { ...facts, ...people, outbox: { pending: 9, dead: 2, tries: 0 } };
+      await page.route("**/stats", (route) => route.fulfill({ json }));
       await page.route("**/dead-letters", (route) => route.fulfill({ json: { dead: [letter("a"), letter("b")] } }));
       await page.route("**/redeliver", (route) => route.fulfill({ json: { pending: 11, redelivered: 2 } }));
     },

@@ -173,7 +173,7 @@ export const room: readonly Guard[] = [
   {
     name: "once per member",
     file: "src/room/core/depart.ts",
-    text: "if (isPresent(state.sessions, gone.id)) return announceChange(turn, gone);",
+    text: "if (state.sessions.isPresent(gone.id)) return announceChange(turn, gone);",
     without: "",
     tests: ["workerd/promises-people.test.ts"],
   },
@@ -208,7 +208,7 @@ export const room: readonly Guard[] = [
   {
     name: "who has joined may publish over HTTP",
     file: "src/room/core/operate.ts",
-    text: "if (isMembers && !isPresent(state.sessions, user)) {",
+    text: "if (isMembers && !state.sessions.isPresent(user)) {",
     without: "if (false) {",
     tests: ["workerd/api-publish.test.ts"],
   },
