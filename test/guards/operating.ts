@@ -172,13 +172,6 @@ export const operating: readonly Guard[] = [
     tests: ["unit/otlp-lines.test.ts"],
   },
   {
-    name: "what the inspector's list is without is said",
-    file: "public/inspect/rooms.js",
-    text: "this.#fresh.lacks([...missing]);",
-    without: "",
-    tests: ["browser/inspect-operator.test.ts"],
-  },
-  {
     name: "rows of a room's tables are counted",
     file: "src/room/store/schema.ts",
     text: "written(Math.max(0, metered.rowsWritten",
