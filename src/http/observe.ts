@@ -7,6 +7,8 @@ import { routePath } from "hono/route";
 import { record, type OnAlert } from "../ops/failures.ts";
 import { isolate } from "../ops/isolate.ts";
 import { keepReported, reportSoon } from "../ops/reporting.ts";
+import type { Rotating } from "../ops/secrets.ts";
+import { Misconfigured } from "../ops/settings.ts";
 import { span } from "../ops/trace.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { recordOf, type FailureRecord } from "../room/telemetry/failure.ts";
@@ -76,6 +78,15 @@ export function reportMisconfigured(source: string, message: string): void {
   const failure = recordOf({ code: "misconfigured", source, error: message }, Date.now(), undefined);
   keepReported(failure);
   mistakes.push(failure);
+}
+
+/** Reports secrets besides the current one that cannot be used, and without which the request goes on. */
+export function reportUnusable({ others }: Rotating): void {
+  for (const other of others) {
+    other.catch((error: unknown) => {
+      if (error instanceof Misconfigured) reportMisconfigured("secrets", error.message);
+    });
+  }
 }
 
 /** The answer to something that was thrown and that nobody caught. */

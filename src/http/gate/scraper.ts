@@ -1,6 +1,7 @@
 /** Whether a request is the scraper's: the one secret that is compared here, by its hash. */
 import { rotatingIn, type Rotating } from "../../ops/secrets.ts";
 import { Misconfigured } from "../../ops/settings.ts";
+import { reportUnusable } from "../observe.ts";
 import { denial } from "../thrown.ts";
 import type { Denied } from "../request.ts";
 
@@ -35,10 +36,12 @@ export async function checkScraperTokens(env: object): Promise<void> {
 }
 
 async function scraperTokens(env: object): Promise<Rotating | undefined> {
-  return rotatingIn(env, "METRICS_TOKEN", (text, name) => {
+  const found = await rotatingIn(env, "METRICS_TOKEN", (text, name) => {
     if (new TextEncoder().encode(text).length >= MIN_TOKEN_BYTES) return;
     throw new Misconfigured(`${name} must have ${MIN_TOKEN_BYTES} bytes or more.`);
   });
+  if (found) reportUnusable(found);
+  return found;
 }
 
 /** Compares secrets by their hashes, so that the time it takes says nothing about them. */

@@ -6,7 +6,7 @@ import { MIN_SECRET_BYTES } from "../../protocol/identity.ts";
 import { checkAddress } from "../../ops/address.ts";
 import { rotating, rotatingIn, type Rotating, type Secret } from "../../ops/secrets.ts";
 import { listIn, Misconfigured } from "../../ops/settings.ts";
-import { reportMisconfigured } from "../observe.ts";
+import { reportUnusable } from "../observe.ts";
 import { keySet, type KeySet } from "./keys.ts";
 import type { Several, TrustOptions } from "./trust-options.ts";
 
@@ -67,11 +67,7 @@ async function secretsOf(given: Several<Secret> | undefined, env: object): Promi
       `Nobody can be verified: set AUTH_SECRET (${MIN_SECRET_BYTES} bytes or more) or AUTH_JWKS_URL.`,
     );
   }
-  for (const other of found.others) {
-    other.catch((error: unknown) => {
-      if (error instanceof Misconfigured) reportMisconfigured("secrets", error.message);
-    });
-  }
+  reportUnusable(found);
   return found;
 }
 
