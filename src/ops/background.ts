@@ -4,7 +4,7 @@ import * as runtime from "cloudflare:workers";
 
 const { waitUntil } = runtime as { readonly waitUntil?: (work: Promise<unknown>) => void };
 
-/** Keeps work going when its request ends. Its failure is its own: whoever needs the result waits for the work itself. */
+/** Keeps work going when its request ends. A failure is not told: a caller that needs the result waits for the work itself. */
 export function inBackground(work: Promise<unknown>): void {
   const settled = work.catch(() => undefined);
   try {
