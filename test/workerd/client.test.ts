@@ -292,8 +292,8 @@ describe("a copied tab", () => {
   it("an original tab with a dead line never gets the acks of its copy", async () => {
     const { original, copy, line, unsure } = await copied();
     line.cut();
-    // The original takes its session back. The room cannot know what it repeats, and the acks of the copy are not its own.
-    expect(await unsure).toEqual(Array(5).fill("outcome_unknown"));
+    // The original takes its session back. What it repeats took no effect, and the acks of the copy are not its own.
+    expect(await unsure).toEqual(Array(5).fill("stale_ref"));
     expect(await original.publish("goes on")).toMatchObject({ offset: 7 });
     expect(await copy.publish("so does the copy")).toMatchObject({ offset: 8 });
   });
@@ -303,9 +303,9 @@ describe("a copied tab", () => {
     copyLine.isDead = true;
     const lost = publishes(copy, "of the copy, on a dead line", 5);
     line.cut();
-    expect(await unsure).toEqual(Array(5).fill("outcome_unknown"));
+    expect(await unsure).toEqual(Array(5).fill("stale_ref"));
     expect(await publishes(original, "back", 5)).toEqual([7, 8, 9, 10, 11]);
     copyLine.cut();
-    expect(await lost).toEqual(Array(5).fill("outcome_unknown"));
+    expect(await lost).toEqual(Array(5).fill("stale_ref"));
   });
 });
