@@ -69,6 +69,11 @@ export class Connection {
     this.#socket?.expectAnswer(isDue);
   }
 
+  /** Sends a ping behind everything that was sent so far. Its answer is reported as `measured`, once for each ping. */
+  ping(): void {
+    this.#socket?.ping();
+  }
+
   /** The room has said welcome. */
   open(): void {
     this.#input({ type: "welcome" });

@@ -39,7 +39,8 @@ export class RoomSocket {
   readonly #socket: Socket;
   readonly #events: SocketEvents;
   readonly #watchdog: Watchdog;
-  #pingedAt: number | undefined;
+  /** When each ping without an answer was sent, oldest first: pongs come in the order of their pings. */
+  #pings: number[] = [];
   #outgoing: string[] = [];
   #isOver = false;
   #limits: Limits | undefined;
@@ -54,7 +55,7 @@ export class RoomSocket {
     // `close` follows, but not on every platform when the upgrade fails.
     this.#socket.addEventListener("error", () => this.#end("later", "the connection failed"));
     this.#watchdog = new Watchdog(OPENING_MS, {
-      ask: () => this.#ping(),
+      ask: () => this.ping(),
       giveUp: () => this.#end("reconnect", "the line is dead"),
     });
   }
@@ -79,6 +80,14 @@ export class RoomSocket {
   /** Asks for a sign of life and gives the answer 3 s: for use after sleep or a change of network. */
   probe(): void {
     if (this.#isOpen) this.#watchdog.ask(PROBE_MS);
+  }
+
+  /** Sends a ping behind everything that was sent so far. Its answer is reported as `latency`, which wakes no room. */
+  ping(): void {
+    if (!this.#isOpen) return;
+    this.#flush();
+    this.#pings.push(performance.now());
+    this.#socket.send(PING);
   }
 
   /** Ends it without a report to the owner. What this turn has sent goes out first. */
@@ -116,8 +125,8 @@ export class RoomSocket {
     if (this.#isOver || typeof data !== "string") return;
     this.#watchdog.heard();
     if (data === PONG) {
-      if (this.#pingedAt !== undefined) this.#events.latency(performance.now() - this.#pingedAt);
-      this.#pingedAt = undefined;
+      const sent = this.#pings.shift();
+      if (sent !== undefined) this.#events.latency(performance.now() - sent);
       return;
     }
     const frames = decodeServer(data);
@@ -135,14 +144,9 @@ export class RoomSocket {
 
   #heartbeat({ next }: { readonly next: number }): void {
     this.#watchdog.expectHeartbeat(next);
-    this.#ping();
+    this.ping();
   }
 
-  #ping(): void {
-    if (!this.#isOpen) return;
-    this.#pingedAt = performance.now();
-    this.#socket.send(PING);
-  }
 
   #end(next: NextStep, reason: string, retryAfter?: number): void {
     if (this.#isOver) return;
