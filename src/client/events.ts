@@ -30,6 +30,10 @@ export interface RoomEvents<T extends RoomTypes = RoomTypes> {
   /** Joined again, with nothing missed. */
   resumed: { readonly offset: number };
   state: State;
+  /** The client has been without its line for some seconds (`lostAfter`). `since`: in ms since 1970. */
+  lost: { readonly since: number };
+  /** The client is in the room again after a `lost`. `lasted`: how long it was not, in ms. */
+  restored: { readonly since: number; readonly lasted: number };
   /** The room is going to close in `within` ms. */
   goaway: { readonly within: number };
   /** A failure that no promise tells of. */
@@ -37,3 +41,8 @@ export interface RoomEvents<T extends RoomTypes = RoomTypes> {
   /** Round trip of a ping, in ms. */
   latency: number;
 }
+
+/** One event of a {@link RoomEvents}, with its name. */
+export type Streamed<T extends RoomTypes, K extends keyof RoomEvents<T>> = {
+  [E in K]: { readonly event: E; readonly value: RoomEvents<T>[E] };
+}[K];

@@ -1,23 +1,53 @@
-/** A client's publications as an async iterator. */
+/** A client's events as an async iterator. Knows no client. */
 
-interface Source<Item> {
-  readonly state: { readonly name: string };
-  on(event: "publication", listener: (item: Item) => void): () => void;
-  on(event: "state", listener: () => void): () => void;
+type Stop = () => void;
+type Next<Item> = IteratorResult<Item, undefined>;
+
+const OVER = { done: true, value: undefined } as const;
+
+/** What {@link iterate} returns: for `for await`, or to be asked by hand. */
+export interface Stream<Item> extends AsyncIterableIterator<Item> {
+  next(): Promise<Next<Item>>;
+  /** Ends it, with a `next()` that waits. */
+  return(): Promise<Next<Item>>;
+  [Symbol.asyncIterator](): this;
 }
 
-/** Publications from the first `next()` on, until the client is closed. */
-export async function* publicationsOf<Item>(room: Source<Item>): AsyncGenerator<Item, void> {
+/**
+ * Gives what `listen` pushes, from the first `next()` on and until it calls `end`. What was pushed before that is given
+ * first; `return()` gives nothing more, and ends a `next()` that waits.
+ *
+ * @param listen begins to listen, and returns the functions that end that
+ */
+export function iterate<Item>(listen: (push: (item: Item) => void, end: Stop) => readonly Stop[]): Stream<Item> {
   const items: Item[] = [];
-  let wake = () => {};
-  const stops = [room.on("publication", (item) => (items.push(item), wake())), room.on("state", () => wake())];
-  try {
-    while (true) {
-      if (items.length > 0) yield items.shift() as Item;
-      else if (room.state.name === "closed") return;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-  } finally {
-    for (const stop of stops) stop();
-  }
+  const waiting: ((next: Next<Item>) => void)[] = [];
+  let stops: readonly Stop[] | undefined;
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    for (const stop of stops ?? []) stop();
+    for (const resolve of waiting.splice(0)) resolve(OVER);
+  };
+  const push = (value: Item) => {
+    const resolve = waiting.shift();
+    if (resolve) resolve({ done: false, value });
+    else items.push(value);
+  };
+  const stream: Stream<Item> = {
+    async next() {
+      if (!isOver) stops ??= listen(push, end);
+      // It may have ended at once.
+      if (isOver) end();
+      if (items.length > 0) return { done: false, value: items.shift() as Item };
+      return isOver ? OVER : new Promise((resolve) => waiting.push(resolve));
+    },
+    async return() {
+      items.length = 0;
+      end();
+      return OVER;
+    },
+    [Symbol.asyncIterator]: () => stream as never,
+  };
+  return stream;
 }

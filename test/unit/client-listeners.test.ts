@@ -61,7 +61,8 @@ it.each([
     });
     await turn();
     line().welcome({}, snapshot, pub(1, 2));
-    expect([client.state.name, told, items]).toEqual(["closed", [], handed]);
+    // What it has done is told after what it was told.
+    expect([client.state.name, told, items]).toEqual(["closed", ["state"], handed]);
     client.connect();
     await turn();
     expect(line().url.search).toBe(search);

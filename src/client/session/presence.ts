@@ -14,6 +14,11 @@ export class Presence {
   /** Whether the room has shown that it knows {@link #data}. */
   #isShown = true;
 
+  /** This member's user id; `undefined` before the first welcome. */
+  get me(): string | undefined {
+    return this.#me || undefined;
+  }
+
   /** The members who are here, by id. */
   get list(): readonly Member[] {
     return [...this.#members.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));

@@ -6,7 +6,7 @@ import { encode } from "../../protocol/codec.ts";
 import type { NextStep } from "../../protocol/codes.ts";
 import type { Json, ServerFrame } from "../../protocol/frames.ts";
 import type { Address } from "../address.ts";
-import type { State } from "../connection/state.ts";
+import type { Loss, State } from "../connection/state.ts";
 import { Emitter } from "../emitter.ts";
 import { RoomError } from "../error.ts";
 import type { RoomEvents } from "../events.ts";
@@ -30,6 +30,8 @@ export interface Transport {
   expectAnswer(isDue: boolean): void;
   /** The room has said welcome: from here on it is open, unless a listener closes it. */
   open(): void;
+  /** Ends it as if it were lost in this way. */
+  fail(loss: Loss): void;
 }
 
 /** What a {@link Session} is made from. */
@@ -61,9 +63,10 @@ export class Session<T extends Transport = Transport> {
   constructor({ outbox, store, address, token, random }: SessionOptions, attach: (session: Session) => T) {
     this.outbox = new Outbox(outbox, random);
     this.position = new Position(store, address.socket);
-    this.token = new Token(token, address.session, (error) =>
-      this.events.emit("error", new RoomError("token_expired", String(error), true)),
-    );
+    this.token = new Token(token, address.session, (error) => {
+      if (error instanceof RoomError && !error.retryable) this.transport.fail(this.token.missing(error));
+      else this.events.emit("error", new RoomError("token_expired", String(error), true));
+    });
     this.#address = address.socket;
     this.transport = attach(this);
   }
@@ -107,11 +110,6 @@ export class Session<T extends Transport = Transport> {
     return url.href;
   }
 
-  /** Gets a token from the program. */
-  getToken(): Promise<string> {
-    return this.token.get();
-  }
-
   /** The connection is lost, or there is none to lose. */
   hungUp(): void {
     this.#losses++;
@@ -122,12 +120,13 @@ export class Session<T extends Transport = Transport> {
   }
 
   /** What to do after a loss, given what the room's code says. */
-  afterLoss(next: NextStep, reason: string): NextStep {
-    if (reason.startsWith("replaced")) {
+  afterLoss({ next, code }: Loss): NextStep {
+    if (code === "replaced") {
       // Another client has taken the session over, a duplicated tab for instance: it keeps it, this one gets a new one.
       this.position.forget(false);
       return "reconnect";
     }
+    if (code === "unauthorized" && next === "stop") return this.token.refuse() ? "later" : "stop";
     return next === "renew" && this.token.isFixed ? "stop" : next;
   }
 
@@ -168,6 +167,7 @@ export class Session<T extends Transport = Transport> {
     this.outbox.advance(frame.ref);
     this.#pace = new Pace(frame.limits, performance.now());
     this.token.keep(frame);
+    this.presence.apply({ members: frame.members });
     this.transport.open();
     // A listener may have closed the client.
     if (!this.transport.isOpen) return;

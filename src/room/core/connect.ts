@@ -66,6 +66,7 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
     heartbeat: { next: Math.max(0, (state.heartbeat?.due ?? now) - now) },
     limits: limitsOf(state.definition),
     expires: session.expires,
+    now,
   });
 }
 
