@@ -14,7 +14,7 @@ export function bearerProtocol(token: string): string {
   return (encoded === token ? BEARER_PREFIX : ENCODED) + encoded;
 }
 
-/** The token of the first of these subprotocols that carries one; `undefined` when none does, or when it is malformed. */
+/** The token of the first of these subprotocols that carries one, empty when it is malformed; `undefined` when none does. */
 export function tokenIn(protocols: readonly string[]): string | undefined {
   for (const protocol of protocols) {
     if (protocol.startsWith(BEARER_PREFIX)) return protocol.slice(BEARER_PREFIX.length);
@@ -22,7 +22,7 @@ export function tokenIn(protocols: readonly string[]): string | undefined {
     try {
       return decodeURIComponent(protocol.slice(ENCODED.length));
     } catch {
-      return undefined;
+      return "";
     }
   }
   return undefined;
