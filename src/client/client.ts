@@ -112,12 +112,12 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
    * count, take {@link stream}.
    */
   [Symbol.asyncIterator](): Stream<Typed<T>> {
-    return this.#iterate(["publication"], (_, value) => value as Typed<T>);
+    return iterate(this, ["publication"], (_, value) => value as Typed<T>);
   }
 
   /** These events in their order, until the client is closed: `for await (const { event, value } of room.stream("reset"))`. */
   stream<K extends keyof RoomEvents<T>>(...events: readonly K[]): Stream<Streamed<T, K>> {
-    return this.#iterate(events, (event, value) => ({ event, value }) as Streamed<T, K>);
+    return iterate(this, events, (event, value) => ({ event, value }) as Streamed<T, K>);
   }
 
   /** Connects, or tries again at once. Does nothing while there is a connection: {@link check} asks whether it lives. */
@@ -169,16 +169,5 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
   /** Closes the connection. The session stays open for the room's resume window. */
   close(): void {
     this.#session.transport.close("closed");
-  }
-
-  #iterate<K extends keyof RoomEvents<T>, Item>(
-    events: readonly K[],
-    item: (event: K, value: RoomEvents<T>[K]) => Item,
-  ): Stream<Item> {
-    return iterate((push, end) => {
-      const look = () => this.state.name === "closed" && end();
-      look();
-      return [this.on("state", look), ...events.map((event) => this.on(event, (value) => push(item(event, value))))];
-    });
   }
 }

@@ -1,7 +1,7 @@
 /** Listeners by event name. A listener that throws does not stop the others. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>();
-  /** Events that are not over: the listeners of the first one are being called, the others happened meanwhile. */
+  /** The event whose listeners are being called, and those that happened meanwhile. */
   readonly #queue: [keyof Events, unknown][] = [];
 
   /** Calls `listener` at every event from the next one on. Returns a function that ends that. */
@@ -18,22 +18,21 @@ export class Emitter<Events extends object> {
    * the same order.
    */
   emit<K extends keyof Events>(event: K, value: Events[K]): void {
-    this.#queue.push([event, value]);
-    if (this.#queue.length > 1) return;
-    for (let next; (next = this.#queue[0]); this.#queue.shift()) this.#call(...next);
-  }
-
-  #call(event: keyof Events, value: unknown): void {
-    // Those of now: a listener that ends itself and listens anew must not be called for ever.
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
-      try {
-        listener(value as never);
-      } catch (error) {
-        // The program's own mistake: it surfaces as an uncaught error.
-        queueMicrotask(() => {
-          throw error;
-        });
+    if (this.#queue.push([event, value]) > 1) return;
+    // Those that are added meanwhile are reached, too.
+    for (const [name, what] of this.#queue) {
+      // The listeners of now: one that ends itself and listens anew must not be called for ever.
+      for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+        try {
+          listener(what as never);
+        } catch (error) {
+          // The program's own mistake: it surfaces as an uncaught error.
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
       }
     }
+    this.#queue.length = 0;
   }
 }

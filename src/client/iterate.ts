@@ -1,49 +1,64 @@
-/** A client's events as an async iterator. Knows no client. */
+/** A client's events as an async iterator. */
+import type { RoomEvents, RoomTypes } from "./events.ts";
 
-type Stop = () => void;
 type Next<Item> = IteratorResult<Item, undefined>;
 
-const OVER = { done: true, value: undefined } as const;
-
-/** What {@link iterate} returns: for `for await`, or to be asked by hand. */
+/** What iterations give: for `for await`, or to be asked by hand. */
 export interface Stream<Item> extends AsyncIterableIterator<Item> {
   next(): Promise<Next<Item>>;
-  /** Ends it, with a `next()` that waits. */
+  /** Ends it, with every `next()` that waits. */
   return(): Promise<Next<Item>>;
   [Symbol.asyncIterator](): this;
 }
 
+interface Source<T extends RoomTypes> {
+  readonly state: { readonly name: string };
+  on<K extends keyof RoomEvents<T>>(event: K, listener: (value: RoomEvents<T>[K]) => void): () => void;
+}
+
+const OVER = { done: true, value: undefined } as const;
+
 /**
- * Gives what `listen` pushes, from the first `next()` on and until it calls `end`. What was pushed before that is given
- * first; `return()` gives nothing more, and ends a `next()` that waits.
- *
- * @param listen begins to listen, and returns the functions that end that
+ * What `item` makes of these events of a room, from the first `next()` on. What came before the client was closed is given
+ * first, and then it is over.
  */
-export function iterate<Item>(listen: (push: (item: Item) => void, end: Stop) => readonly Stop[]): Stream<Item> {
-  const items: Item[] = [];
-  const waiting: ((next: Next<Item>) => void)[] = [];
-  let stops: readonly Stop[] | undefined;
+export function iterate<T extends RoomTypes, K extends keyof RoomEvents<T>, Item>(
+  room: Source<T>,
+  events: readonly K[],
+  item: (event: K, value: RoomEvents<T>[K]) => Item,
+): Stream<Item> {
+  let items: Item[] = [];
+  let waiting: ((next: Next<Item>) => void)[] = [];
+  let stops: (() => void)[] | undefined;
   let isOver = false;
   const end = () => {
     isOver = true;
     for (const stop of stops ?? []) stop();
-    for (const resolve of waiting.splice(0)) resolve(OVER);
+    for (const resolve of waiting) resolve(OVER);
+    waiting = [];
   };
-  const push = (value: Item) => {
-    const resolve = waiting.shift();
-    if (resolve) resolve({ done: false, value });
-    else items.push(value);
+  const look = ({ name }: { readonly name: string }) => name === "closed" && end();
+  const start = () => {
+    stops = events.map((event) =>
+      room.on(event, (value) => {
+        const resolve = waiting.shift();
+        if (resolve) resolve({ value: item(event, value) });
+        else items.push(item(event, value));
+      }),
+    );
+    // Last of all: an iteration of states has the last one too.
+    stops.push(room.on("state", look));
+    look(room.state);
   };
   const stream: Stream<Item> = {
     async next() {
-      if (!isOver) stops ??= listen(push, end);
-      // It may have ended at once.
-      if (isOver) end();
-      if (items.length > 0) return { done: false, value: items.shift() as Item };
+      if (!stops) start();
+      if (items.length > 0) return { value: items.shift() as Item };
       return isOver ? OVER : new Promise((resolve) => waiting.push(resolve));
     },
     async return() {
-      items.length = 0;
+      stops ??= [];
+      items = [];
       end();
       return OVER;
     },

@@ -4,7 +4,7 @@ import type { RoomEvents } from "./events.ts";
 
 /** Emits `lost` once a line has been gone for `afterMs`, and `restored` when the client is in the room again. */
 export function watchOutages(events: Emitter<RoomEvents>, afterMs: number): void {
-  let wasOpen = false;
+  let last = "";
   let since = 0;
   let isShown = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -12,15 +12,14 @@ export function watchOutages(events: Emitter<RoomEvents>, afterMs: number): void
     if (name === "open" || name === "closed") {
       clearTimeout(timer as never);
       if (name === "open" && isShown) events.emit("restored", { since, lasted: Date.now() - since });
-      wasOpen = name === "open";
       isShown = false;
-    } else if (wasOpen) {
-      wasOpen = false;
+    } else if (last === "open") {
       since = Date.now();
       timer = setTimeout(() => {
         isShown = true;
         events.emit("lost", { since });
       }, afterMs);
     }
+    last = name;
   });
 }
