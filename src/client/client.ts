@@ -117,7 +117,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   /** These events in their order, until the client is closed: `for await (const { event, value } of room.stream("reset"))`. */
   stream<K extends keyof RoomEvents<T>>(...events: readonly K[]): Stream<Streamed<T, K>> {
-    return iterate(this, events, (event, value) => ({ event, value }) as Streamed<T, K>);
+    return iterate(this, events, (event, value) => ({ event, value }));
   }
 
   /** Connects, or tries again at once. Does nothing while there is a connection: {@link check} asks whether it lives. */

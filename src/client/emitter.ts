@@ -22,7 +22,7 @@ export class Emitter<Events extends object> {
     // Those that are added meanwhile are reached, too.
     for (const [name, what] of this.#queue) {
       // The listeners of now: one that ends itself and listens anew must not be called for ever.
-      for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+      for (const listener of Array.from(this.#listeners.get(name) ?? [])) {
         try {
           listener(what as never);
         } catch (error) {

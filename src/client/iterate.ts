@@ -62,7 +62,7 @@ export function iterate<T extends RoomTypes, K extends keyof RoomEvents<T>, Item
       end();
       return OVER;
     },
-    [Symbol.asyncIterator]: () => stream as never,
+    [Symbol.asyncIterator]: () => stream,
   };
   return stream;
 }

@@ -184,8 +184,8 @@ it("T8: a line that is cut soon after each open comes back within 5 s, however o
 it("T8: tries that fail between two cuts are counted apart from them, and a cut ends their count", () => {
   let state: State = dialling(0, 0, 0);
   const seen: unknown[] = [];
-  const play = (...inputs: Input[]) => {
-    for (const input of inputs) ({ state } = transition(state, input, () => 1));
+  const play = (...happened: Input[]) => {
+    for (const input of happened) ({ state } = transition(state, input, () => 1));
     seen.push("failures" in state ? [state.failures, state.cuts] : state.name);
   };
   play({ type: "welcome" }, lost("reconnect"));

@@ -145,14 +145,12 @@ describe("a token that is refused", () => {
   async function refusing(which: readonly number[], frame: object = refused, token?: () => unknown) {
     let asked = 0;
     let upgrades = 0;
-    const made = dialled(
-      { token: (token ?? (() => `t${++asked}`)) as () => string },
-      (line) =>
-        void queueMicrotask(() => {
-          if (!which.includes(++upgrades)) return line.welcome();
-          if ("type" in frame) line.hears(frame);
-          else line.says("close", frame);
-        }),
+    const made = dialled({ token: (token ?? (() => `t${++asked}`)) as () => string }, (line) =>
+      queueMicrotask(() => {
+        if (!which.includes(++upgrades)) return line.welcome();
+        if ("type" in frame) line.hears(frame);
+        else line.says("close", frame);
+      }),
     );
     await pass(20_000);
     return made;

@@ -99,10 +99,10 @@ export class Connection {
   /** Connects, or tries again at once. Does nothing while there is a connection. */
   connect(): void {
     this.#unwatch ??= watchPage({
-      online: () => this.#wake("online"),
+      online: () => void this.#wake("online"),
       // Some lines outlive it: those within the device, for instance.
       offline: () => void this.#socket?.probe(),
-      visible: () => this.#wake("wake"),
+      visible: () => void this.#wake("wake"),
     });
     this.#input({ type: "connect" });
   }

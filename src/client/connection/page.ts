@@ -8,11 +8,11 @@ interface Target {
 /** What a {@link watchPage} reports. */
 export interface PageEvents {
   /** The network is back. */
-  online(): void;
+  readonly online: () => void;
   /** The network is gone. */
-  offline(): void;
+  readonly offline: () => void;
   /** The page can be seen again. */
-  visible(): void;
+  readonly visible: () => void;
 }
 
 /** Watches page and network, in workers too, until the function that it returns is called. */
