@@ -9,13 +9,16 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { around } from "./around.ts";
+import { client } from "./client.ts";
 import type { Guard } from "./guard.ts";
 import { room } from "./room.ts";
 import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const guards = [...room, ...runtime, ...around].filter(({ name }) => positionals.every((part) => name.includes(part)));
+const guards = [...room, ...runtime, ...around, ...client].filter(({ name }) =>
+  positionals.every((part) => name.includes(part)),
+);
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);
 
 // Without a guard many waits are in vain; a quarter of the patience is still more than twice what anything takes.

@@ -289,12 +289,16 @@ describe("a token function that says stop", () => {
 describe("what is said of a token", () => {
   const secret = "eyJhbGciOi.secret.signature";
 
-  it.each([`${secret}\n`, `${secret} (copy)`, `<html>${secret}</html>`, "a/b+c=="])(
+  /** As platforms say it of a header that they do not take. */
+  const quoting: Fetch = (_, { headers: { authorization = "" } }) =>
+    Promise.reject(new TypeError(`"${authorization}" is an invalid header value.`));
+
+  it.each([`${secret}\n`, `${secret}\n(copy)`, `<html> ${secret}`, "a/b+c=="])(
     "T6: C12: the token %j travels as a valid subprotocol, and is nowhere in what the client says",
     async (token) => {
       const { all, log, line, client } = dialled({
         token: () => token,
-        fetch: () => Promise.reject(new Error("never")),
+        fetch: quoting,
       });
       await pass(0);
       const [, sent = ""] = all[0]?.protocols ?? [];
@@ -302,6 +306,7 @@ describe("what is said of a token", () => {
       expect(tokenIn([sent])).toBe(token);
       line().welcome({ expires: Date.now() + 2_000 }, snapshot);
       await pass(1_500);
+      expect(log.at(-1)).toMatch(/^error token_expired/);
       client.close();
       expect(JSON.stringify([log, client.state])).not.toContain("secret");
     },

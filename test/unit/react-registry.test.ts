@@ -136,7 +136,7 @@ it("C10: useRoom() without a provider says what is missing, and on a server a pr
     return createElement(
       "p",
       null,
-      [here.state.name, ids.length, self, usePending(here).length, useSnapshot(here)].join(),
+      [here.state.name, ids.length, self, usePending(here).length, useSnapshot(here)?.reason].join(),
     );
   }
   expect(() => renderToString(createElement(Inner))).toThrow("needs a RoomProvider");

@@ -114,13 +114,13 @@ function lose(
   if (next === "stop") return end(code, false, reason);
   // A new token is worth one try at once. A token that expires again is a failure like any other.
   if (next === "renew" && setbacks.failures === 0) return dial({ ...setbacks, failures: 1 }, hangUp);
+  const { failures, cuts, suspensions } = setbacks;
   const chance = random();
   if (name === "open" && next === "reconnect") {
     // Connecting works: what failed before does not count any more.
-    const delay = backoff(setbacks.cuts, chance, retryAfter, LONGEST_AFTER_CUT_MS);
-    return wait({ name: "reconnecting", ...NONE, cuts: setbacks.cuts + 1, delay, reason });
+    const delay = backoff(cuts, chance, retryAfter, LONGEST_AFTER_CUT_MS);
+    return wait({ name: "reconnecting", ...NONE, cuts: cuts + 1, delay, reason });
   }
-  const { failures, suspensions } = setbacks;
   const delay = backoff(failures, chance, retryAfter);
   if (failures < TRIES) return wait({ name: "reconnecting", ...setbacks, failures: failures + 1, delay, reason });
   // The jitter comes on top of what the server asked for, as in any other wait.
