@@ -11,7 +11,7 @@ const ENCODED = "bearer-encoded.";
 export function bearerProtocol(token: string): string {
   // Parentheses are the only characters that encodeURIComponent leaves and a subprotocol may not have.
   const encoded = encodeURIComponent(token).replaceAll("(", "%28").replaceAll(")", "%29");
-  return (encoded === token ? BEARER_PREFIX : ENCODED) + encoded;
+  return (encoded.includes("%") ? ENCODED : BEARER_PREFIX) + encoded;
 }
 
 /** The token of the first of these subprotocols that carries one, empty when it is malformed; `undefined` when none does. */
