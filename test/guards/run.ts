@@ -9,14 +9,14 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { around } from "./around.ts";
-import { client } from "./client.ts";
+import { line } from "./line.ts";
 import type { Guard } from "./guard.ts";
 import { room } from "./room.ts";
 import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const guards = [...room, ...runtime, ...around, ...client].filter(({ name }) =>
+const guards = [...room, ...runtime, ...around, ...line].filter(({ name }) =>
   positionals.every((part) => name.includes(part)),
 );
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);

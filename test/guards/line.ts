@@ -1,7 +1,7 @@
 /** The guards of the client: its line, its tokens, what its listeners are told; and of the hooks over it. */
 import type { Guard } from "./guard.ts";
 
-export const client: readonly Guard[] = [
+export const line: readonly Guard[] = [
   {
     name: "pings on the client's own clock",
     file: "src/client/connection/watchdog.ts",
