@@ -4,11 +4,13 @@
  */
 import { withTimeout } from "./protocol/with-timeout.ts";
 import type { RoomReport } from "./room/telemetry/recorder.ts";
+import type { EndRecord } from "./room/telemetry/end.ts";
 import type { FailureRecord } from "./room/telemetry/failure.ts";
 import { shardOf } from "./room/telemetry/listing.ts";
 import { RoomObject } from "./room/runtime/object.ts";
 import type { Attributes } from "./room/runtime/ticker.ts";
 import type { Directory } from "./ops/directory.ts";
+import { recordEnd } from "./ops/ends.ts";
 import { record, type Alert } from "./ops/failures.ts";
 import { isolate } from "./ops/isolate.ts";
 import { dataPoint } from "./ops/metrics.ts";
@@ -39,6 +41,10 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
 
   protected override report(failed: FailureRecord): void {
     void record(failed, this.onAlert);
+  }
+
+  protected override ended(end: EndRecord): void {
+    recordEnd(end);
   }
 
   protected override async sendReport({ listing, counts, records }: RoomReport): Promise<void> {

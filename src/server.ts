@@ -10,19 +10,23 @@ export { queue } from "./ops/queue.ts";
 export { webhook, type WebhookOptions } from "./ops/webhook.ts";
 export { codes, type Code, type CodeName, type NextStep, type Severity } from "./protocol/codes.ts";
 export type { ClientFrame, FrameError, Json, Limits, Member, Publication, ServerFrame } from "./protocol/frames.ts";
+export type { Data, RoomTypes } from "./protocol/room-types.ts";
 export type { Credentials } from "./room/admission.ts";
 export {
   defineRoom,
   reject,
+  type Addressed,
   type Definition,
   type Duration,
   type Grant,
   type Me,
   type Method,
   type Outcome,
+  type PresenceKind,
   type Rejection,
   type RoomContext,
   type RoomDefinition,
+  type Submitted,
 } from "./room/definition.ts";
 export { OutletRefused, type Batch, type OutEvent, type OutEventType, type Outlet } from "./room/outlet.ts";
 export { Room } from "./room.ts";

@@ -4,12 +4,13 @@
  */
 import { encode } from "../protocol/codec.ts";
 import type { Json } from "../protocol/frames.ts";
+import type { Of, Person, RoomTypes, Typed } from "../protocol/room-types.ts";
 import { addressOf } from "./address.ts";
 import { Connection } from "./connection/connection.ts";
 import type { SocketClass } from "./connection/socket.ts";
 import type { State } from "./connection/state.ts";
 import { RoomError } from "./error.ts";
-import type { Of, Person, RoomEvents, RoomTypes, Streamed, Typed } from "./events.ts";
+import type { RoomEvents, Streamed } from "./events.ts";
 import { iterate, type Stream } from "./iterate.ts";
 import type { ConnectOptions } from "./options.ts";
 import { watchOutages } from "./outage.ts";
@@ -19,12 +20,13 @@ import { memoryStore, type Saved } from "./storage.ts";
 
 export type { State } from "./connection/state.ts";
 export { RoomError, type RoomErrorCode } from "./error.ts";
-export type { RoomEvents, RoomTypes, Streamed } from "./events.ts";
+export type { RoomEvents, Streamed } from "./events.ts";
 export type { Stream } from "./iterate.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { Ack, PublishOptions } from "./session/outbox.ts";
 export { memoryStore, tabStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
+export type { RoomTypes } from "../protocol/room-types.ts";
 
 /**
  * Joins a room and stays in it until `close()` or `leave()`.
@@ -87,9 +89,17 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     });
   }
 
-  /** The members who are here, by id. */
+  /** The members who are here, by id. Empty in a room that shows no list. */
   get members(): readonly Person<T>[] {
     return this.#session.presence.list as readonly Person<T>[];
+  }
+
+  /**
+   * How many members are here, in a room that lists them or tells their number; `undefined` in one that does neither, and
+   * before the first welcome. The event `members` tells of changes.
+   */
+  get memberCount(): number | undefined {
+    return this.#session.presence.count;
   }
 
   /** The session, and the place in the log up to which everything was handed over. */

@@ -30,8 +30,9 @@ export class RoomError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Reads it from a frame. The outcome of a ref that the room has forgotten is unknown. */
+  /** Reads it from a frame. The outcome of a ref is unknown where the room's memory does not reach back to it. */
   static from({ code, message, retryable, retryAfter }: FrameError): RoomError {
-    return new RoomError(code === "stale_ref" ? "outcome_unknown" : code, message, retryable, retryAfter);
+    const isUnknown = code === "stale_ref" && !retryable;
+    return new RoomError(isUnknown ? "outcome_unknown" : code, message, retryable, retryAfter);
   }
 }

@@ -1,29 +1,15 @@
-/** The events of a client, and the types by which a program describes its rooms. Types only. */
-import type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
+/** The events of a client. Types only. */
+import type { ResetReason } from "../protocol/frames.ts";
+import type { Of, Person, RoomTypes, Typed } from "../protocol/room-types.ts";
 import type { RoomError } from "./error.ts";
 import type { State } from "./connection/state.ts";
-
-/** The data of one kind of room: give your own as `connect<MyRoom>(...)`. What you leave out is any JSON. */
-export interface RoomTypes {
-  publication?: unknown;
-  signal?: unknown;
-  presence?: unknown;
-  snapshot?: unknown;
-}
-
-/** One kind of data of a room; any JSON where the program does not say. */
-export type Of<T extends RoomTypes, K extends keyof RoomTypes> = T extends Record<K, infer V> ? V : Json;
-/** A publication with the room's own data. */
-export type Typed<T extends RoomTypes> = Omit<Publication, "data"> & { readonly data: Of<T, "publication"> };
-/** A member with the room's own presence data. */
-export type Person<T extends RoomTypes> = Omit<Member, "data"> & { readonly data?: Of<T, "presence"> };
 
 /** The values of events, by event name. */
 export interface RoomEvents<T extends RoomTypes = RoomTypes> {
   /** A publication: in order, each once. */
   publication: Typed<T>;
   signal: { readonly by: string | null; readonly data: Of<T, "signal"> };
-  /** The members, whenever they or what they show changes. */
+  /** The members, whenever they, their number or what they show changes. */
   members: readonly Person<T>[];
   /** The state to start from, instead of what was missed. The first join is one too, with the reason `new`. */
   reset: { readonly reason: ResetReason; readonly data: Of<T, "snapshot">; readonly offset: number };

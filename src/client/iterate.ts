@@ -1,5 +1,6 @@
 /** A client's events as an async iterator. */
-import type { RoomEvents, RoomTypes } from "./events.ts";
+import type { RoomTypes } from "../protocol/room-types.ts";
+import type { RoomEvents } from "./events.ts";
 
 type Next<Item> = IteratorResult<Item, undefined>;
 

@@ -8,7 +8,7 @@ import { cors } from "hono/cors";
 import { requestId } from "hono/request-id";
 import { alertWebhook } from "../ops/webhook.ts";
 import { SUBPROTOCOL } from "../protocol/frames.ts";
-import { readResume, sealUpgrade } from "../room/admission.ts";
+import { readAttempt, readResume, sealUpgrade } from "../room/admission.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { Gate, type AppOptions } from "./gate/gate.ts";
 import { checkOrigins } from "./gate/origin.ts";
@@ -72,7 +72,8 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   // An invalid Host makes an invalid address.
   if (!query) return refuseUpgrade(c, { code: "not_found" });
   const resume = readResume(query);
-  if (resume === null) return refuseUpgrade(c, { code: "bad_resume" });
+  const attempt = readAttempt(query);
+  if (resume === null || attempt === null) return refuseUpgrade(c, { code: "bad_resume" });
   const passage = await gate.authorize(c, "join");
   if ("code" in passage) return refuseUpgrade(c, passage);
   const { info } = passage;
@@ -86,6 +87,7 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
     receivedAt: Date.now(),
     ...(resume && { resume }),
     credit: query.get("credit") === "1",
+    ...(attempt && { attempt }),
   });
   const asked = await spanned(info, "admission", async () =>
     askRoom(passage, c.env, async ({ stub }) => stub.fetch(sealed)),

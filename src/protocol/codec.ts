@@ -102,12 +102,20 @@ function readFrame(value: unknown): ClientFrame | Malformed {
       const { ref, data } = value;
       if (!isRef(ref)) return bad("publish needs a ref: an integer from 1");
       if (data === undefined) return bad("publish needs data", ref);
-      const { traceparent } = value;
+      const { after, traceparent } = value;
       const to = readRecipients(value["to"]);
       if (to === null) return bad(toRule(), ref);
+      if (after !== undefined && !(isRef(after) && after < ref)) return bad("after is an earlier ref", ref);
       if (traceparent !== undefined && !isTraceparent(traceparent))
         return bad("traceparent is not valid W3C Trace Context", ref);
-      return { type, ref, data: data as Json, ...(to && { to }), ...(traceparent !== undefined && { traceparent }) };
+      return {
+        type,
+        ref,
+        ...(after !== undefined && { after }),
+        data: data as Json,
+        ...(to && { to }),
+        ...(traceparent !== undefined && { traceparent }),
+      };
     }
     case "signal": {
       if (value["data"] === undefined) return bad("signal needs data");

@@ -83,6 +83,8 @@ export type ClientFrame =
   | {
       readonly type: "publish";
       readonly ref: number;
+      /** The publish that must be settled before this one: of one that is refused for now, none that follows is taken. */
+      readonly after?: number;
       readonly data: Json;
       readonly to?: readonly string[];
       /** W3C trace context: travels with the publication to every receiver. */
@@ -114,7 +116,10 @@ export type ServerFrame =
       readonly expires: number;
       /** The room's clock, in ms since the epoch: clients need not trust theirs for when the token runs out. */
       readonly now?: number;
+      /** Empty where the room shows no list. */
       readonly members: readonly Member[];
+      /** How many members there are, where the room shows only that. */
+      readonly count?: number;
     }
   | {
       readonly type: "pub";
@@ -132,6 +137,8 @@ export type ServerFrame =
       readonly update?: readonly Member[];
       /** The whole list: replaces what the client knew. */
       readonly members?: readonly Member[];
+      /** How many members there are, where the room shows no list. */
+      readonly count?: number;
     }
   | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
   /** `ack`: the room feeds this connection nothing more until it acknowledges what it has. */

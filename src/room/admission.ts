@@ -68,6 +68,8 @@ export interface Admission {
   readonly resume?: ResumeRequest;
   /** The client acknowledges what it reads and wants to be fed no faster. */
   readonly credit: boolean;
+  /** Which of its client's attempts to connect it is, from a name of the client. Absent for clients that do not say. */
+  readonly attempt?: { readonly client: string; readonly nth: number };
 }
 
 /** The request that opens a connection in a room. */
@@ -101,6 +103,19 @@ export function readResume(query: URLSearchParams): ResumeRequest | undefined | 
   if (epoch === null && offset === null) return { session };
   if (epoch === null || offset === null || !TOKENISH.test(epoch) || !/^\d{1,16}$/.test(offset)) return null;
   return isOffset(Number(offset)) ? { session, position: { epoch, offset: Number(offset) } } : null;
+}
+
+/**
+ * The attempt in an upgrade's query: `attempt=<client>.<nth>`.
+ *
+ * @returns `null` when it is malformed, `undefined` when there is none
+ */
+export function readAttempt(query: URLSearchParams): Admission["attempt"] | null {
+  const text = query.get("attempt");
+  if (text === null) return undefined;
+  const [client = "", nth = "", ...more] = text.split(".");
+  if (!/^[A-Za-z0-9_-]{1,32}$/.test(client) || !/^\d{1,15}$/.test(nth) || more.length > 0) return null;
+  return { client, nth: Number(nth) };
 }
 
 /** A room's refusal, on its way to the Worker. */

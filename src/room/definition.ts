@@ -4,8 +4,8 @@
  */
 import type { GrantName } from "../protocol/api.ts";
 import type { CodeName } from "../protocol/codes.ts";
-import type { Json, Member, Publication } from "../protocol/frames.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/limits.ts";
+import type { Data, Handed, Of, Person, RoomTypes, Typed } from "../protocol/room-types.ts";
 import { outEventTypes, type OutEventType, type Outlet } from "./outlet.ts";
 
 /** Milliseconds, or text such as "250ms", "30s", "5m", "1h", "2d". */
@@ -14,8 +14,13 @@ export type Duration = number | `${number}${"ms" | "s" | "m" | "h" | "d"}`;
 /** What a member may do in a room. */
 export type Grant = GrantName;
 
+/** What members learn of one another: who is here and what each shows, how many there are, or nothing. */
+export const presenceKinds = ["list", "count", "off"] as const;
+/** One of {@link presenceKinds}. */
+export type PresenceKind = (typeof presenceKinds)[number];
+
 /** The connection that a hook runs for. */
-export interface Me extends Member {
+export interface Me<T extends RoomTypes = RoomTypes> extends Person<T> {
   /** The session, which outlives connections. Not a secret, but nobody else's business. */
   readonly session: string;
   readonly grants: readonly Grant[];
@@ -36,7 +41,7 @@ export class Rejection {
 }
 
 /**
- * Refuses a publication, a call or (from `onJoin`) a connection: return it from a hook, or throw it.
+ * Refuses a publication, a signal, presence, a call or (from `onJoin`) a connection: return it from a hook, or throw it.
  *
  * @param message goes to the client as it is
  * @param retryAfter tells the client when trying again makes sense
@@ -46,7 +51,7 @@ export function reject(message: string, retryAfter?: Duration): Rejection {
 }
 
 /** What a hook can see and do. Everything it asks for takes effect when the hook returns, and not at all if it throws. */
-export interface RoomContext {
+export interface RoomContext<T extends RoomTypes = RoomTypes> {
   readonly kind: string;
   readonly name: string;
   /** Now, in ms since the epoch. */
@@ -58,37 +63,58 @@ export interface RoomContext {
    * Create yours with `CREATE TABLE IF NOT EXISTS`.
    */
   readonly sql: SqlStorage;
-  members(): Member[];
+  members(): Person<T>[];
   /**
    * The newest publications, oldest first: at most `limit`, and 256 KiB together. One that is larger by itself is left
    * out. With `me`, only what `me` may see.
    */
-  recent(limit: number, me?: Member): Publication[];
+  recent(limit: number, me?: { readonly id: string }): Typed<T>[];
   /** Publishes in the room's own name. `onPublish` does not run for it. */
-  publish(data: Json, options?: { to?: readonly string[] }): void;
-  /** Sends to everyone connected now; never stored, never replayed. */
-  signal(data: Json, options?: { to?: readonly string[] }): void;
+  publish(data: Handed<T, "publication">, options?: { to?: readonly string[] }): void;
+  /** Sends to everyone connected now; never stored, never replayed. `onSignal` does not run for it. */
+  signal(data: Handed<T, "signal">, options?: { to?: readonly string[] }): void;
   /** Ends every session of a user. */
   kick(user: string): void;
   /** Runs `onTimer(room, name, data)` once at `when` (ms since the epoch; the past means now). The same name replaces it. */
-  schedule(name: string, when: number, data?: Json): void;
+  schedule(name: string, when: number, data?: Handed<T, "timer">): void;
   /** Forgets a scheduled timer; nothing happens when there is none. */
   cancel(name: string): void;
   /**
    * Starts asynchronous work after the commit; `then` runs as an event of its own with what came of it. The work is
    * lost if the object dies before it ends: what must survive that belongs into `schedule`.
    */
-  defer<T>(work: () => Promise<T>, then?: (room: RoomContext, outcome: Outcome<T>) => void): void;
+  defer<R>(work: () => Promise<R>, then?: (room: RoomContext<T>, outcome: Outcome<R>) => void): void;
 }
 
 /** What came of deferred work. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
 /** A method that clients reach with a `call` frame. Returns the reply, or a {@link Rejection}. */
-export type Method = (room: RoomContext, me: Me, args: Json) => Json | Rejection | void;
+export type Method<T extends RoomTypes = RoomTypes> = (
+  room: RoomContext<T>,
+  me: Me<T>,
+  args: Of<T, "call">,
+) => Data | Rejection | void;
 
-/** The behaviour of a kind of room. Every part is optional: `defineRoom({})` relays and remembers. */
-export interface Definition {
+/** The users that something of a member is for. */
+export interface Addressed {
+  /** User ids. Absent: everyone. */
+  readonly to?: readonly string[];
+}
+
+/** What is known of a publication before it is stored. */
+export interface Submitted extends Addressed {
+  /** The offset that it gets if it is stored. */
+  readonly offset: number;
+}
+
+/**
+ * The behaviour of a kind of room. Every part is optional: `defineRoom({})` relays and remembers.
+ *
+ * `T` says what the data of its rooms is; without it, it is {@link Json}. The room checks only that it is JSON and how large
+ * it is: a client can send anything, so a hook looks before it relies on what `T` says.
+ */
+export interface Definition<T extends RoomTypes = RoomTypes> {
   /** How long a dropped session can be resumed. Default "1h". */
   resumeWindow?: Duration;
   /** How long a drop stays unannounced to the others. Default "10s". */
@@ -109,6 +135,12 @@ export interface Definition {
   /** Frames a connection may send: per second and at once. Default 50 and 100. */
   rate?: { perSecond?: number; burst?: number };
   /**
+   * What members learn of one another. `"list"` (default): who is here and what each shows. `"count"`: how many are here,
+   * about once a second while that changes. `"off"`: nothing. A list costs as many bytes as there are members for each who
+   * comes, and a message to everyone; past some hundred viewers of one room a count is enough.
+   */
+  presence?: PresenceKind;
+  /**
    * Events that go out of the room, at least once each and in their order: which (`types`, default all) and where `to`,
    * an outlet such as the ones that {@link webhook} and {@link queue} make. A tick that has any writes one row; a batch
    * that was delivered deletes one.
@@ -116,17 +148,37 @@ export interface Definition {
   events?: { types?: readonly OutEventType[]; to: Outlet<never> };
 
   /** A user became present. A rejection refuses the connection for good, with `forbidden`. */
-  onJoin?: (room: RoomContext, me: Me) => Rejection | void;
+  onJoin?: (room: RoomContext<T>, me: Me<T>) => Rejection | void;
   /** Sees, rewrites (by returning data) or rejects a publication. Returning nothing stores it unchanged. */
-  onPublish?: (room: RoomContext, me: Me, data: Json) => Json | Rejection | void;
+  onPublish?: (
+    room: RoomContext<T>,
+    me: Me<T>,
+    data: Of<T, "publication">,
+    submitted: Submitted,
+  ) => Handed<T, "publication"> | Rejection | void;
+  /** Sees, rewrites or rejects a signal of a member, likewise. Not for those of the room. */
+  onSignal?: (
+    room: RoomContext<T>,
+    me: Me<T>,
+    data: Of<T, "signal">,
+    addressed: Addressed,
+  ) => Handed<T, "signal"> | Rejection | void;
+  /** Sees, rewrites or rejects what a member shows of itself, likewise; `me.data` is what it showed before. */
+  onPresence?: (room: RoomContext<T>, me: Me<T>, data: Of<T, "presence">) => Handed<T, "presence"> | Rejection | void;
   /** A user is no longer present. */
-  onLeave?: (room: RoomContext, member: Member) => void;
+  onLeave?: (room: RoomContext<T>, member: Person<T>) => void;
   /** A timer set with `room.schedule` is due. A throw runs it again later: 2 s, 4 s, ... up to an hour apart. */
-  onTimer?: (room: RoomContext, name: string, data: Json) => void;
+  onTimer?: (room: RoomContext<T>, name: string, data: Of<T, "timer">) => void;
   /** The state a client starts from when it cannot resume. Default: the last 50 publications it may see. */
-  snapshot?: (room: RoomContext, me: Me) => Json;
-  methods?: Readonly<Record<string, Method>>;
+  snapshot?: (room: RoomContext<T>, me: Me<T>) => Handed<T, "snapshot">;
+  methods?: Readonly<Record<string, Method<T>>>;
 }
+
+/** The hooks of a definition as the engine runs them. */
+export type Hooks = Pick<
+  Definition,
+  "onJoin" | "onPublish" | "onSignal" | "onPresence" | "onLeave" | "onTimer" | "snapshot"
+>;
 
 /** A {@link Definition} with every number filled in; times in milliseconds. */
 export interface RoomDefinition {
@@ -138,8 +190,9 @@ export interface RoomDefinition {
   readonly maxConnectionsPerUser: number;
   readonly maxMessage: number;
   readonly rate: { readonly perSecond: number; readonly burst: number };
+  readonly presence: PresenceKind;
   readonly events: { readonly types: ReadonlySet<OutEventType>; readonly to: Outlet<never> } | undefined;
-  readonly hooks: Pick<Definition, "onJoin" | "onPublish" | "onLeave" | "onTimer" | "snapshot">;
+  readonly hooks: Hooks;
   readonly methods: ReadonlyMap<string, Method>;
 }
 
@@ -155,7 +208,7 @@ export interface HookFailure {
  *
  * @throws RangeError or TypeError naming the option that is wrong, when the module is loaded
  */
-export function defineRoom(definition: Definition): RoomDefinition {
+export function defineRoom<T extends RoomTypes = RoomTypes>(definition: Definition<T>): RoomDefinition {
   const { heartbeat = {}, rate = {}, methods = {}, events } = definition;
   const every = positive(toMs(heartbeat.every ?? "30s", "heartbeat.every"), "heartbeat.every");
   const idle = toMs(heartbeat.idle ?? Math.max(240_000, every), "heartbeat.idle");
@@ -173,9 +226,11 @@ export function defineRoom(definition: Definition): RoomDefinition {
       perSecond: positive(rate.perSecond ?? 50, "rate.perSecond"),
       burst: integer(rate.burst ?? 100, "rate.burst", 1, 1_000_000),
     },
+    presence: presenceKind(definition.presence ?? "list", definition.onPresence !== undefined),
     events: events && { types: new Set(eventTypes(events.types ?? outEventTypes)), to: events.to },
-    hooks: definition,
-    methods: new Map(Object.entries(methods)),
+    // Sound: `T` only says what the JSON is that hooks are given.
+    hooks: definition as unknown as Hooks,
+    methods: new Map(Object.entries(methods) as [string, Method][]),
   };
 }
 
@@ -189,6 +244,12 @@ export function toMs(value: Duration, option: string): number {
     throw new TypeError(`${option} is a number of milliseconds or text such as "30s", not ${JSON.stringify(value)}`);
   }
   return Math.round(ms);
+}
+
+function presenceKind(kind: PresenceKind, hasHook: boolean): PresenceKind {
+  if (!presenceKinds.includes(kind)) throw new TypeError(`presence has no ${JSON.stringify(kind)}`);
+  if (hasHook && kind !== "list") throw new TypeError(`onPresence never runs where presence is "${kind}"`);
+  return kind;
 }
 
 function eventTypes(types: readonly OutEventType[]): readonly OutEventType[] {

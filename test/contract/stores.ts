@@ -46,7 +46,7 @@ export function storesContract(given: Given): void {
   });
 }
 
-const rules = { grace: 10_000, resumeWindow: 60_000, maxConnectionsPerUser: 2 };
+const rules = { grace: 10_000, resumeWindow: 60_000, maxConnectionsPerUser: 2, presence: "list" } as const;
 
 function admission(user: string, receivedAt = NOW): Admission {
   const credentials = {

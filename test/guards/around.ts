@@ -3,6 +3,13 @@ import type { Guard } from "./guard.ts";
 
 export const around: readonly Guard[] = [
   {
+    name: "what followed a refused publish is answered before it goes again",
+    file: "src/client/session/outbox.ts",
+    text: "before && before.nth > entry.nth",
+    without: "false",
+    tests: ["unit/client-outbox.test.ts"],
+  },
+  {
     name: "a stub that failed",
     file: "src/room.ts",
     text: "this.#directory = undefined;",

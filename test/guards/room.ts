@@ -12,9 +12,37 @@ export const room: readonly Guard[] = [
   {
     name: "ref check",
     file: "src/room/core/frames.ts",
-    text: "if (ref <= log.refs.last(session.id)) {",
+    text: "if (ref <= last) {",
     without: "if (false) {",
     tests: ["workerd/promises-delivery.test.ts"],
+  },
+  {
+    name: "a publish does not overtake one that was refused",
+    file: "src/room/core/frames.ts",
+    text: "if (after > Math.max(last, connection.rejectedRef))",
+    without: "if (false)",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "a publish that was refused for good holds up none",
+    file: "src/room/core/frames.ts",
+    text: "connection.reject(frame.ref);",
+    without: "void frame.ref;",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "a repeat of what was refused is told so",
+    file: "src/room/core/frames.ts",
+    text: "log.refs.remembers(session.id, ref) ? STALE : {}",
+    without: "{}",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "the order of a client's attempts",
+    file: "src/room/core/connect.ts",
+    text: "if (holder?.isNewerThan(attempt))",
+    without: "if (false)",
+    tests: ["unit/room-order.test.ts"],
   },
   {
     name: "refs carried over when a row is overwritten",

@@ -11,12 +11,13 @@ import { parseArgs } from "node:util";
 import { around } from "./around.ts";
 import { line } from "./line.ts";
 import type { Guard } from "./guard.ts";
+import { members } from "./members.ts";
 import { room } from "./room.ts";
 import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const guards = [...room, ...runtime, ...around, ...line].filter(({ name }) =>
+const guards = [...room, ...members, ...runtime, ...around, ...line].filter(({ name }) =>
   positionals.every((part) => name.includes(part)),
 );
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);

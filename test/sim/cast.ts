@@ -69,6 +69,7 @@ export class Cast {
     const { definition, facts } = this.room;
     const observer = {
       report: () => {},
+      ended: () => {},
       sendReport: () => Promise.resolve(),
       span: <T>(_name: string, _attributes: unknown, run: () => T): T => run(),
     };

@@ -23,7 +23,7 @@ export const list: readonly Mutation[] = [
   {
     name: "a repeated publish is stored again",
     file: "src/room/core/frames.ts",
-    from: "if (ref <= log.refs.last(session.id)) {",
+    from: "if (ref <= last) {",
     to: "if (ref < 0) {",
   },
   {
@@ -89,8 +89,8 @@ export const list: readonly Mutation[] = [
   {
     name: "the events beside one that fails are dropped",
     file: "src/room/runtime/ticker.ts",
-    from: "      const ran = this.#tick(part);\n",
-    to: "      const ran = part.length > 1 ? { done: part.length, sockets: 0 } : this.#tick(part);\n",
+    from: "      const ran = this.#tick(part, trouble);\n",
+    to: "      const ran = part.length > 1 ? { done: part.length, sockets: 0 } : this.#tick(part, trouble);\n",
   },
   {
     name: "what a hook wrote stays though it threw",
@@ -103,6 +103,30 @@ export const list: readonly Mutation[] = [
     file: "src/room/core/alarm.ts",
     from: "if (count >= definition.heartbeat.misses) disconnect",
     to: "if (count > 100) disconnect",
+  },
+  {
+    name: "a number of members that must wait is forgotten",
+    file: "src/room/core/presence.ts",
+    from: "  if (due > now) effects.countDue = due;\n",
+    to: "  if (due > now) headcount.told(now);\n",
+  },
+  {
+    name: "a list is sent where members learn a number",
+    file: "src/room/core/turn.ts",
+    from: 'if (state.definition.presence === "list") this.#tick',
+    to: 'if (state.definition.presence !== "off") this.#tick',
+  },
+  {
+    name: "a signal goes out though its hook refused it",
+    file: "src/room/core/signal.ts",
+    from: "    if (!result.ok) return result;\n    if (result.value !== undefined)",
+    to: "    if (result.ok && result.value !== undefined)",
+  },
+  {
+    name: "a hook is told another offset than its publication gets",
+    file: "src/room/core/publish.ts",
+    from: "offset: turn.state.log.head + 1",
+    to: "offset: turn.state.log.committed + 1",
   },
   {
     name: "a delivery that failed counts as one",

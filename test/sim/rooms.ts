@@ -1,13 +1,15 @@
 /** The rooms that simulations are about: their definitions, and what those promise in numbers. */
+import type { Json } from "../../src/protocol/frames.ts";
 import {
   defineRoom,
   reject,
   type Definition,
+  type Rejection,
   type RoomContext,
   type RoomDefinition,
 } from "../../src/room/definition.ts";
 import type { Batch } from "../../src/room/outlet.ts";
-import type { Facts } from "./oracle/facts.ts";
+import { verdictOn, type Facts } from "./oracle/facts.ts";
 import type { Chance } from "./world/random.ts";
 
 /** What the hooks of a simulated room may ask of the simulation. */
@@ -41,6 +43,7 @@ export function makeRoom(chance: Chance, hooked: Hooked): SimRoom {
     maxConnectionsPerUser: chance.pick([3, 5, 100]),
     hasHooks: chance.once(0.5),
     hasEvents: chance.once(0.4),
+    presence: chance.pick(["list", "list", "list", "count", "off"]),
   };
   const options: Definition = {
     retain: facts.retain,
@@ -48,8 +51,10 @@ export function makeRoom(chance: Chance, hooked: Hooked): SimRoom {
     resumeWindow: facts.resumeWindow,
     heartbeat: facts.heartbeat,
     maxConnectionsPerUser: facts.maxConnectionsPerUser,
+    presence: facts.presence,
     rate: chance.once(0.7) ? { perSecond: 10_000, burst: 10_000 } : { perSecond: 20, burst: 30 },
     ...(facts.hasHooks && hooksOf(hooked)),
+    ...(facts.hasHooks && facts.presence === "list" && { onPresence: judge }),
     ...(facts.hasEvents && { events: { to: (batch: Batch) => hooked.deliver(batch) } }),
   };
   return { definition: defineRoom(options), facts: { ...facts, grace: Math.min(facts.grace, facts.resumeWindow) } };
@@ -64,7 +69,8 @@ function hooksOf(hooked: Hooked): Definition {
       note(room, `leave ${member.id}`);
       if (member.id === "bob") throw new Error("leave broke");
     },
-    onPublish(room, _me, data) {
+    onSignal: judge,
+    onPublish(room, _me, data, { to, offset }) {
       const text = typeof data === "string" ? data : JSON.stringify(data);
       note(room, text);
       if (text.startsWith("reject ")) return reject("no");
@@ -80,7 +86,9 @@ function hooksOf(hooked: Hooked): Definition {
           (then) => publish(then, hooked, `after ${text}`),
         );
       }
-      return text.startsWith("up ") ? text.toUpperCase() : undefined;
+      const stored = text.startsWith("up ") ? text.toUpperCase() : undefined;
+      note(room, `at ${offset} ${JSON.stringify({ text: stored ?? text, to })}`);
+      return stored;
     },
     onTimer(room, name) {
       note(room, `timer ${name}`);
@@ -97,9 +105,20 @@ function hooksOf(hooked: Hooked): Definition {
         throw new Error("method broke");
       },
       refuse: () => reject("not today", "2s"),
-      notes: (room) => room.sql.exec("SELECT count(*) AS n FROM notes").one()["n"] as number,
+      notes: (room) => room.sql.exec<{ n: number }>("SELECT count(*) AS n FROM notes").one().n,
     },
   };
+}
+
+/** The hook of signals and presence: goes by a number that is in what it is given. */
+function judge(room: RoomContext, _me: unknown, data: Json): Json | Rejection | void {
+  const text = typeof data === "string" ? data : JSON.stringify(data);
+  const verdict = verdictOn(Number(/\d+/.exec(text)?.[0] ?? 3));
+  if (verdict === "let be") return undefined;
+  note(room, verdict === "rewritten" ? text : `throw ${text}`);
+  if (verdict === "rejected") return reject("no");
+  if (verdict === "broken") throw new Error("hook broke");
+  return typeof data === "number" ? data + 1_000 : text.toUpperCase();
 }
 
 function publish(room: RoomContext, hooked: Hooked, text: string): void {

@@ -4,6 +4,7 @@
  */
 import type { Cast } from "./cast.ts";
 import { ask, reach } from "./outside.ts";
+import type { Ear } from "./oracle/ear.ts";
 import { check } from "./oracle/history.ts";
 
 /** What everyone has for coming back once nothing is in the way, in ms. */
@@ -64,7 +65,14 @@ async function isAtRest(cast: Cast): Promise<boolean> {
   if (raw.some(({ lines }) => lines.some(({ end, isSilent }) => isSilent && end.wire?.state === 1))) return false;
   const notes = reminders.length > 0 ? notesOf(cast) : [];
   if (!reminders.every(({ name }) => notes.includes(`timer ${name}`))) return false;
-  return (await listed(cast)) === present(cast);
+  return (await listed(cast)) === present(cast) && miscounted(cast) === undefined;
+}
+
+/** A connection that was told another number of members than there are, where members learn that; if there is one. */
+function miscounted(cast: Cast): Ear | undefined {
+  if (cast.room.facts.presence !== "count") return undefined;
+  const here = present(cast).split(",").length;
+  return openEars(cast).find(({ count }) => count !== here);
 }
 
 async function judgeEnd(cast: Cast): Promise<void> {
@@ -87,7 +95,7 @@ async function judgeEnd(cast: Cast): Promise<void> {
   judgeObject(cast);
   let list = await listed(cast);
   // A member whose token ends at this very moment is gone, and present until its grace is over.
-  for (let n = 0; n < 20 && list !== present(cast); n++) {
+  for (let n = 0; n < 20 && (list !== present(cast) || miscounted(cast)); n++) {
     await world.run(3_000);
     list = await listed(cast);
   }
@@ -144,12 +152,20 @@ async function listed(cast: Cast): Promise<string> {
   return members?.map(({ id }) => id).join() ?? "nobody answers";
 }
 
+function openEars({ sdk, raw }: Cast): Ear[] {
+  return [...sdk, ...raw.flatMap((person) => person.lines)].flatMap(({ end, ear }) => {
+    const isOpen = end?.wire?.state === 1 && end.state === 1 && ear?.session && ear.bye === undefined;
+    return isOpen ? [ear] : [];
+  });
+}
+
 function judgePresence(cast: Cast, list: string): void {
   const here = present(cast);
   check(list === here, () => `here are ${here || "nobody"}, the room says ${list || "nobody"}`);
-  const lines = [...cast.sdk, ...cast.raw.flatMap((person) => person.lines)];
-  for (const { end, ear } of lines) {
-    if (end?.wire?.state !== 1 || end.state !== 1 || !ear?.session || ear.bye !== undefined) continue;
+  const wrong = miscounted(cast);
+  check(!wrong, () => `${wrong?.user} was told that ${wrong?.count} are here, here are ${here}`);
+  if (cast.room.facts.presence !== "list") return;
+  for (const ear of openEars(cast)) {
     const told = [...ear.members].toSorted().join();
     // A client that lacks credit is told of no change.
     if (!ear.hasCredit) check(told === here, () => `${ear.user} was told that here are ${told}, here are ${here}`);
@@ -165,6 +181,7 @@ function judgeHooks(cast: Cast): void {
       verb !== "throw" && verb !== "reject" && verb !== "fail",
       () => `a hook threw, and what it wrote stands: ${note}`,
     );
+    if (verb === "at") judgeStored(cast, note);
     // The hook of bob's leaving throws, and what it wrote is undone.
     if (id === "bob") continue;
     if (verb === "join") {
@@ -172,6 +189,14 @@ function judgeHooks(cast: Cast): void {
       here.add(id);
     } else if (verb === "leave") check(here.delete(id), () => `onLeave ran twice for ${id}`);
   }
+}
+
+/** What a hook was told of a publication that it let through: its place, and who it is for. */
+function judgeStored({ world }: Cast, note: string): void {
+  const [, offset = "", text = ""] = /^at (\d+) (.*)$/s.exec(note) ?? [];
+  const known = world.oracle.history.era.at(Number(offset));
+  const wanted = known && JSON.stringify({ text: known.text, to: known.to });
+  check(!known || text === wanted, () => `a hook was told of ${text} at ${offset}, where ${wanted} is`);
 }
 
 function judgeTimers(cast: Cast): void {

@@ -24,7 +24,7 @@ export const endings: Ways = {
       client.send(...Array.from({ length: 201 }, () => ({ type: "signal", data: PAYLOAD }) as const));
       await expectGone(client, "rate_limited");
       const lines = Array.from({ length: 100 }, () => ({ source: "signal", ...about }));
-      return { kind: "relay", errors: 101, closes: 1, lines };
+      return { kind: "relay", errors: 101, closes: 1, lines: [...lines, { source: "connection", ...about }] };
     },
   },
   rejected: {

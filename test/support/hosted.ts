@@ -10,6 +10,7 @@ import { defineRoom, type Definition } from "../../src/room/definition.ts";
 import type { OperatorCommand } from "../../src/room/operator.ts";
 import { RoomHost } from "../../src/room/runtime/host.ts";
 import type { Platform, RoomSocket } from "../../src/room/runtime/platform.ts";
+import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import type { RoomReport } from "../../src/room/telemetry/recorder.ts";
 import type { Recording } from "../../src/room/runtime/recording.ts";
@@ -23,6 +24,7 @@ export interface Joining {
   readonly credentials?: Partial<Credentials>;
   readonly resume?: Admission["resume"];
   readonly credit?: boolean;
+  readonly attempt?: Admission["attempt"];
 }
 
 /** How the place behaves. */
@@ -121,6 +123,8 @@ export class Peer implements RoomSocket {
 export class HostedRoom {
   readonly storage = new NodeStorage();
   readonly failures: FailureRecord[] = [];
+  /** How connections ended so far. */
+  readonly ends: EndRecord[] = [];
   readonly reports: RoomReport[] = [];
   readonly recordings: Recording[] = [];
   /** What the runtime holds. */
@@ -156,7 +160,7 @@ export class HostedRoom {
   }
 
   /** Asks for a connection. */
-  connect({ user = "ann", credentials, resume, credit = false }: Joining = {}) {
+  connect({ user = "ann", credentials, resume, credit = false, attempt }: Joining = {}) {
     const usual = {
       user,
       grants: ["join", "publish", "signal", "call"],
@@ -173,6 +177,7 @@ export class HostedRoom {
         receivedAt: this.now,
         ...(resume && { resume }),
         credit,
+        ...(attempt && { attempt }),
       }),
     );
   }
@@ -266,6 +271,7 @@ export class HostedRoom {
       env: {},
       observer: {
         report: (record) => void this.failures.push(record),
+        ended: (record) => void this.ends.push(record),
         sendReport: (report) => Promise.resolve(void this.reports.push(report)),
         span: (_name, _attributes, run) => run(),
         onFailedTick: () => (recording) => void this.recordings.push(recording),

@@ -8,6 +8,8 @@ export const LIMITS = { message: 2_048, batch: 64, rate: 50, burst: 100, refs: 2
 /** One socket. The test opens it, speaks for the room, and reads what the client sent. */
 export class Line implements Socket {
   readonly url: URL;
+  /** What it asks to resume, as a query; empty for a new session. */
+  readonly resume: string;
   readonly protocols: readonly string[];
   readyState = 0;
   /** Messages as they were sent, pings among them. */
@@ -17,6 +19,9 @@ export class Line implements Socket {
 
   constructor(url: string, protocols: string[]) {
     this.url = new URL(url);
+    const asked = new URL(url).searchParams;
+    for (const other of ["credit", "attempt"]) asked.delete(other);
+    this.resume = asked.toString();
     this.protocols = protocols;
   }
   send(data: string): void {

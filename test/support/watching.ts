@@ -2,6 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
 import type { Alert } from "../../src/ops/failures.ts";
+import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import type { Room } from "../../src/room.ts";
 import { door } from "./door.ts";
@@ -79,6 +80,7 @@ export async function equip(
     env?: object;
     onAlert?: (alert: Alert) => Promise<void> | void;
     report?: (note: FailureRecord) => void;
+    ended?: (end: EndRecord) => void;
   },
 ): Promise<void> {
   await runInDurableObject(room.stub, (object) => {

@@ -44,13 +44,13 @@ it("a listener that publishes, calls and signals from within is served", async (
 });
 
 it.each([
-  ["state", "?credit=1&session=s", []],
-  ["members", "?credit=1&session=s", []],
-  ["reset", "?credit=1&session=s&epoch=e&offset=0", []],
-  ["publication", "?credit=1&session=s&epoch=e&offset=1", [1]],
+  ["state", "session=s", []],
+  ["members", "session=s", []],
+  ["reset", "session=s&epoch=e&offset=0", []],
+  ["publication", "session=s&epoch=e&offset=1", [1]],
 ] as const)(
   "a listener that closes the client in %s is called last, and connect() asks for the rest",
-  async (event, search, handed) => {
+  async (event, resume, handed) => {
     const { client, line, items } = dialled();
     const told: string[] = [];
     for (const name of ["state", "members", "reset", "publication"] as const) client.on(name, () => told.push(name));
@@ -65,7 +65,7 @@ it.each([
     expect([client.state.name, told, items]).toEqual(["closed", ["state"], handed]);
     client.connect();
     await turn();
-    expect(line().url.search).toBe(search);
+    expect(line().resume).toBe(resume);
   },
 );
 

@@ -55,32 +55,71 @@ describe("order", () => {
     ]);
   });
 
-  it("rate-limited publishes go again in order, under new refs, before later ones", () => {
+  it("C1: a publish that follows one without an answer names it", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+    add(outbox, [], "a", "b", "c");
+    const afters = () =>
+      outbox
+        .take({ inFlight: 256, bytes: LIMIT, frames: 9 })
+        .map((text) => (JSON.parse(text) as { after?: number }).after);
+    expect(afters()).toEqual([undefined, 1, 2]);
+    for (const ref of [1, 2, 3]) outbox.ack(ref, { offset: ref, at: 0 });
+    add(outbox, [], "d");
+    expect(afters()).toEqual([undefined]);
+  });
+
+  it("C1: refused publishes wait for those that followed, and go again in order under their refs", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c", "d", "e");
     frames(outbox, 4);
-    for (const ref of [2, 3, 4]) outbox.refuse(ref, refused("rate_limited"));
+    outbox.refuse(2, refused("rate_limited"));
+    expect(frames(outbox)).toEqual([]);
+    outbox.refuse(3, refused("rate_limited"));
     add(outbox, [], "f");
+    outbox.refuse(4, refused("rate_limited"));
     expect(frames(outbox)).toEqual([
-      [5, "b"],
-      [6, "c"],
-      [7, "d"],
-      [8, "e"],
-      [9, "f"],
+      [2, "b"],
+      [3, "c"],
+      [4, "d"],
+      [5, "e"],
+      [6, "f"],
     ]);
   });
 
-  it("rate-limited publishes go behind requeued ones, because refs must go up", () => {
+  it("C1: a refused publish keeps its place when the connection is lost", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
     frames(outbox);
     outbox.refuse(1, refused("rate_limited"));
     outbox.requeue();
     expect(frames(outbox)).toEqual([
+      [1, "a"],
       [2, "b"],
       [3, "c"],
-      [4, "a"],
     ]);
+  });
+
+  it("a refused publish has another ref where its own cannot take effect any more", () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, () => 0);
+    add(outbox, [], "a");
+    outbox.advance(0);
+    frames(outbox);
+    outbox.refuse(1, refused("rate_limited"));
+    outbox.requeue();
+    outbox.advance(50);
+    expect(frames(outbox)).toEqual([[51, "a"]]);
+  });
+
+  it("a refused publish goes on in a new session: it took no effect", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+    const log: string[] = [];
+    add(outbox, log, "a", "b");
+    frames(outbox);
+    outbox.refuse(1, refused("rate_limited"));
+    outbox.begin();
+    await settle();
+    expect(log).toEqual(["b outcome_unknown"]);
+    expect(frames(outbox)).toEqual([[1, "a"]]);
   });
 
   it("refs only go up, whatever is lost, refused or called in between", () => {

@@ -58,7 +58,11 @@ describe("a publish", () => {
     line().welcome({}, snapshot);
     await turn();
     expect(line().sent.filter((text) => text !== "ping")).toEqual([
-      JSON.stringify([1, 2, 3].map((ref) => ({ type: "publish", data: ref, ref }))),
+      JSON.stringify([
+        { type: "publish", data: 1, ref: 1 },
+        { type: "publish", data: 2, ref: 2, after: 1 },
+        { type: "publish", data: 3, ref: 3, after: 2 },
+      ]),
     ]);
     line().hears(...[1, 2, 3].map((ref) => ({ type: "ack", ref, offset: ref + 4, at: 0 })));
     expect(await Promise.all(acks)).toMatchObject([{ offset: 5 }, { offset: 6 }, { offset: 7 }]);

@@ -29,13 +29,26 @@ describe("the room's last word", () => {
     expect(all).toHaveLength(2);
   });
 
+  it("each attempt has the name of its client and the next number, and asks for credit", async () => {
+    const first = await joined();
+    const attempts = [first.line().url.searchParams.get("attempt")];
+    first.line().cut();
+    await pass(2_000);
+    attempts.push(first.line().url.searchParams.get("attempt"));
+    const [name = "", nth] = attempts[0]?.split(".") ?? [];
+    expect(attempts).toEqual([`${name}.1`, `${name}.2`]);
+    expect(name).toMatch(/^[\w-]{1,32}$/);
+    expect(nth).toBe("1");
+    expect(first.line().url.searchParams.get("credit")).toBe("1");
+  });
+
   it("a replaced client takes a new session and leaves the stored one alone", async () => {
     const storage = memoryStore();
     const { line, log } = await joined({ storage });
     line().hears({ type: "bye", code: 4402, reason: "replaced" });
     await pass(10);
     expect(log).toEqual(["reconnecting 10 replaced", "connecting"]);
-    expect(line().url.search).toBe("?credit=1");
+    expect(line().resume).toBe("");
     expect(storage.get("ws://edge.test/rooms/relay/one")).toContain('"session":"s"');
   });
 
@@ -96,6 +109,6 @@ describe("close()", () => {
     expect([client.position, storage]).toEqual([undefined, new Map()]);
     client.connect();
     await pass(0);
-    expect(line().url.search).toBe("?credit=1");
+    expect(line().resume).toBe("");
   });
 });

@@ -36,7 +36,7 @@ type Shape<T> = { readonly [K in keyof T]-?: T extends Required<Pick<T, K>> ? "a
 type Frames<F extends { readonly type: string }> = { readonly [K in F as K["type"]]: Shape<Omit<K, "type">> };
 
 const clientFields = {
-  publish: { ref: "always", data: "always", to: "optional", traceparent: "optional" },
+  publish: { ref: "always", after: "optional", data: "always", to: "optional", traceparent: "optional" },
   signal: { data: "always", to: "optional" },
   presence: { data: "always" },
   call: { ref: "always", method: "always", data: "always" },
@@ -59,11 +59,12 @@ const serverFields = {
     expires: "always",
     now: "optional",
     members: "always",
+    count: "optional",
   },
   pub: { from: "always", upto: "always", items: "always" },
   ack: { ref: "always", offset: "always", at: "always" },
   signal: { by: "always", data: "always" },
-  presence: { join: "optional", leave: "optional", update: "optional", members: "optional" },
+  presence: { join: "optional", leave: "optional", update: "optional", members: "optional", count: "optional" },
   reply: { ref: "always", data: "optional", error: "optional" },
   heartbeat: { offset: "always", next: "always", ack: "optional" },
   error: {
@@ -146,6 +147,8 @@ const limits: Readonly<Record<string, number>> = {
   "definition.heartbeat.every": definition.heartbeat.every,
   "definition.heartbeat.idle": definition.heartbeat.idle,
   "definition.heartbeat.misses": definition.heartbeat.misses,
+  EVERY_MS: inSource("src/room/rules/headcount.ts", "EVERY_MS"),
+  EVERY_MS_EACH: inSource("src/room/rules/headcount.ts", "EVERY_MS_EACH"),
   "definition.grace": definition.grace,
   "definition.resumeWindow": definition.resumeWindow,
   "definition.maxConnectionsPerUser": definition.maxConnectionsPerUser,

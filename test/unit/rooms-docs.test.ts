@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { defineRoom, toMs, type Duration } from "../../src/room/definition.ts";
+import { defineRoom, presenceKinds, toMs, type Duration } from "../../src/room/definition.ts";
 import { MAX_TIMER_NAME, MAX_TIMERS } from "../../src/room/store/timers.ts";
 
 const doc = readFileSync(join(import.meta.dirname, "../../docs/rooms.md"), "utf8");
@@ -10,14 +10,19 @@ const source = (path: string) => readFileSync(join(import.meta.dirname, "../../s
 
 /** The options that are numbers or spans, by the name that the document gives them. */
 function documented(): Record<string, number> {
-  const rows = [...doc.matchAll(/^\| `([\w.]+)` +\| `([^`]+)`[^|]*\|/gm)];
+  const rows = [...doc.matchAll(/^\| `(?!presence)([\w.]+)` +\| `([^`]+)`[^|]*\|/gm)];
   const options = rows.map(([, name = "", value = ""]) => [name, toMs(JSON.parse(value) as Duration, name)] as const);
   return Object.fromEntries(options);
 }
 
 it("the document has every option of a room with its default, and no other", () => {
-  const { hooks: _, methods: __, events, heartbeat, rate, ...flat } = defineRoom({});
+  const { hooks: _, methods: __, events, presence, heartbeat, rate, ...flat } = defineRoom({});
   expect(events).toBeUndefined();
+  const [kind, ...others] = presenceKinds;
+  expect(presence).toBe(kind);
+  expect(doc).toMatch(
+    new RegExp(`\\| \`presence\` +\\| \`"${kind}"\` +\\| and ${others.map((one) => `\`"${one}"\``).join(", ")} `),
+  );
   const nested = { ...prefixed("heartbeat", heartbeat), ...prefixed("rate", rate) };
   expect(documented()).toEqual({ ...flat, ...nested });
 });

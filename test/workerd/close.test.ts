@@ -1,8 +1,10 @@
 /** The manners of closing, at the end of the room: every close is answered, and every end cleans up. */
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
+import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
+import { equip } from "../support/watching.ts";
 
 const closes: [number | undefined, string][] = [
   [undefined, ""],
@@ -50,6 +52,26 @@ it("takes codes that no close frame may carry, and an error, for a drop", async 
   await room.dropped(welcome.session);
   await ann.publish(1, "still fine");
   expect(room.reports).toEqual([]);
+});
+
+it("T18: the end of a connection says who closed it, also when the room slept until then", async () => {
+  const room = new TestedRoom();
+  const ends: EndRecord[] = [];
+  const listen = () => equip(room, { ended: (end) => void ends.push(end) });
+  const { client: ann, welcome } = await Client.join(room.path, { user: "ann" });
+  const { client: bob } = await Client.join(room.path, { user: "bob" });
+  await listen();
+  bob.send({ type: "leave" });
+  await bob.next("bye");
+  await room.evict();
+  await listen();
+  ann.socket.close(3_000, "mine");
+  await room.dropped(welcome.session);
+  expect(ends.map(({ code, close, user }) => ({ code, close, user }))).toEqual([
+    { code: "done", close: undefined, user: "bob" },
+    { code: "closed", close: 3_000, user: "ann" },
+  ]);
+  expect(ends.every(({ lasted, room: name }) => lasted >= 0 && name === room.name)).toBe(true);
 });
 
 it("a socket that closes while others are written to stops nobody", async () => {

@@ -146,6 +146,10 @@ for (const query of [
   "session=s&epoch=e&offset=1e3",
   "session=s&epoch=e&offset=9007199254740993",
   "session=s&epoch=e%0A&offset=1",
+  "attempt=1",
+  "attempt=a.b",
+  "attempt=a%0A.1",
+  "attempt=a.1234567890123456",
 ]) {
   it(`the resume request ${query.slice(0, 40)} is malformed, which is said before anything is asked`, async () => {
     const before = await census();

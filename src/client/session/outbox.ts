@@ -23,6 +23,8 @@ export interface PublishOptions {
 interface Entry {
   /** The frame's ref; 0 before it is first sent. */
   ref: number;
+  /** Whether it may have taken effect: it was sent, and not refused since. */
+  isSent: boolean;
   /** Which publish of the client it is, from 1. */
   readonly nth: number;
   readonly body: string;
@@ -92,7 +94,7 @@ export class Outbox {
         return;
       }
       this.#bytes += bytes;
-      this.#queue.push({ ref: 0, nth: ++this.#added, body, bytes, resolve, reject });
+      this.#queue.push({ ref: 0, isSent: false, nth: ++this.#added, body, bytes, resolve, reject });
     });
   }
 
@@ -100,16 +102,22 @@ export class Outbox {
   take(limits: SendLimits): string[] {
     const frames: string[] = [];
     while (frames.length < limits.frames && this.inFlight < limits.inFlight) {
-      const entry = this.#queue.shift();
-      if (!entry) break;
+      const entry = this.#queue[0];
+      const before = this.#inFlight.at(-1);
+      // One that was refused waits until those that followed it are refused as well.
+      if (!entry || (before && before.nth > entry.nth)) break;
+      this.#queue.shift();
       entry.ref ||= this.ref();
-      const frame = `${entry.body},"ref":${entry.ref}}`;
+      // The room takes nothing that follows a publish that it has refused: so they keep their order.
+      const after = before && before.ref < entry.ref;
+      const frame = `${entry.body},"ref":${entry.ref}${after ? `,"after":${before.ref}` : ""}}`;
       const error = validate(frame, limits.bytes);
       if (error) {
         this.#settle(entry);
         entry.reject(error);
         continue;
       }
+      entry.isSent = true;
       this.#inFlight.push(entry);
       frames.push(frame);
     }
@@ -123,7 +131,7 @@ export class Outbox {
 
   /** The connection is lost: what was in flight is sent again, under the same refs and before anything else. */
   requeue(): void {
-    this.#queue.unshift(...this.#inFlight);
+    for (const entry of this.#inFlight) this.#enqueue(entry);
     this.#inFlight = [];
   }
 
@@ -132,7 +140,8 @@ export class Outbox {
    * its outcome is unknown. What was never sent goes on, under refs of the new session.
    */
   begin(): void {
-    this.#abandon(({ ref }) => ref > 0, "The session is over.");
+    this.#abandon(({ isSent }) => isSent, "The session is over.");
+    this.#renumber(Infinity);
     this.#nextRef = 1;
     this.#isFresh = false;
   }
@@ -146,6 +155,7 @@ export class Outbox {
       this.#nextRef = ref + 1 + Math.floor(this.#random() * REF_JUMP);
     }
     this.#isFresh = false;
+    this.#renumber(ref);
   }
 
   /** The room has stored it. */
@@ -153,22 +163,31 @@ export class Outbox {
     this.#remove(ref)?.resolve(ack);
   }
 
-  /** The room refused it. The room forgets a refused ref: the same publish may be sent again under a new one. */
+  /** The room refused it. For now: then it is sent again, under its ref and in its place. */
   refuse(ref: number, error: RoomError): void {
     const entry = this.#remove(ref);
     if (!entry) return;
     if (error.code === "rate_limited") {
-      entry.ref = 0;
+      entry.isSent = false;
       this.#bytes += entry.bytes;
-      // Behind what was requeued under its old refs, because refs must go up; before what was published later.
-      const at = this.#queue.findIndex((other) => other.ref === 0 && other.nth > entry.nth);
-      this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
+      this.#enqueue(entry);
     } else entry.reject(error);
   }
 
   /** Nothing will be sent any more. */
   close(message: string): void {
     this.#abandon(() => true, message);
+  }
+
+  /** Back to where it was published. */
+  #enqueue(entry: Entry): void {
+    const at = this.#queue.findIndex(({ nth }) => nth > entry.nth);
+    this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
+  }
+
+  /** What took no effect under a ref up to `ref`, and never will, gets another when it is sent. */
+  #renumber(ref: number): void {
+    for (const entry of this.#queue) if (!entry.isSent && entry.ref <= ref) entry.ref = 0;
   }
 
   #remove(ref: number): Entry | undefined {
@@ -192,7 +211,7 @@ export class Outbox {
     this.#queue = this.#queue.filter((entry) => !isLost(entry));
     for (const entry of lost) {
       this.#settle(entry);
-      entry.reject(new RoomError(entry.ref > 0 ? "outcome_unknown" : "closed", message, false));
+      entry.reject(new RoomError(entry.isSent ? "outcome_unknown" : "closed", message, false));
     }
   }
 }

@@ -8,6 +8,8 @@ export type PresenceFrame = Extract<ServerFrame, { type: "presence" }>;
 /** The members of a room, as one of them sees them. */
 export class Presence {
   readonly #members = new Map<string, Member>();
+  /** How many there are, where the room says only that. */
+  #count: number | undefined;
   /** This member's user id. */
   #me = "";
   #data: Json | undefined;
@@ -22,6 +24,11 @@ export class Presence {
   /** The members who are here, by id. */
   get list(): readonly Member[] {
     return [...this.#members.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** How many members are here; `undefined` where the room does not say. A list has this member at least. */
+  get count(): number | undefined {
+    return this.#count ?? (this.#members.size || undefined);
   }
 
   /** The frame that shows this member's data, while the room may not know it. */
@@ -47,8 +54,9 @@ export class Presence {
   }
 
   /** The room lists its members, or says how the list changed. */
-  apply({ members, join = [], update = [], leave = [] }: Omit<PresenceFrame, "type">): void {
+  apply({ members, count, join = [], update = [], leave = [] }: Omit<PresenceFrame, "type">): void {
     if (members) this.#members.clear();
+    if (members || count) this.#count = count;
     for (const member of [...(members ?? []), ...join, ...update]) this.#members.set(member.id, member);
     for (const id of leave) this.#members.delete(id);
   }

@@ -58,6 +58,9 @@ export class Session<T extends Transport = Transport> {
   #paceTimer: ReturnType<typeof setTimeout> | undefined;
   /** Connections that were lost. */
   #losses = 0;
+  /** Tells the attempts of this client from those of another with the same session. */
+  readonly #client: string;
+  #attempts = 0;
 
   /** @param attach makes the transport, which reports to the session */
   constructor({ outbox, store, address, token, random }: SessionOptions, attach: (session: Session) => T) {
@@ -68,6 +71,7 @@ export class Session<T extends Transport = Transport> {
       else this.events.emit("error", new RoomError("token_expired", String(error), true));
     });
     this.#address = address.socket;
+    this.#client = Math.floor(random() * 2 ** 48).toString(36);
     this.transport = attach(this);
   }
 
@@ -104,7 +108,8 @@ export class Session<T extends Transport = Transport> {
   /** Where to connect: with credit, and with the session and position to resume, if there are any. */
   address(): string {
     const url = new URL(this.#address);
-    for (const [key, value] of Object.entries({ credit: 1, ...this.position.resume })) {
+    const attempt = `${this.#client}.${++this.#attempts}`;
+    for (const [key, value] of Object.entries({ credit: 1, attempt, ...this.position.resume })) {
       url.searchParams.set(key, String(value));
     }
     return url.href;
@@ -167,11 +172,11 @@ export class Session<T extends Transport = Transport> {
     this.outbox.advance(frame.ref);
     this.#pace = new Pace(frame.limits, performance.now());
     this.token.keep(frame);
-    this.presence.apply({ members: frame.members });
+    this.presence.apply(frame);
     this.transport.open();
     // A listener may have closed the client.
     if (!this.transport.isOpen) return;
-    this.showMembers({ members: frame.members });
+    this.showMembers(frame);
     this.#showPresence();
   }
 

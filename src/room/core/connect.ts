@@ -54,7 +54,8 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
 
 function welcome(turn: Turn, connection: Connection, session: Session, reason: ResetReason | undefined): void {
   const { state, now } = turn;
-  turn.sendList(connection, {
+  const { definition, sessions } = state;
+  const frame = {
     type: "welcome",
     session: session.id,
     member: session.user,
@@ -64,15 +65,18 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
     ...(reason && { reason }),
     ref: state.log.refs.last(session.id),
     heartbeat: { next: Math.max(0, (state.heartbeat?.due ?? now) - now) },
-    limits: limitsOf(state.definition),
+    limits: limitsOf(definition),
     expires: session.expires,
     now,
-  });
+  } as const;
+  if (definition.presence === "list") return turn.sendList(connection, frame);
+  // Clients from before there was a count expect a list.
+  turn.send(connection, { ...frame, members: [], ...(definition.presence === "count" && { count: sessions.present }) });
 }
 
 function whyRefused(
   state: RoomState,
-  { credentials }: Admission,
+  { credentials, attempt }: Admission,
   known: Session | undefined,
   now: number,
 ): Refusal | undefined {
@@ -82,8 +86,10 @@ function whyRefused(
   }
   if (state.revocations.covers(credentials.user, credentials.issued)) return { code: "revoked" };
   if (!credentials.grants.includes("join")) return { code: "forbidden" };
-  const isTakeover = known !== undefined && state.connections.has(known.id);
-  if (isTakeover) return undefined;
+  const holder = known && state.connections.get(known.id);
+  // The session stays with the newest attempt of its client, whichever arrives last.
+  if (holder?.isNewerThan(attempt)) return { code: "replaced" };
+  if (holder) return undefined;
   const { maxConnections, maxConnectionsPerUser } = state.definition;
   if (state.connections.size >= maxConnections) return { code: "room_full", retryAfter: NO_PLACE_RETRY_MS };
   const mine = state.sessions.of(credentials.user).filter((session) => session.droppedAt === null);

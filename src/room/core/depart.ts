@@ -39,7 +39,9 @@ export function end(turn: Turn, session: Session, code: CodeName = "done"): void
 
 /** What a member looks like may have changed with one of its sessions: then the others are told. */
 export function announceChange(turn: Turn, before: Member): void {
-  const { sessions } = turn.state;
+  const { sessions, definition } = turn.state;
+  // Where nobody is told of a change, nothing is compared.
+  if (definition.presence !== "list") return;
   if (!isPresent(sessions, before.id)) return;
   const after = member(sessions, before.id);
   if (JSON.stringify(after) !== JSON.stringify(before)) turn.presence({ change: "update", member: after });

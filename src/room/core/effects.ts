@@ -4,14 +4,13 @@ import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Continuation } from "../store/state.ts";
 import { Counters } from "../telemetry/counts.ts";
+import type { End } from "../telemetry/end.ts";
 import type { Failure } from "../telemetry/failure.ts";
 
 /** A connection that the core has released: its client is told why, then its socket goes. */
 export interface Closing {
   readonly connection: Connection;
   readonly code: CodeName;
-  /** Id of the HTTP request that opened its session. */
-  readonly requestId: string | undefined;
 }
 
 /** Asynchronous work of a hook. */
@@ -27,6 +26,8 @@ export class Effects {
   /** Connections whose sockets are to be opened. */
   readonly accepted: Connection[] = [];
   readonly closed: Closing[] = [];
+  /** How connections ended, by the room or without it. */
+  readonly ends: End[] = [];
   readonly work: Work[] = [];
   /** Events that are to go out of the room now. */
   readonly batches: Batch[] = [];
@@ -34,4 +35,6 @@ export class Effects {
   readonly failures: Failure[] = [];
   /** The directory of live rooms must learn how this one is. */
   isListingDue = false;
+  /** When everyone must be told how many members there are, in ms since the epoch. */
+  countDue: number | undefined;
 }

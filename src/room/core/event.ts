@@ -49,8 +49,8 @@ export type RoomEvent =
       readonly generation: number;
       readonly frame: ClientFrame | Malformed;
     }
-  /** The socket is gone. */
-  | { readonly type: "drop"; readonly session: string; readonly generation: number }
+  /** The socket is gone. `close`: its close code; absent for one that was lost in a reset. */
+  | { readonly type: "drop"; readonly session: string; readonly generation: number; readonly close?: number }
   /** The socket must go: the runtime found that it does not read. */
   | { readonly type: "cut"; readonly session: string; readonly generation: number; readonly code: CodeName }
   | { readonly type: "command"; readonly command: Command }
@@ -58,6 +58,8 @@ export type RoomEvent =
   | { readonly type: "operate"; readonly caller: Caller; readonly command: OperatorCommand; readonly facts: Facts }
   /** What came of a delivery of events. `batch`: its id. */
   | { readonly type: "settled"; readonly batch: string; readonly outcome: Delivered }
+  /** Everyone may be told how many members there are. */
+  | { readonly type: "countDue" }
   /** Work of a hook has ended. `work`: its id. */
   | { readonly type: "deferred"; readonly work: string; readonly outcome: Outcome<unknown> }
   | DueEvent;

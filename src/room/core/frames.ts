@@ -1,17 +1,18 @@
 /** What a client's frame does. Every frame is answered where it fails: a call with its reply, all others with an error. */
-import { encode, exceeds, orNull, type Malformed } from "../../protocol/codec.ts";
+import { encode, orNull, type Malformed } from "../../protocol/codec.ts";
 import { isRetryable, texts, type CodeName } from "../../protocol/codes.ts";
 import type { ClientFrame, FrameError } from "../../protocol/frames.ts";
-import { MAX_PRESENCE_BYTES } from "../../protocol/limits.ts";
 import type { Grant, Me } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
 import { toMe, type Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
-import { announceChange, disconnect, end } from "./depart.ts";
+import { disconnect, end } from "./depart.ts";
 import { runHook, sendable } from "./hooks.ts";
+import { show } from "./presence.ts";
 import { publish } from "./publish.ts";
 import { acknowledge, returnCredit, sync } from "./resume.ts";
+import { signal } from "./signal.ts";
 import type { Turn } from "./turn.ts";
 
 /** The sender of a frame. */
@@ -27,6 +28,12 @@ type Frame<T extends ClientFrame["type"]> = Extract<ClientFrame, { type: T }>;
 
 /** What a frame takes from the sender's bucket. */
 const COST = { usual: 1, sync: 10, malformed: 10 } as const;
+
+/** What a publish is told that came after one that was refused for now. */
+const AFTER = { message: "A publish before this one was refused, and has not come again.", retryAfter: 0 };
+
+/** What a repeat is told that took no effect for certain, and cannot any more under its ref. */
+const STALE = { message: "This publish took no effect, and a later one has.", retryAfter: 0 };
 
 /** Applies one frame of a connection. */
 export function receive(turn: Turn, sender: Sender, frame: Received): void {
@@ -89,14 +96,19 @@ function dispatch(turn: Turn, sender: Sender, frame: Exclude<ClientFrame, Frame<
 function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
   const { log } = turn.state;
   const { connection, session } = sender;
-  const { ref, traceparent } = frame;
+  const { ref, after = 0, traceparent } = frame;
+  const last = log.refs.last(session.id);
   // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
-  if (ref <= log.refs.last(session.id)) {
+  if (ref <= last) {
     const taken = log.refs.find(session.id, ref);
-    if (!taken) return answer(turn, sender, frame, failure("stale_ref"));
+    if (!taken)
+      return answer(turn, sender, frame, failure("stale_ref", log.refs.remembers(session.id, ref) ? STALE : {}));
     turn.count("dedupe_hits");
     return turn.send(connection, { type: "ack", ref, ...taken });
   }
+  // The one before was refused for now, and comes again: this one must not overtake it.
+  if (after > Math.max(last, connection.rejectedRef))
+    return answer(turn, sender, frame, failure("rate_limited", AFTER));
   if (!allowed(turn, sender, "publish", frame)) return;
   if (traceparent !== undefined) turn.about = { ...turn.about, traceparent };
   const publisher = { user: session.user, me: () => meOf(turn, sender), source: { session: session.id, ref } };
@@ -108,25 +120,13 @@ function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
 
 function onSignal(turn: Turn, sender: Sender, frame: Frame<"signal">): void {
   if (!allowed(turn, sender, "signal", frame)) return;
-  const { user, id } = sender.session;
-  turn.count("signals");
-  turn.signal(encode({ type: "signal", by: user, data: frame.data }), id, frame.to);
+  const result = signal(turn, sender.session, () => meOf(turn, sender), frame);
+  if (!result.ok) answer(turn, sender, frame, failure(result.code, result));
 }
 
 function onPresence(turn: Turn, sender: Sender, frame: Frame<"presence">): void {
-  const { sessions } = turn.state;
-  const { session } = sender;
-  if (exceeds(JSON.stringify(frame.data), MAX_PRESENCE_BYTES)) {
-    const message = `presence is at most ${MAX_PRESENCE_BYTES} bytes`;
-    return answer(turn, sender, frame, failure("rejected", { message }));
-  }
-  if (!sessions.canShow(session, frame.data)) {
-    const message = "the room holds all the presence data that it can";
-    return answer(turn, sender, frame, failure("rejected", { message }));
-  }
-  const before = member(sessions, session.user);
-  sessions.show(session, frame.data, turn.now);
-  announceChange(turn, before);
+  const result = show(turn, sender.session, () => meOf(turn, sender), frame.data);
+  if (!result.ok) answer(turn, sender, frame, failure(result.code, result));
 }
 
 function onCall(turn: Turn, sender: Sender, frame: Frame<"call">): void {
@@ -151,6 +151,8 @@ function answer(turn: Turn, { connection }: Sender, frame: Received, error: Fram
   const { code } = error;
   // What a hook threw has been reported with what it threw.
   if (code !== "hook_failed") turn.fail({ code, source: frame.type });
+  const isPublish = frame.type === "publish" || (frame.type === "malformed" && !frame.call);
+  if (isPublish && frame.ref !== undefined && code !== "rate_limited") connection.reject(frame.ref);
   turn.sendText(connection, encodeFailure(frame, error));
 }
 

@@ -6,7 +6,8 @@
 import { exceeds, isRecipients } from "../../protocol/codec.ts";
 import type { Json, Member, Publication } from "../../protocol/frames.ts";
 import { MAX_ITEM_BYTES, MAX_MESSAGE_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
-import { Rejection, type HookFailure, type Outcome, type RoomContext } from "../definition.ts";
+import type { Data } from "../../protocol/room-types.ts";
+import { Rejection, type Addressed, type HookFailure, type Outcome, type RoomContext } from "../definition.ts";
 import { members } from "../store/members.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
 import { MAX_TIMER_NAME, MAX_TIMERS } from "../store/timers.ts";
@@ -98,11 +99,11 @@ class HookContext implements RoomContext {
     return members(this.#state.sessions);
   }
 
-  recent(limit: number, me?: Member): Publication[] {
+  recent(limit: number, me?: { readonly id: string }): Publication[] {
     return this.#state.replay.recent({ limit, maxBytes: RECENT_BYTES, user: me?.id });
   }
 
-  publish(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
+  publish(data: Data, options: { to?: readonly string[] | undefined } = {}): void {
     const publication = { data: this.#plain(data), ...recipients(options) };
     // Here, where the throw is the hook's own: later the whole event would be undone for it.
     if (publication.to && exceeds(JSON.stringify(publication), MAX_ITEM_BYTES - ITEM_HEAD_BYTES)) {
@@ -111,7 +112,7 @@ class HookContext implements RoomContext {
     this.#ask({ type: "publish", ...publication });
   }
 
-  signal(data: Json, options: { to?: readonly string[] | undefined } = {}): void {
+  signal(data: Data, options: { to?: readonly string[] | undefined } = {}): void {
     this.#ask({ type: "signal", data: this.#plain(data), ...recipients(options) });
   }
 
@@ -121,7 +122,7 @@ class HookContext implements RoomContext {
     this.#ask({ type: "kick", user });
   }
 
-  schedule(name: string, when: number, data: Json = null): void {
+  schedule(name: string, when: number, data: Data = null): void {
     timerName(name);
     if (!Number.isFinite(when)) throw new TypeError("schedule takes a moment in ms since the epoch");
     if (this.#state.timers.size >= MAX_TIMERS && !this.#state.timers.get(name)) {
@@ -160,7 +161,7 @@ class HookContext implements RoomContext {
    * @throws TypeError when JSON cannot carry it
    * @throws RangeError when it is larger than any message may be, or everything together is too much
    */
-  #plain(data: Json): Json {
+  #plain(data: Data): Json {
     const text = carried(data);
     this.#asked += text.length;
     if (this.#asked > MAX_ASKED) throw new RangeError("one hook may ask for at most 8 MiB of data");
@@ -210,6 +211,11 @@ export function sendable<T>(value: T): T {
   assertSynchronous(value);
   if (typeof value === "object" || typeof value === "string") carried(value);
   return value;
+}
+
+/** The recipients of something as a hook sees them: its own copy, so that it cannot change them. */
+export function addressed(to: readonly string[] | undefined): Addressed {
+  return to === undefined ? {} : { to: [...to] };
 }
 
 function assertSynchronous(value: unknown): void {

@@ -132,7 +132,7 @@ function stats(state: RoomState, { kind, room }: Caller): Omit<RoomStats, "count
     epoch: epochs.current,
     offset: log.head,
     oldest: log.oldest,
-    members: state.roster.size,
+    members: state.sessions.present,
     sessions: state.sessions.size,
     connections: state.connections.size,
     ...(drain && { draining: drain }),

@@ -7,7 +7,7 @@ import type { Json, Publication } from "../../protocol/frames.ts";
 import { reject, Rejection, type Me, type RoomContext } from "../definition.ts";
 import type { Source } from "../store/log.ts";
 import type { Result } from "./event.ts";
-import { runHook, writable } from "./hooks.ts";
+import { addressed, runHook, writable } from "./hooks.ts";
 import type { Turn } from "./turn.ts";
 
 /** What somebody wants to publish. */
@@ -41,7 +41,8 @@ export function publish(turn: Turn, { user, me, source }: Publisher, submission:
   }
   // Within the hook's own transaction: what it wrote is undone with a publication that cannot be stored.
   return runHook(turn, "onPublish", (room: RoomContext) => {
-    const returned = writable(onPublish(room, me(), data));
+    const submitted = { ...addressed(to), offset: turn.state.log.head + 1 };
+    const returned = writable(onPublish(room, me(), data, submitted));
     if (returned instanceof Rejection) return returned;
     return append(returned === undefined ? data : returned) ?? reject(texts.too_large);
   });

@@ -106,7 +106,8 @@ function feed(turn: Turn, connection: Connection, offset: number): void {
 function refreshPresence(turn: Turn, connection: Connection): void {
   if (!connection.isPresenceStale) return;
   connection.markPresence(false);
-  turn.sendList(connection, { type: "presence" });
+  // The room may have shown a list when that was noted, and does not any more.
+  if (turn.state.definition.presence === "list") turn.sendList(connection, { type: "presence" });
 }
 
 /**

@@ -41,7 +41,10 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
     case "drop": {
       // The generation: a socket that was replaced must not take its successor with it.
       const session = state.sessions.get(event.session);
-      if (session?.generation === event.generation && session.droppedAt === null) drop(turn, session);
+      if (session?.generation === event.generation && session.droppedAt === null) {
+        turn.ended(session, event.close === undefined ? "lost" : "closed", event.close);
+        drop(turn, session);
+      }
       return DONE;
     }
     case "cut": {
@@ -55,6 +58,9 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       return operate(turn, event.caller, event.command, event.facts);
     case "settled":
       settle(turn, event.batch, event.outcome);
+      return DONE;
+    case "countDue":
+      // The tick's end tells it, as it does after any other event.
       return DONE;
     case "deferred": {
       const followUp = state.continuations.get(event.work);

@@ -6,6 +6,7 @@ import { dispatch } from "./delivery.ts";
 import type { Effects } from "./effects.ts";
 import type { Result, RoomEvent } from "./event.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { announceCount } from "./presence.ts";
 import { step } from "./step.ts";
 import { TickContext, Turn } from "./turn.ts";
 import type { RoomState } from "../store/state.ts";
@@ -74,6 +75,7 @@ export function applyTick(state: RoomState, { events, now, id }: TickInput): Tic
   if (eventsOut) dispatch(new Turn(tick), eventsOut.events);
   state.sessions.commit();
   state.log.commit();
+  announceCount(tick);
   outgoing.finish(state, now);
   effects.counts.add("publications", state.log.staged.length);
   state.log.settle();

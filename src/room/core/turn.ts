@@ -8,8 +8,10 @@ import type { ClientFrame, Publication, ServerFrame } from "../../protocol/frame
 import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Item, Source } from "../store/log.ts";
+import type { Session } from "../store/sessions.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
 import type { RoomSeries } from "../telemetry/counts.ts";
+import type { End } from "../telemetry/end.ts";
 import type { Failure, FailureContext } from "../telemetry/failure.ts";
 import { Effects } from "./effects.ts";
 import type { Command } from "./event.ts";
@@ -33,7 +35,7 @@ export class TickContext {
     this.now = now;
     this.#id = id;
     const { events } = state.definition;
-    this.eventsOut = events && new EventsOut(events.types, state.roster.size);
+    this.eventsOut = events && new EventsOut(events.types, state.sessions.present);
   }
 
   /** A new id, safe in a URL. */
@@ -104,10 +106,12 @@ export class Turn {
     this.#tick.outgoing.signal(text, except, to);
   }
 
-  /** The others are told who came, changed or went. */
+  /** The others are told who came, changed or went, as far as members of this room learn of one another. */
   presence(change: PresenceChange): void {
-    this.state.isActive = true;
-    this.#tick.outgoing.presence(change);
+    const { state } = this;
+    state.isActive = true;
+    if (state.definition.presence === "list") this.#tick.outgoing.presence(change);
+    else if (change.change !== "update") state.headcount.change();
     this.#tick.eventsOut?.presence(change, this.now);
   }
 
@@ -131,10 +135,18 @@ export class Turn {
 
   /** Lets a connection go: its client is told why, and the room forgets it. */
   close(connection: Connection, { code, retryAfter }: Farewell): void {
-    const requestId = this.state.sessions.get(connection.session)?.requestId;
-    this.#tick.effects.closed.push({ connection, code, requestId });
+    const session = this.state.sessions.get(connection.session);
+    if (session) this.ended(session, code);
+    this.#tick.effects.closed.push({ connection, code });
     this.#tick.outgoing.close(connection, code, retryAfter);
     this.state.release(connection);
+  }
+
+  /** The connection of a session has ended; the room told it why, or it was gone. */
+  ended({ id, user, requestId, connectedAt }: Session, code: End["code"], close?: number): void {
+    const traceparent = this.state.connections.get(id)?.traceparent;
+    const lasted = this.now - connectedAt;
+    this.#tick.effects.ends.push({ code, session: id, user, requestId, traceparent, lasted, close });
   }
 
   /** Runs asynchronous work; what follows on it runs as an event of its own. */

@@ -17,12 +17,20 @@ export interface Credit {
   readonly bytes: number;
 }
 
+/** One of the attempts of a client to connect: they may arrive in another order than they were made. */
+export interface Attempt {
+  /** The client that makes it: of two holders of one session, neither knows of the other's attempts. */
+  readonly client: string;
+  readonly nth: number;
+}
+
 /** What survives of a connection with its socket while the room is out of memory. Kept small: storage is the truth. */
 export interface Pointer {
   readonly session: string;
   readonly generation: number;
   readonly since: number;
   readonly traceparent?: string;
+  readonly attempt?: Attempt;
   readonly missed?: number;
   readonly bucket?: Bucket;
   readonly credit?: Credit;
@@ -53,20 +61,24 @@ export class Connection {
   /** The trace that its upgrade belongs to. */
   readonly traceparent: string | undefined;
   readonly backlog = new Backlog();
+  /** Which of its client's attempts to connect it came from; `undefined` for clients that do not say. */
+  readonly #attempt: Attempt | undefined;
   readonly #changed: Set<Connection>;
   readonly #bucket: Bucket;
   #stoppedAt: number | undefined;
   #credit: Credit | undefined;
   #missed: number;
   #presenceStale: boolean;
+  #rejectedRef = 0;
 
   constructor({ user, pointer, rate, now, changed }: Opening) {
-    const { session, generation, since, traceparent, missed = 0, presenceStale = false } = pointer;
+    const { session, generation, since, traceparent, attempt, missed = 0, presenceStale = false } = pointer;
     this.session = session;
     this.user = user;
     this.generation = generation;
     this.since = since;
     this.traceparent = traceparent;
+    this.#attempt = attempt;
     this.#credit = pointer.credit;
     this.#stoppedAt = pointer.stoppedAt;
     this.#bucket = pointer.bucket ? { ...pointer.bucket } : fullBucket(rate, now);
@@ -93,6 +105,11 @@ export class Connection {
     return this.#missed;
   }
 
+  /** The highest ref that was refused for good. Forgotten while the room sleeps: then a publish is sent once more. */
+  get rejectedRef(): number {
+    return this.#rejectedRef;
+  }
+
   /** Presence changed while it lacked credit: it needs the whole list once it has caught up. */
   get isPresenceStale(): boolean {
     return this.#presenceStale;
@@ -106,12 +123,18 @@ export class Connection {
       generation,
       since,
       ...(traceparent !== undefined && { traceparent }),
+      ...(this.#attempt && { attempt: this.#attempt }),
       ...(this.#missed > 0 && { missed: this.#missed }),
       bucket: this.#bucket,
       ...(this.#credit && { credit: this.#credit }),
       ...(this.#stoppedAt !== undefined && { stoppedAt: this.#stoppedAt }),
       ...(this.#presenceStale && { presenceStale: true }),
     };
+  }
+
+  /** Whether its client made it after an attempt that arrives only now. */
+  isNewerThan(attempt: Attempt | undefined): boolean {
+    return attempt !== undefined && attempt.client === this.#attempt?.client && attempt.nth < this.#attempt.nth;
   }
 
   /** Whether it may be fed more after `offset`, where everything up to there is `bytes` in all. */
@@ -124,6 +147,11 @@ export class Connection {
   spend(rate: Rate, now: number, cost: number): Verdict {
     this.#changed.add(this);
     return take(this.#bucket, rate, now, cost);
+  }
+
+  /** A frame with this ref was refused for good. */
+  reject(ref: number): void {
+    this.#rejectedRef = Math.max(this.#rejectedRef, ref);
   }
 
   /** It was fed up to `offset` and lacks the credit for more. */

@@ -34,6 +34,8 @@ export interface EffectParts {
 /** Performs the effects of one room. */
 export class EffectRunner {
   readonly #parts: EffectParts;
+  /** Whether the room is to be asked soon to tell how many members there are. */
+  #isCountDue = false;
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
@@ -47,6 +49,7 @@ export class EffectRunner {
     this.#record(state, effects);
     for (const work of effects.work) void this.#work(work);
     for (const batch of effects.batches) void this.#deliver(batch);
+    if (effects.countDue !== undefined) this.#countLater(effects.countDue);
     const written = this.#send(state, outgoing);
     recorder.rows(state.sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n);
     // Where nobody is, nobody carries the recorder, and no heartbeat reports what is in it.
@@ -98,15 +101,23 @@ export class EffectRunner {
     };
   }
 
-  #record(state: RoomState, { counts, failures, closed }: Effects): void {
+  /** A timer of memory and no alarm, which would be a row each time: where it is lost, the next heartbeat tells. */
+  #countLater(due: number): void {
+    const { platform, submit } = this.#parts;
+    if (this.#isCountDue) return;
+    this.#isCountDue = true;
+    platform.later(due - platform.now(), () => {
+      this.#isCountDue = false;
+      void submit({ type: "countDue" });
+    });
+  }
+
+  #record(state: RoomState, { counts, failures, ends }: Effects): void {
     const { recorder, fail } = this.#parts;
     recorder.counters.merge(counts.counts);
     for (const failure of failures) fail(failure);
     const { kind, name } = state.name;
-    for (const { connection, code, requestId } of closed) {
-      const { session, user, traceparent } = connection;
-      recorder.closed({ code, session, user, requestId, traceparent }, { kind, room: name });
-    }
+    for (const end of ends) recorder.ended(end, { kind, room: name });
   }
 
   #send(state: RoomState, outgoing: TickOutcome["outgoing"]): number {

@@ -14,6 +14,7 @@ import { acknowledgeOnly, encodeFailure, failure } from "../core/frames.ts";
 import type { RoomDefinition } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
+import type { EndRecord } from "../telemetry/end.ts";
 import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/failure.ts";
 import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
@@ -28,10 +29,15 @@ const OVERLOADED = { ok: false, code: "rate_limited", message: "The room is over
 /** And so may a connection that there is no time to open. Its code is that of a room without a place. */
 const CROWDED = { ...OVERLOADED, code: "room_full" } as const;
 
+/** The close code of a socket that failed: RFC 6455 has it for what closed without a close frame. */
+const FAILED = 1_006;
+
 /** What observes a room. */
 export interface Observer {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
+  /** The end of a connection, at once. Must not throw. */
+  readonly ended: (record: EndRecord) => void;
   /** How the room is, now and then. Rejects when it did not arrive. */
   readonly sendReport: (report: RoomReport) => Promise<void>;
   /** Runs something as a part of a trace. */
@@ -69,6 +75,7 @@ export class RoomHost {
     this.#sockets = new Sockets(platform);
     this.#recorder = new Recorder({
       report: observer.report,
+      ended: observer.ended,
       sendReport: observer.sendReport,
       restored: () => {
         const { loaded } = this.#ticker;
@@ -146,12 +153,12 @@ export class RoomHost {
     await this.#scheduler.submitFrames(events, length);
   }
 
-  /** A socket has closed, or failed. */
-  async closed(socket: RoomSocket): Promise<void> {
+  /** A socket has closed, with this close code, or failed. */
+  async closed(socket: RoomSocket, close = FAILED): Promise<void> {
     const pointer = this.#sockets.closed(socket);
     if (!pointer) return;
     const { session, generation } = pointer;
-    await this.#scheduler.submit({ type: "drop", session, generation });
+    await this.#scheduler.submit({ type: "drop", session, generation, close });
   }
 
   /** The alarm rings. Never throws: that would be tried again six times and then never. */

@@ -11,6 +11,7 @@ import type { Command, CommandResults, Result } from "../core/event.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "../definition.ts";
 import type { Answer, Caller, OperatorCommand } from "../operator.ts";
 import type { Present } from "../store/members.ts";
+import type { EndRecord } from "../telemetry/end.ts";
 import type { FailureRecord } from "../telemetry/failure.ts";
 import type { RoomReport } from "../telemetry/recorder.ts";
 import { RoomHost } from "./host.ts";
@@ -36,6 +37,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       env,
       observer: {
         report: (record) => this.report(record),
+        ended: (record) => this.ended(record),
         sendReport: (report) => this.sendReport(report),
         span: (name, attributes, run) => this.span(name, attributes, run),
         onFailedTick: () => this.onFailedTick,
@@ -46,13 +48,13 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   }
 
   /** Publishes in the room's own name. Rejects when the data is larger than 1 MiB, or nothing that JSON can carry. */
-  async publish(data: Json, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
-    return this.#ask({ type: "publish", data, ...options });
+  async publish(data: Passed, options: { to?: readonly string[] } = {}): Promise<{ offset: number; at: number }> {
+    return this.#ask({ type: "publish", data: data as Json, ...options });
   }
 
   /** Sends to everyone connected now; never stored. Rejects like {@link publish}. */
-  async signal(data: Json, options: { to?: readonly string[] } = {}): Promise<void> {
-    await this.#ask({ type: "signal", data, ...options });
+  async signal(data: Passed, options: { to?: readonly string[] } = {}): Promise<void> {
+    await this.#ask({ type: "signal", data: data as Json, ...options });
   }
 
   /** The members who are here, by id in order of UTF-16 code units. */
@@ -96,6 +98,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   /** A failure. Must not throw. */
   protected abstract report(record: FailureRecord): void;
 
+  /** The end of a connection. Must not throw. */
+  protected abstract ended(record: EndRecord): void;
+
   /** How the room is, for the directory of live rooms; nobody waits for it. Rejects when it did not arrive. */
   protected abstract sendReport(report: RoomReport): Promise<void>;
 
@@ -128,7 +133,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
     // Without an answer the peer's closing handshake never ends.
     closeQuietly(socket, code, reason);
-    await this.#host.closed(socket);
+    await this.#host.closed(socket, code);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
@@ -146,6 +151,9 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     throw new Error(result.message ?? texts[result.code]);
   }
 }
+
+/** What callers hand over by RPC, whose types cannot carry the endless recursion of Json. It is checked all the same. */
+type Passed = object | string | number | boolean | null;
 
 /** What came of a token refresh. */
 export type Refreshed = { readonly ok: true; readonly expires: number } | Extract<Result, { ok: false }>;

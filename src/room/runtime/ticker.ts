@@ -136,7 +136,7 @@ export class Ticker {
 
   /** One tick with as many of these events as it takes; drops that nobody told of come first. */
   run(batch: readonly Waiting[]): Ran {
-    this.#reconcile();
+    this.#reconcile(batch);
     const attributes = { events: batch.length, traceparent: traceOf(batch.map(({ event }) => event)) };
     return this.#parts.span("tick", attributes, () => this.#tick(batch));
   }
@@ -299,10 +299,15 @@ export class Ticker {
     if (connection) sockets.send(connection, encodeFailure(frame, failure(code)));
   }
 
-  /** Sessions that lost their socket in a reset have a tick of their own: what they cannot do is not the others' fault. */
-  #reconcile(): void {
+  /**
+   * Sessions that lost their socket in a reset have a tick of their own: what they cannot do is not the others' fault. Not
+   * those whose socket has just closed, and woke the room by that: their drop is in the batch and says more.
+   */
+  #reconcile(batch: readonly Waiting[]): void {
     this.wake();
-    const lost = this.#lost;
+    if (this.#lost.length === 0) return;
+    const closed = new Map(batch.flatMap(({ event }) => (event.type === "drop" ? [[event.session, event]] : [])));
+    const lost = this.#lost.filter(({ id, generation }) => closed.get(id)?.generation !== generation);
     this.#lost = [];
     const drops = lost.map(({ id, generation }): RoomEvent => ({ type: "drop", session: id, generation }));
     for (let done = 0; done < drops.length;) {

@@ -27,7 +27,7 @@ export function memberOf(user: string, sessions: readonly Session[]): Member {
 
 /** Whether a user is present through any session. */
 export function isPresent(sessions: Sessions, user: string): boolean {
-  return sessions.of(user).some((s) => s.present);
+  return sessions.isPresent(user);
 }
 
 /** The user as a member, seen through its present sessions (all of them when none is present any more). */
@@ -69,12 +69,6 @@ export class Roster {
   get length(): number {
     this.#catchUp();
     return this.#length + this.#users.length + 1;
-  }
-
-  /** How many members there are. */
-  get size(): number {
-    this.#catchUp();
-    return this.#users.length;
   }
 
   /** Not before somebody asks: most wakes are for a heartbeat, which has nothing to do with it. */

@@ -61,6 +61,11 @@ export class RefMemory {
     return this.#lists.get(session)?.find(ref);
   }
 
+  /** Whether the room knows of a ref that is not above the last: then it took effect just when {@link find} finds it. */
+  remembers(session: string, ref: number): boolean {
+    return ref >= (this.#lists.get(session)?.first ?? Infinity);
+  }
+
   /** The refs of a session that took effect after an offset, oldest first. */
   after(session: string, offset: number): (Taken & { readonly ref: number })[] {
     return this.#lists.get(session)?.after(offset) ?? [];

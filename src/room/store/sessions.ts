@@ -6,7 +6,7 @@
 import { MAX_PRESENCE_BYTES } from "../../protocol/limits.ts";
 import type { Json, Member } from "../../protocol/frames.ts";
 import type { Admission, Credentials } from "../admission.ts";
-import type { Grant, Me } from "../definition.ts";
+import type { Grant, Me, PresenceKind } from "../definition.ts";
 import { Agenda } from "../rules/agenda.ts";
 import { sessionDeadline, type Windows } from "../rules/deadlines.ts";
 
@@ -35,6 +35,7 @@ type Change = { -readonly [K in keyof Omit<Session, "id" | "user">]?: Session[K]
 export interface SessionRules extends Windows {
   /** Dropped sessions of a user, at most: bounds the rows that one user can cause. */
   readonly maxConnectionsPerUser: number;
+  readonly presence: PresenceKind;
 }
 
 /** UTF-16 units of presence data of everyone together: every welcome carries all of it. */
@@ -48,12 +49,14 @@ export class Sessions {
   readonly #rules: SessionRules;
   readonly #byId = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<string>>();
+  /** Users with a present session. */
+  readonly #present = new Set<string>();
   readonly #agenda = new Agenda("session");
   /** Sessions whose rows are out of date. */
   readonly #unwritten = new Set<string>();
   #dataLength = 0;
   #newestAt = 0;
-  /** Users with a change that has not been taken yet. */
+  /** Users with a change that has not been taken yet; only where a list is kept, which takes them. */
   #changed = new Set<string>();
 
   constructor(sql: SqlStorage, rules: SessionRules) {
@@ -65,6 +68,11 @@ export class Sessions {
   /** How many there are, dropped ones included. */
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** How many users are present. */
+  get present(): number {
+    return this.#present.size;
   }
 
   /** When a session last opened, dropped or set presence, in ms since the epoch. */
@@ -165,15 +173,20 @@ export class Sessions {
     this.#dataLength -= lengthOf(this.#byId.get(session.id)?.data);
     this.#byId.delete(session.id);
     this.#agenda.delete(session.id);
-    this.#changed.add(session.user);
     const mine = this.#byUser.get(session.user);
     mine?.delete(session.id);
     if (mine?.size === 0) this.#byUser.delete(session.user);
+    this.#noteChange(session.user);
   }
 
   /** Users present, each once. */
-  *presentUsers(): Generator<string> {
-    for (const user of this.#byUser.keys()) if (this.of(user).some((s) => s.present)) yield user;
+  presentUsers(): Iterable<string> {
+    return this.#present;
+  }
+
+  /** Whether a user is present through any session. */
+  isPresent(user: string): boolean {
+    return this.#present.has(user);
   }
 
   /** Users with a change since the last call. */
@@ -224,10 +237,18 @@ export class Sessions {
     this.#byId.set(id, session);
     this.#agenda.set(id, sessionDeadline(session, this.#rules));
     this.#newestAt = Math.max(this.#newestAt, connectedAt, droppedAt ?? 0, dataAt);
-    this.#changed.add(user);
     const mine = this.#byUser.get(user);
     if (mine) mine.add(id);
     else this.#byUser.set(user, new Set([id]));
+    this.#noteChange(user);
+  }
+
+  #noteChange(user: string): void {
+    let isPresent = false;
+    for (const id of this.#byUser.get(user) ?? []) isPresent ||= this.#byId.get(id)?.present === true;
+    if (isPresent) this.#present.add(user);
+    else this.#present.delete(user);
+    if (this.#rules.presence === "list") this.#changed.add(user);
   }
 }
 

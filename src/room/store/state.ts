@@ -6,6 +6,7 @@ import type { Admission } from "../admission.ts";
 import type { Outcome, RoomContext, RoomDefinition } from "../definition.ts";
 import { Connection, type Pointer } from "../rules/connection.ts";
 import type { Heartbeat } from "../rules/deadlines.ts";
+import { Headcount } from "../rules/headcount.ts";
 import { listedFor, type Listing } from "../telemetry/listing.ts";
 import { Epochs } from "./epochs.ts";
 import { Idempotency } from "./idempotency.ts";
@@ -65,6 +66,8 @@ export class RoomState {
   readonly changed = new Set<Connection>();
   /** Sessions that storage calls connected and that lost their socket in a reset: nobody told of these drops. */
   readonly lost: readonly Session[];
+  /** When members learn how many they are; only where that is all they learn. */
+  readonly headcount = new Headcount();
   heartbeat: Heartbeat | undefined;
   /** Whether anything was told since the last heartbeat that storage may not show. */
   isActive = false;
@@ -132,7 +135,7 @@ export class RoomState {
       kind,
       room: name,
       connections: this.connections.size,
-      members: this.roster.size,
+      members: this.sessions.present,
       sessions: this.sessions.size,
       offset: this.log.committed,
       ttl: listedFor(this.definition.heartbeat.idle),
@@ -160,12 +163,13 @@ export class RoomState {
   connect(session: Session, admission: Admission, now: number): Connection {
     const { head } = this.log;
     const { every } = this.definition.heartbeat;
-    const { traceparent } = admission;
+    const { attempt, traceparent } = admission;
     const pointer: Pointer = {
       session: session.id,
       generation: session.generation,
       since: now,
       ...(traceparent !== undefined && { traceparent }),
+      ...(attempt && { attempt }),
       ...(admission.credit && { credit: { offset: head, bytes: this.log.totalUpTo(head) } }),
     };
     this.heartbeat ??= { due: now + every, interval: every, sentAt: now };

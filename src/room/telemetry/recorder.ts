@@ -2,14 +2,15 @@
  * What a room has counted and what went wrong in it since its last report: in memory, and as a snapshot in the attachment
  * of one socket, so that it outlives hibernation and costs no row. A crash forgets it. Knows what it reports to, not how.
  */
-import { codes, type CodeName } from "../../protocol/codes.ts";
+import { codes } from "../../protocol/codes.ts";
 import { Counters, type Counts } from "./counts.ts";
+import { endRecordOf, recordOfEnd, type End, type EndRecord } from "./end.ts";
 import { addRecord, recordOf, type Failure, type FailureRecord } from "./failure.ts";
 import type { Listing } from "./listing.ts";
 
 /** A room that nobody is in reports not more often than this. */
 const ALONE_EVERY_MS = 60_000;
-/** Failures kept until they are reported; the newest. */
+/** Failures kept until they are reported, and ends of connections besides; the newest. */
 const MAX_RECORDS = 5;
 /** Characters of a record's message that fit with the rest into an attachment (16 KiB, the platform's limit). */
 const MESSAGE_LENGTH = 120;
@@ -25,9 +26,11 @@ export interface Snapshot {
   readonly nth: number;
   readonly counts: Counts;
   readonly records: readonly FailureRecord[];
+  /** Absent in a snapshot of an older version. */
+  readonly ends?: readonly FailureRecord[];
 }
 
-/** What the directory learns of a room: how it is, and what was counted and went wrong since the last report. */
+/** What the directory learns of a room: how it is, and what was counted, went wrong and was ended since the last report. */
 export interface RoomReport {
   readonly listing: Listing;
   readonly counts: Counts;
@@ -38,6 +41,8 @@ export interface RoomReport {
 export interface Readers {
   /** A failure, at once. Must not throw. */
   readonly report: (record: FailureRecord) => void;
+  /** The end of a connection, at once. Must not throw. */
+  readonly ended: (record: EndRecord) => void;
   /** Everything, now and then. Rejects when it did not arrive. */
   readonly sendReport: (report: RoomReport) => Promise<void>;
   /** A report did not arrive: a socket must carry what was in it. */
@@ -56,6 +61,8 @@ export class Recorder {
   readonly counters = new Counters();
   readonly #readers: Readers;
   #records: readonly FailureRecord[] = [];
+  /** Of connections that the room ended. Apart: refused frames must not push them out, nor they what is grave. */
+  #ends: readonly FailureRecord[] = [];
   #nth = 0;
   #rows = 0;
   #reportedAt = -Infinity;
@@ -65,16 +72,15 @@ export class Recorder {
   }
 
   /** Takes up what a socket carried through hibernation. */
-  restore({ nth, counts, records }: Snapshot): void {
+  restore({ nth, counts, records, ends = [] }: Snapshot): void {
     if (nth <= this.#nth) return;
     this.#nth = nth;
-    this.counters.merge(counts);
-    this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
+    this.#takeBack(counts, records, ends);
   }
 
   /** For an attachment: everything that was not reported yet. */
   snapshot(): Snapshot {
-    return { nth: ++this.#nth, counts: this.counters.counts, records: this.#records };
+    return { nth: ++this.#nth, counts: this.counters.counts, records: this.#records, ends: this.#ends };
   }
 
   /** Everything that goes wrong in a room ends here. Returns whether it is the room's own or its disk's doing. */
@@ -92,11 +98,21 @@ export class Recorder {
     return severity !== "warn";
   }
 
-  /** A connection was told good-bye, for the reason of this failure's code. */
-  closed(failure: Omit<Failure, "source">, place: Place): void {
-    const code: CodeName = failure.code;
-    this.counters.add(`closes|${code}`);
-    if (codes[code].severity !== "info") this.fail({ ...failure, source: "connection" }, place);
+  /** A connection has ended. Its own line says so, so that it is no other line's business, a failure or not. */
+  ended(end: End, place: Place): void {
+    const { code } = end;
+    if (code !== "closed" && code !== "lost") {
+      this.counters.add(`closes|${code}`);
+      if (codes[code].severity !== "info") this.counters.add(`errors|${code}`);
+    }
+    const written = endRecordOf(end, this.#readers.now(), place);
+    const record = recordOfEnd(written);
+    if (record) this.#ends = [...this.#ends, record].slice(-MAX_RECORDS);
+    try {
+      this.#readers.ended(written);
+    } catch {
+      // An observer must not break the room.
+    }
   }
 
   /** A tick is committed: how many events it took, and for how many seconds. */
@@ -120,15 +136,22 @@ export class Recorder {
   report(listing: Listing): void {
     this.#reportedAt = this.#readers.now();
     const counts = this.counters.take();
-    const records = this.#records;
+    const [records, ends] = [this.#records, this.#ends];
     this.#records = [];
-    this.#readers.sendReport({ listing, counts, records }).catch((error: unknown) => {
-      this.counters.merge(counts);
-      this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
+    this.#ends = [];
+    this.#readers.sendReport({ listing, counts, records: [...records, ...ends] }).catch((error: unknown) => {
+      this.#takeBack(counts, records, ends);
       const { kind, room } = listing;
       this.fail({ code: "upstream_failed", source: "directory", error }, { kind, room });
       this.#readers.restored();
     });
+  }
+
+  /** What was counted and written down before what is here. */
+  #takeBack(counts: Counts, records: readonly FailureRecord[], ends: readonly FailureRecord[]): void {
+    this.counters.merge(counts);
+    this.#records = [...records, ...this.#records].slice(-MAX_RECORDS);
+    this.#ends = [...ends, ...this.#ends].slice(-MAX_RECORDS);
   }
 
   /** One value of a histogram: in the first bucket that it fits into. */

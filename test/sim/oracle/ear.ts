@@ -3,7 +3,7 @@
  * of the protocol and nothing of how rooms work.
  */
 import type { ClientFrame, Member, Publication, ServerFrame } from "../../../src/protocol/frames.ts";
-import { CREDIT_ITEMS_TOLD } from "./facts.ts";
+import { CREDIT_ITEMS_TOLD, verdictOn } from "./facts.ts";
 import { check, isFor, textOf, type Era, type Stamp } from "./history.ts";
 import type { Oracle } from "./oracle.ts";
 
@@ -34,6 +34,8 @@ export class Ear {
   frames: readonly ServerFrame[] = [];
   /** Users that it was told are here. */
   readonly members = new Set<string>();
+  /** How many it was told are here, where it is told only that. */
+  count: number | undefined;
   readonly #oracle: Oracle;
   #epoch = "";
   /** Where the next pub must begin, less one. */
@@ -94,8 +96,7 @@ export class Ear {
       case "error":
         return this.#oracle.errored(this, frame, stamp);
       case "signal":
-        check(isAddressed(frame.data, this.user), () => `${this.#who} got a signal for others: ${textOf(frame)}`);
-        return;
+        return this.#signal(frame);
       case "bye":
         this.bye = frame.reason;
         return;
@@ -145,8 +146,15 @@ export class Ear {
     check(frame.offset >= newest, () => `${this.#who}: welcome at ${frame.offset}, ${newest} was seen before`);
     this.#oracle.welcomed(this, frame, stamp);
     this.members.clear();
+    this.count = frame.count;
+    this.#judgeMembers(frame.members);
     for (const { id } of frame.members) this.members.add(id);
-    check(this.members.has(this.user), () => `${this.#who} is not among its own members`);
+    const isListed = this.#oracle.facts.presence === "list";
+    check(
+      this.members.has(this.user) === isListed,
+      () => `${this.#who}: its own members are ${[...this.members].join()}`,
+    );
+    this.#judgeCount(frame.count);
     check(frame.resumed === (frame.reason === undefined), () => `${this.#who}: resumed and a reason`);
     if (!frame.resumed) {
       this.#awaitsSnapshot = true;
@@ -219,8 +227,40 @@ export class Ear {
     this.#calls.set(ref, waiting - 1);
   }
 
+  #signal(frame: Frame<"signal">): void {
+    check(isAddressed(frame.data, this.user), () => `${this.#who} got a signal for others: ${textOf(frame)}`);
+    if (frame.by === null || !this.#oracle.facts.hasHooks) return;
+    const text = textOf(frame);
+    const verdict = verdictOn(Number(/\d+/.exec(text)?.[0]));
+    check(
+      verdict === "rewritten" ? text.startsWith("SIGNAL") : verdict === "let be",
+      () => `${this.#who} got a signal that the hook has ${verdict}: ${text}`,
+    );
+  }
+
+  /** Nobody shows what the hook does not let through: it lets numbers from 3 on be, and adds 1,000 to a 2. */
+  #judgeMembers(members: readonly Member[]): void {
+    if (!this.#oracle.facts.hasHooks) return;
+    const wrong = members.find(({ data }) => typeof data === "number" && data < 3);
+    check(!wrong, () => `${this.#who} was shown ${JSON.stringify(wrong)}, which the hook does not let through`);
+  }
+
+  #judgeCount(count: number | undefined): void {
+    const { presence } = this.#oracle.facts;
+    const isRight = presence === "count" ? count !== undefined && count >= 1 : count === undefined;
+    check(isRight, () => `${this.#who} was told that ${count} are here, in a room that shows "${presence}"`);
+  }
+
   /** Nobody comes who is here, and nobody goes who is not. */
   #presence(frame: Frame<"presence">, stamp: Stamp): void {
+    const { presence } = this.#oracle.facts;
+    check(presence !== "off", () => `${this.#who}: presence where there is none`);
+    this.#judgeCount(frame.count);
+    if (presence === "count") {
+      this.count = frame.count;
+      return check(Object.keys(frame).length === 2, () => `${this.#who}: more than a count: ${JSON.stringify(frame)}`);
+    }
+    this.#judgeMembers([...(frame.members ?? []), ...(frame.join ?? []), ...(frame.update ?? [])]);
     if (frame.members) {
       this.members.clear();
       for (const { id } of frame.members) this.members.add(id);
@@ -241,6 +281,6 @@ export class Ear {
 
 /** Signals say which users they are for. */
 function isAddressed(data: unknown, user: string): boolean {
-  const [, to = "*"] = String(data).split("@");
+  const [, to = "*"] = String(data).toLowerCase().split("@");
   return to === "*" || to.split(",").includes(user);
 }

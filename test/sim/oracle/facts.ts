@@ -14,4 +14,11 @@ export interface Facts {
   readonly hasHooks: boolean;
   /** Whether events go out of the room. */
   readonly hasEvents: boolean;
+  /** What members learn of one another. */
+  readonly presence: "list" | "count" | "off";
+}
+
+/** What the hooks of a room make of something that a member signals or shows; by a number that is in it. */
+export function verdictOn(n: number): "rejected" | "broken" | "rewritten" | "let be" {
+  return (["rejected", "broken", "rewritten"] as const)[n % 10] ?? "let be";
 }

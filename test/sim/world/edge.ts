@@ -2,7 +2,7 @@
  * What stands between clients and the object, in place of the Worker: it reads tokens, builds admissions, and answers
  * requests, each with the network's latency. Makes no JWTs: a token is its claims.
  */
-import { readResume, type Admission, type Credentials } from "../../../src/room/admission.ts";
+import { readAttempt, readResume, type Admission, type Credentials } from "../../../src/room/admission.ts";
 import { codes, type CodeName } from "../../../src/protocol/codes.ts";
 import type { RoomHost } from "../../../src/room/runtime/host.ts";
 import type { ClientEnd } from "./client-end.ts";
@@ -44,7 +44,8 @@ export class Edge {
     const { object, wall } = this.#parts;
     const credentials = this.#verify(token);
     const resume = readResume(query);
-    if (!credentials || resume === null) {
+    const attempt = readAttempt(query);
+    if (!credentials || resume === null || attempt === null) {
       return this.#refuse(end, { code: credentials ? "bad_resume" : "token_expired" });
     }
     const admission: Admission = {
@@ -54,6 +55,7 @@ export class Edge {
       receivedAt: wall(),
       ...(resume && { resume }),
       credit: query.get("credit") === "1",
+      ...(attempt && { attempt }),
     };
     let result: Awaited<ReturnType<RoomHost["connect"]>>;
     try {
