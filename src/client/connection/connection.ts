@@ -69,6 +69,16 @@ export class Connection {
     this.#socket?.expectAnswer(isDue);
   }
 
+  /** Bytes that wait on this side of the network, where the platform says. */
+  get buffered(): number | undefined {
+    return this.#socket?.buffered;
+  }
+
+  /** Sends a ping behind everything that was sent so far. Calls `answered` when its answer has come. */
+  ping(answered: () => void): void {
+    this.#socket?.ping(answered);
+  }
+
   /** The room has said welcome. */
   open(): void {
     this.#input({ type: "welcome" });

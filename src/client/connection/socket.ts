@@ -10,6 +10,8 @@ import { Watchdog } from "./watchdog.ts";
 /** The part of the platform's WebSocket that the client needs. */
 export interface Socket {
   readonly readyState: number;
+  /** Bytes that were sent and have not left; not every platform says. */
+  readonly bufferedAmount?: number;
   send(data: string): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: string, listener: (event: { data?: unknown; code?: number; reason?: string }) => void): void;
@@ -39,7 +41,8 @@ export class RoomSocket {
   readonly #socket: Socket;
   readonly #events: SocketEvents;
   readonly #watchdog: Watchdog;
-  #pingedAt: number | undefined;
+  /** What to do at the answer of each ping, oldest first: pongs come in the order of their pings. */
+  #pings: (() => void)[] = [];
   #outgoing: string[] = [];
   #isOver = false;
   #limits: Limits | undefined;
@@ -54,13 +57,18 @@ export class RoomSocket {
     // `close` follows, but not on every platform when the upgrade fails.
     this.#socket.addEventListener("error", () => this.#end("later", "the connection failed"));
     this.#watchdog = new Watchdog(OPENING_MS, {
-      ask: () => this.#ping(),
+      ask: () => this.ping(),
       giveUp: () => this.#end("reconnect", "the line is dead"),
     });
   }
 
   get #isOpen(): boolean {
     return !this.#isOver && this.#socket.readyState === OPEN;
+  }
+
+  /** Bytes that were sent and have not left, where the platform says. */
+  get buffered(): number | undefined {
+    return this.#socket.bufferedAmount;
   }
 
   /** Sends a frame together with the other frames of this turn. Returns whether the socket is open. */
@@ -79,6 +87,18 @@ export class RoomSocket {
   /** Asks for a sign of life and gives the answer 3 s: for use after sleep or a change of network. */
   probe(): void {
     if (this.#isOpen) this.#watchdog.ask(PROBE_MS);
+  }
+
+  /** Sends a ping behind everything that was sent so far: its answer wakes no room, and is reported as `latency`. */
+  ping(answered?: () => void): void {
+    if (!this.#isOpen) return;
+    this.#flush();
+    const at = performance.now();
+    this.#pings.push(() => {
+      answered?.();
+      this.#events.latency(performance.now() - at);
+    });
+    this.#socket.send(PING);
   }
 
   /** Ends it without a report to the owner. What this turn has sent goes out first. */
@@ -115,11 +135,7 @@ export class RoomSocket {
   #hear(data: unknown): void {
     if (this.#isOver || typeof data !== "string") return;
     this.#watchdog.heard();
-    if (data === PONG) {
-      if (this.#pingedAt !== undefined) this.#events.latency(performance.now() - this.#pingedAt);
-      this.#pingedAt = undefined;
-      return;
-    }
+    if (data === PONG) return this.#pings.shift()?.();
     const frames = decodeServer(data);
     if (!frames) return;
     for (const frame of frames) {
@@ -135,13 +151,7 @@ export class RoomSocket {
 
   #heartbeat({ next }: { readonly next: number }): void {
     this.#watchdog.expectHeartbeat(next);
-    this.#ping();
-  }
-
-  #ping(): void {
-    if (!this.#isOpen) return;
-    this.#pingedAt = performance.now();
-    this.#socket.send(PING);
+    this.ping();
   }
 
   #end(next: NextStep, reason: string, retryAfter?: number): void {
