@@ -68,8 +68,8 @@ export const client: readonly Guard[] = [
   {
     name: "client: presence that was refused is sent again",
     file: "src/client/session/session.ts",
-    text: 'frame === "presence" && retryable && this.presence.again()',
-    without: 'frame === "presence" && retryable',
+    text: 'frame === "presence" && isForNow && this.presence.again()',
+    without: 'frame === "presence" && isForNow',
     tests: ["unit/client-pace.test.ts", "unit/client-pressure.test.ts"],
   },
   {

@@ -216,8 +216,10 @@ export class Session<T extends Transport = Transport> {
 
   /** The room refused the frame with this ref, or one of this type without a ref. */
   refused(error: RoomError, { ref, frame }: Pick<Frame<"error">, "ref" | "frame">): void {
-    const { code, retryable, retryAfter = 1_000 } = error;
-    const isAgain = frame === "presence" && retryable && this.presence.again();
+    const { code, retryAfter = 1_000 } = error;
+    // What the room's own code refused it refuses again.
+    const isForNow = code === "rate_limited" || code === "storage_failed";
+    const isAgain = frame === "presence" && isForNow && this.presence.again();
     if (code === "rate_limited" || isAgain) this.#pace?.refused(retryAfter);
     if (ref === undefined) {
       if (!isAgain) this.events.emit("error", error);
