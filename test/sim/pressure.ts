@@ -6,6 +6,7 @@ import { parentPort } from "node:worker_threads";
 import { connect, RoomError, type Json, type RoomClient } from "../../src/client/client.ts";
 import { defineRoom, reject } from "../../src/room/definition.ts";
 import { RoomHost } from "../../src/room/runtime/host.ts";
+import type { Facts } from "./oracle/facts.ts";
 import { encodeToken, socketClass } from "./people/socket.ts";
 import type { ClientEnd } from "./world/client-end.ts";
 import { ROOM } from "./world/edge.ts";
@@ -52,14 +53,16 @@ const USERS = ["ann", "bob", "cem"] as const;
 /** How long a member may wait for its answers once all is well, in ms. */
 const PATIENCE_MS = 600_000;
 
-const facts = {
+const facts: Facts = {
   retain: 100_000,
   grace: 10_000,
   resumeWindow: 3_600_000,
   heartbeat: { every: 30_000, idle: 240_000, misses: 3 },
   maxConnectionsPerUser: 100,
-  hasHooks: true,
+  // Not those that the oracle knows.
+  hasHooks: false,
   hasEvents: false,
+  presence: "list",
 };
 
 class Speaker {
@@ -178,6 +181,7 @@ function makeWorld(seed: number, rate: { perSecond: number; burst: number }): Wo
   const definition = { ...defineRoom(options), rate };
   const observer = {
     report: () => {},
+    ended: () => {},
     sendReport: () => Promise.resolve(),
     span: <T>(_name: string, _attributes: unknown, run: () => T): T => run(),
   };
