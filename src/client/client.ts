@@ -15,7 +15,8 @@ import { iterate, type Stream } from "./iterate.ts";
 import type { ConnectOptions } from "./options.ts";
 import { watchOutages } from "./outage.ts";
 import type { Ack, PublishOptions } from "./session/outbox.ts";
-import { Session } from "./session/session.ts";
+import type { Patience } from "./session/patience.ts";
+import { Session, type SignalFate } from "./session/session.ts";
 import { memoryStore, type Saved } from "./storage.ts";
 
 export type { State } from "./connection/state.ts";
@@ -24,6 +25,8 @@ export type { RoomEvents, Streamed } from "./events.ts";
 export type { Stream } from "./iterate.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { Ack, PublishOptions } from "./session/outbox.ts";
+export type { Abortable, Patience } from "./session/patience.ts";
+export type { SignalFate } from "./session/session.ts";
 export { memoryStore, tabStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 export type { RoomTypes } from "../protocol/room-types.ts";
@@ -56,7 +59,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     need(token && /string|function/.test(typeof token), "token");
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
     need(Class, "WebSocket");
-    const { count = 1_000, bytes = 1_000_000 } = outbox ?? {};
+    const { count = 1_000, bytes = 8_000_000 } = outbox ?? {};
     const { pingInterval = 25_000, lostAfter = 3_000 } = options;
     const address = addressOf(url, room);
     const settings = { outbox: { count, bytes }, store, address, random, pingInterval, token: options };
@@ -135,6 +138,11 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     this.#session.transport.connect();
   }
 
+  /** Signals that were never sent: above the rate, out of date, or without a connection. */
+  get droppedSignals(): number {
+    return this.#session.signals.dropped;
+  }
+
   /**
    * Asks for a sign of life. Resolves with `true` when one comes; with `false` when none comes within 3 s, and the client
    * reconnects, or when it is not in the room: then it tries again at once, unless the room asked it to wait.
@@ -153,19 +161,29 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     return this.#session.publish(data as Json, options);
   }
 
-  /** Sends to the members who are here now. Lost when there is no connection. */
-  signal(data: Of<T, "signal">, options: { to?: readonly string[] } = {}): void {
-    this.#session.signal(data as Json, options);
+  /**
+   * Sends to the members who are here now. What the room does not take at once waits for up to a second; of more than
+   * eight that wait the oldest are dropped. Without a connection it is dropped at once.
+   *
+   * @throws RoomError when it can never be sent
+   */
+  signal(data: Of<T, "signal">, options: { to?: readonly string[] } = {}): SignalFate {
+    return this.#session.signal(data as Json, options);
   }
 
-  /** Sets what the others see of this member. The client keeps it, and sets it again in a new session. */
+  /**
+   * Sets what the others see of this member. The client keeps the newest value, sends it as soon as the room takes it,
+   * and sets it again in a new session.
+   *
+   * @throws RoomError when it can never be sent: then the value before it stays
+   */
   setPresence(data: Of<T, "presence">): void {
     this.#session.setPresence(data as Json);
   }
 
   /** Calls a method of the room. Never sent twice: when the connection is lost first, it is `outcome_unknown`. */
-  async call(method: string, data: Json = null): Promise<Json> {
-    return this.#session.call(method, data);
+  async call(method: string, data: Json = null, options: Patience = {}): Promise<Json> {
+    return this.#session.call(method, data, options);
   }
 
   /** Ends the session: the room tells the others at once, and nothing can be resumed. */

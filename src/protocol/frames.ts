@@ -31,6 +31,8 @@ export interface Publication {
   readonly to?: readonly string[];
   /** W3C trace context that the publisher gave it. */
   readonly traceparent?: string;
+  /** For the session that published it, and for no other: the ref under which it did. */
+  readonly ref?: number;
 }
 
 /** Someone who is here: a user with at least one present session. */

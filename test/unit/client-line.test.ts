@@ -43,7 +43,7 @@ describe("a line", () => {
     await pass(0);
     expect(line().of("publish")).toEqual(frames.filter(({ type }) => type === "publish"));
     line().hears({ type: "ack", ref: 1, offset: 1, at: 7 });
-    expect(await settled).toEqual({ offset: 1, at: 7 });
+    expect(await settled).toEqual({ ref: 1, offset: 1, at: 7 });
   });
 
   it("a line that dies under a call is found in 10 s", async () => {
@@ -61,7 +61,7 @@ describe("a line", () => {
       line().pongs();
     }
     line().hears({ type: "ack", ref: 1, offset: 1, at: 0 });
-    expect(await settled).toEqual({ offset: 1, at: 0 });
+    expect(await settled).toEqual({ ref: 1, offset: 1, at: 0 });
     expect(all).toHaveLength(1);
   });
 

@@ -43,6 +43,27 @@ it("a listener that publishes, calls and signals from within is served", async (
   expect(line().frames.map(({ type }) => type)).toEqual(["publish", "publish", "signal", "call"]);
 });
 
+it("C8: at the state open the members are those of the new connection", async () => {
+  const { client, line } = dialled();
+  const told: string[] = [];
+  const here = () => client.members.map(({ id }) => id).join();
+  client.on("state", ({ name }) => told.push(`${name} ${here()}`));
+  client.on("members", () => told.push(`members ${here()}`));
+  await turn();
+  line().welcome({ members: [{ id: "ann" }, { id: "bob" }] }, snapshot);
+  line().cut();
+  await pass(10);
+  line().welcome({ resumed: true, members: [{ id: "ann" }] });
+  expect(told).toEqual([
+    "open ann,bob",
+    "members ann,bob",
+    "reconnecting ann,bob",
+    "connecting ann,bob",
+    "open ann",
+    "members ann",
+  ]);
+});
+
 it.each([
   ["state", "session=s", []],
   ["members", "session=s", []],

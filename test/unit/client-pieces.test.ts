@@ -1,13 +1,12 @@
-/** The small parts of the client: address, pace, token times, storage, emitter, page. */
+/** The small parts of the client: address, token times, storage, emitter, page. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { addressOf } from "../../src/client/address.ts";
 import { connect, RoomClient } from "../../src/client/client.ts";
 import { Emitter } from "../../src/client/emitter.ts";
 import { watchPage } from "../../src/client/connection/page.ts";
-import { Pace } from "../../src/client/session/pace.ts";
 import { dueIn } from "../../src/client/session/token.ts";
 import { tabStore } from "../../src/client/storage.ts";
-import { LIMITS, lines } from "../support/line.ts";
+import { lines } from "../support/line.ts";
 import { randomFrom } from "../support/random.ts";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -56,37 +55,6 @@ describe("options", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => new RoomClient("http://a.test", good)).toThrow("WebSocket is missing");
     expect(new RoomClient("http://a.test", { ...good, WebSocket: lines().Class }).state.name).toBe("idle");
-  });
-});
-
-describe("pace", () => {
-  it("the pace allows nine tenths of the burst, then nine tenths of the rate", () => {
-    const pace = new Pace({ ...LIMITS, burst: 100, rate: 50 }, 0);
-    expect(pace.allowance(0)).toBe(90);
-    for (let i = 0; i < 90; i++) pace.spend(1);
-    expect([pace.allowance(0), pace.wait]).toEqual([0, 23]);
-    expect([pace.allowance(22), pace.allowance(23), pace.allowance(1_010)]).toEqual([0, 1, 45]);
-    expect(pace.allowance(1_000_000)).toBe(90);
-  });
-
-  it("the pace allows one frame at a time where the room takes no more", () => {
-    const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 0);
-    expect(pace.allowance(0)).toBe(1);
-    pace.spend(1);
-    expect([pace.allowance(11), pace.allowance(12), pace.allowance(99)]).toEqual([0, 1, 1]);
-  });
-
-  it("the pace counts what a frame costs, and waits as long as the room says", () => {
-    const pace = new Pace({ ...LIMITS, burst: 10, rate: 100 }, 0);
-    pace.spend(10);
-    pace.refused(1_000);
-    expect([pace.allowance(900), pace.allowance(1_000), pace.allowance(1_012)]).toEqual([0, 0, 1]);
-  });
-
-  it("a clock that goes backwards earns no frames, and the pace goes on from there", () => {
-    const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 10_000);
-    pace.spend(1);
-    expect([pace.allowance(5_000), pace.allowance(5_012)]).toEqual([0, 1]);
   });
 });
 

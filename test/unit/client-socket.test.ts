@@ -90,8 +90,8 @@ it("a heartbeat is answered at once, and the round trip of the ping is reported"
   line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
   expect(line.sent).toEqual(["ping"]);
   vi.advanceTimersByTime(42);
-  line.says("message", { data: "pong" });
-  line.says("message", { data: "pong" });
+  // One answers that ping, and one nothing.
+  for (let i = 0; i < 2; i++) line.says("message", { data: "pong" });
   expect(log).toEqual(["heartbeat", "latency 42"]);
 });
 

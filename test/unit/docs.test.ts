@@ -88,6 +88,7 @@ const objectFields = {
     data: "always",
     to: "optional",
     traceparent: "optional",
+    ref: "optional",
   },
   Member: { id: "always", name: "optional", data: "optional" },
   Limits: { message: "always", batch: "always", rate: "always", burst: "always", refs: "always" },

@@ -57,7 +57,7 @@ it("C10: what was published before the last component has gone is sent, and its 
   line().welcome({}, snapshot);
   await pass(0);
   line().hears({ type: "ack", ref: line().of("publish")[0]?.ref, offset: 1, at: 7 });
-  expect(await sent).toEqual({ offset: 1, at: 7 });
+  expect(await sent).toEqual({ ref: 1, offset: 1, at: 7 });
   await pass(50);
   expect([clientAt(key), line().closed, vi.getTimerCount(), options.room]).toEqual([undefined, 1, 0, options.room]);
 });

@@ -86,9 +86,14 @@ export class Connection {
     this.#socket?.expectAnswer(isDue);
   }
 
-  /** Sends a ping behind everything that was sent so far. Its answer is reported as `measured`, once for each ping. */
-  ping(): void {
-    this.#socket?.ping();
+  /** Bytes that wait on this side of the network, where the platform says. */
+  get buffered(): number | undefined {
+    return this.#socket?.buffered;
+  }
+
+  /** Sends a ping behind everything that was sent so far. Calls `answered` when its answer has come. */
+  ping(answered: () => void): void {
+    this.#socket?.ping(answered);
   }
 
   /** The room has said welcome. */

@@ -12,6 +12,8 @@ import { PROBE_MS, Watchdog } from "./watchdog.ts";
 /** The part of the platform's WebSocket that the client needs. */
 export interface Socket {
   readonly readyState: number;
+  /** Bytes that were sent and have not left; not every platform says. */
+  readonly bufferedAmount?: number;
   send(data: string): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: string, listener: (event: { data?: unknown; code?: number; reason?: string }) => void): void;
@@ -49,8 +51,8 @@ export class RoomSocket {
   readonly #socket: Socket;
   readonly #events: SocketEvents;
   readonly #watchdog: Watchdog;
-  /** When each ping without an answer was sent, oldest first: pongs come in the order of their pings. */
-  #pings: number[] = [];
+  /** What to do at the answer of each ping, oldest first: pongs come in the order of their pings. */
+  #pings: (() => void)[] = [];
   /** Those who wait for a sign of life. */
   #probes: ((isAlive: boolean) => void)[] = [];
   #outgoing: string[] = [];
@@ -70,7 +72,7 @@ export class RoomSocket {
     // `close` follows, but not on every platform when the upgrade fails.
     this.#socket.addEventListener("error", () => this.#end({ next: this.#afterCut, reason: "the connection failed" }));
     this.#watchdog = new Watchdog(OPENING_MS, pingInterval, {
-      ask: () => this.#ping(),
+      ask: () => this.ping(),
       giveUp: () => this.#end({ next: "reconnect", reason: "the line is dead" }),
     });
   }
@@ -82,6 +84,11 @@ export class RoomSocket {
   /** A line that was open proves that connecting works. */
   get #afterCut(): NextStep {
     return this.#limits ? "reconnect" : "later";
+  }
+
+  /** Bytes that were sent and have not left, where the platform says. */
+  get buffered(): number | undefined {
+    return this.#socket.bufferedAmount;
   }
 
   /** Sends a frame together with the other frames of this turn. Returns whether the socket is open. */
@@ -106,9 +113,16 @@ export class RoomSocket {
     });
   }
 
-  /** Sends a ping behind everything that was sent so far. Its answer is reported as `latency`, and wakes no room. */
-  ping(): void {
-    if (this.#isOpen) this.#watchdog.ask();
+  /** Sends a ping behind everything that was sent so far: its answer wakes no room, and is reported as `latency`. */
+  ping(answered?: () => void): void {
+    if (!this.#isOpen) return;
+    this.#flush();
+    const at = performance.now();
+    this.#pings.push(() => {
+      answered?.();
+      this.#events.latency(performance.now() - at);
+    });
+    this.#socket.send(PING);
   }
 
   /** Ends it without a report to the owner. What this turn has sent goes out first. */
@@ -147,30 +161,19 @@ export class RoomSocket {
     if (this.#isOver || typeof data !== "string") return;
     this.#watchdog.heard();
     this.#answerProbes(true);
-    if (data === PONG) {
-      const sent = this.#pings.shift();
-      if (sent !== undefined) this.#events.latency(performance.now() - sent);
-      return;
-    }
+    if (data === PONG) return this.#pings.shift()?.();
     const frames = decodeServer(data);
     if (!frames) return;
     for (const frame of frames) {
       if (frame.type === "welcome") this.#limits = frame.limits;
       // To a heartbeat the ping is the answer.
-      if (frame.type === "welcome" || frame.type === "heartbeat") this.ping();
+      if (frame.type === "welcome" || frame.type === "heartbeat") this.#watchdog.ask();
     }
     this.#events.frames(frames, data.length);
     const bye = frames.find((frame) => frame.type === "bye");
     if (!bye) return;
     const { code, reason, message, retryAfter } = bye;
     this.#end({ next: nextStep(code), code: reason, reason: message ? `${reason}: ${message}` : reason, retryAfter });
-  }
-
-  #ping(): void {
-    if (!this.#isOpen) return;
-    this.#flush();
-    this.#pings.push(performance.now());
-    this.#socket.send(PING);
   }
 
   #answerProbes(isAlive: boolean): void {

@@ -35,7 +35,9 @@ export interface FrameTarget {
   welcome(frame: Frame<"welcome">): void;
   /** Tells the program which members are here. */
   showMembers(change: Omit<PresenceFrame, "type">): void;
-  refused(error: RoomError, ref: number | undefined): void;
+  /** The room has answered a frame. */
+  answered(): void;
+  refused(error: RoomError, about: Pick<Frame<"error">, "ref" | "frame">): void;
 }
 
 /** All but `bye`: the socket ends the connection. */
@@ -52,7 +54,7 @@ const handlers: Handlers = {
     events.emit("reset", { reason, data, offset });
   },
   pub: handOver,
-  ack: ({ outbox }, { ref, offset, at }) => outbox.ack(ref, { offset, at }),
+  ack: ({ outbox }, { ref, offset, at }) => outbox.ack(ref, { ref, offset, at }),
   signal: ({ events }, { by, data }) => events.emit("signal", { by, data }),
   presence(on, frame) {
     on.presence.confirm(frame);
@@ -67,13 +69,15 @@ const handlers: Handlers = {
   },
   error(on, frame) {
     if (frame.frame === "sync") on.position.syncRefused();
-    on.refused(RoomError.from(frame), frame.ref);
+    on.refused(RoomError.from(frame), frame);
   },
   goaway: ({ events }, { within }) => events.emit("goaway", { within }),
 };
 
 /** Handles one frame. */
 export function handle(on: FrameTarget, frame: ServerFrame, message: Message): void {
+  // That of a welcome answers nothing, but there is no frame of its connection yet.
+  if ("ref" in frame) on.answered();
   if (Object.hasOwn(handlers, frame.type)) handlers[frame.type as Handled](on, frame as never, message);
 }
 
