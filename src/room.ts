@@ -1,6 +1,6 @@
 /**
  * The room that users subclass: the bare room, and what observes it. Failures become log lines and alerts, counts go to the
- * directory and to Analytics Engine, work becomes spans. Decides nothing about members or publications.
+ * directory and to Analytics Engine, work becomes spans, and events go where the environment says. Decides nothing about members or publications.
  */
 import { withTimeout } from "./protocol/with-timeout.ts";
 import type { RoomReport } from "./room/telemetry/recorder.ts";
@@ -15,7 +15,9 @@ import { record, type Alert } from "./ops/failures.ts";
 import { isolate } from "./ops/isolate.ts";
 import { dataPoint } from "./ops/metrics.ts";
 import { span } from "./ops/trace.ts";
-import { alertWebhook } from "./ops/webhook.ts";
+import { alertWebhook, webhook } from "./ops/webhook.ts";
+import type { RoomDefinition } from "./room/definition.ts";
+import { outEventTypes } from "./room/outlet.ts";
 
 /** How long a report may take, in ms: a call that never ends would keep the object in memory, and its next report away. */
 const REPORT_TIMEOUT_MS = 10_000;
@@ -24,7 +26,11 @@ const REPORT_TIMEOUT_MS = 10_000;
 interface Bindings {
   readonly EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory>;
   readonly EDGEROOMS_ANALYTICS?: AnalyticsEngineDataset;
+  readonly EVENTS_WEBHOOK_URL?: string;
 }
+
+/** All events, to the webhook that the environment names. */
+const EVENTS: RoomDefinition["events"] = { types: new Set(outEventTypes), to: webhook() };
 
 /**
  * A room. Bind a subclass in wrangler.toml as a SQLite-backed Durable Object and name the binding in `createApp`.
@@ -32,12 +38,21 @@ interface Bindings {
  */
 export abstract class Room<Env = unknown> extends RoomObject<Env> {
   #directory: DurableObjectStub<Directory> | undefined;
+  #sending: { readonly of: RoomDefinition; readonly with: RoomDefinition } | undefined;
 
   /**
    * Called with failures of severity `alert`, at most once a minute for each code and isolate. Default: the webhook at
    * `ALERT_WEBHOOK_URL`, if there is one.
    */
   protected readonly onAlert: ((alert: Alert) => Promise<void> | void) | undefined = alertWebhook(this.env as object);
+
+  /** Where `EVENTS_WEBHOOK_URL` is set, rooms whose definition has no `events` send theirs there. */
+  protected override get definitionInForce(): RoomDefinition {
+    const { definition } = this;
+    if (definition.events || !(this.env as Bindings).EVENTS_WEBHOOK_URL) return definition;
+    if (this.#sending?.of !== definition) this.#sending = { of: definition, with: { ...definition, events: EVENTS } };
+    return this.#sending.with;
+  }
 
   protected override report(failed: FailureRecord): void {
     void record(failed, this.onAlert);

@@ -1,13 +1,16 @@
 /** The package entry `edgerooms`: what a Worker needs to define rooms and serve them. */
 export { createApp } from "./http/app.ts";
-export type { AppOptions, Caller, RoomBinding } from "./http/gate/gate.ts";
+export type { AppOptions, Caller, RoomBinding } from "./http/gate/options.ts";
 export type { RoomAddress } from "./http/request.ts";
 export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/gate/auth.ts";
+export type { Pace } from "./http/gate/buckets.ts";
+export type { Limits as RequestLimits } from "./http/gate/limits.ts";
 export { Directory } from "./ops/directory.ts";
 export type { LiveRoom } from "./protocol/api.ts";
 export type { Alert } from "./ops/failures.ts";
 export { queue } from "./ops/queue.ts";
-export { webhook, type WebhookOptions } from "./ops/webhook.ts";
+export type { Secret, SecretBinding } from "./ops/settings.ts";
+export { webhook, type WebhookOptions, type WebhookSecrets } from "./ops/webhook.ts";
 export { codes, type Code, type CodeName, type NextStep, type Severity } from "./protocol/codes.ts";
 export type { ClientFrame, FrameError, Json, Limits, Member, Publication, ServerFrame } from "./protocol/frames.ts";
 export type { Data, RoomTypes } from "./protocol/room-types.ts";

@@ -24,7 +24,7 @@ export class FastRoom extends Room<Env> {
   }
 }
 
-const app = createApp<Env>({ rooms: { room: "ROOM" }, auth: jwt() });
+const app = createApp<Env>({ rooms: { room: "ROOM" }, auth: jwt(), limits: false });
 app.get("/", (c) => c.json({ built }));
 
 export default app;

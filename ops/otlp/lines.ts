@@ -11,9 +11,14 @@ export type Note = Omit<LogRecord, "traceId" | "spanId"> & { readonly traceId?: 
 // As OpenTelemetry's data model maps the levels of syslog.
 const SEVERITIES: Readonly<Record<string, number>> = { debug: 5, log: 9, info: 9, warn: 13, error: 17, alert: 19 };
 
+/** Anything like a JWT, or the beginning of one, and what stands behind "Bearer". */
+const TOKEN = /\beyJ[\w.-]{8,}|\b[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|(?<=\bbearer[ .])\S+/gi;
+/** A frame of a stack ends with the place in a file. */
+const FRAME = /^ {4}at \S.*?(?::\d+:\d+|<anonymous>|native)\)?$/;
+
 /** The message of an exception can quote what a client sent ("... is not valid JSON"): its name and place are enough. */
-export function thrown({ name, stack = "" }: TailStream.Exception, time: Date, spanId: string): Note {
-  const frames = stack.split("\n").filter((line) => line.startsWith("    at "));
+export function thrown({ name, message, stack = "" }: TailStream.Exception, time: Date, spanId: string): Note {
+  const frames = framesIn(stack, message);
   return {
     timeUnixNano: nanoseconds(time),
     severityNumber: 17,
@@ -24,17 +29,30 @@ export function thrown({ name, stack = "" }: TailStream.Exception, time: Date, s
   };
 }
 
+/**
+ * The frames of a stack. It begins with the message, which may have lines that look like frames: what cannot be told from the
+ * message is left out.
+ */
+function framesIn(stack: string, message: string): string[] {
+  const at = stack.indexOf(message);
+  if (at === -1) return [];
+  const lines = stack.slice(at + message.length).split("\n");
+  const first = lines.findLastIndex((line) => !FRAME.test(line)) + 1;
+  return lines.slice(first).map((line) => line.replaceAll(TOKEN, "[token]"));
+}
+
 /** A line of `console`. */
 export function noted({ level, message }: TailStream.Log, time: Date, spanId: string): Note {
   const parts: unknown[] = Array.isArray(message) ? message : [message];
   const text = parts.map((part) => (typeof part === "string" ? part : JSON.stringify(part))).join(" ");
   const line = parseLine(text);
+  const body = (line?.body ?? text).replaceAll(TOKEN, "[token]");
   const severityText = line?.level ?? level;
   return {
     timeUnixNano: nanoseconds(time),
     severityNumber: SEVERITIES[severityText] ?? 9,
     severityText,
-    body: { stringValue: line?.body ?? text },
+    body: { stringValue: body },
     attributes: attributes(line?.attributes ?? {}),
     ...(line?.traceId !== undefined && { traceId: line.traceId }),
     spanId,

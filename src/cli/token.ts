@@ -43,11 +43,16 @@ three from ${VARS} in this folder.`,
       .setSubject(sub)
       .setIssuedAt(now)
       .setExpirationTime(now + seconds);
-    if (issuer) jwt.setIssuer(issuer);
-    if (audience) jwt.setAudience(audience);
+    // The server takes any one of several.
+    if (issuer) jwt.setIssuer(first(issuer));
+    if (audience) jwt.setAudience(first(audience));
     await print(await jwt.sign(new TextEncoder().encode(secret)));
   },
 };
+
+function first(list: string): string {
+  return list.split(",", 1)[0]?.trim() ?? "";
+}
 
 function roomsClaim(text: string | undefined, admin: boolean): unknown {
   if (text === undefined) return admin ? { "*": grants } : undefined;

@@ -5,13 +5,16 @@
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
-import { requestId } from "hono/request-id";
 import { alertWebhook } from "../ops/webhook.ts";
+import { SESSION_ID } from "../protocol/api.ts";
 import { SUBPROTOCOL } from "../protocol/frames.ts";
 import { readAttempt, readResume, sealUpgrade } from "../room/admission.ts";
 import { apiRoutes } from "./api/routes.ts";
-import { Gate, type AppOptions } from "./gate/gate.ts";
-import { checkOrigins } from "./gate/origin.ts";
+import { devRoutes } from "./dev.ts";
+import { Gate } from "./gate/gate.ts";
+import type { AppOptions } from "./gate/options.ts";
+import { wrongOrigins } from "./gate/origin.ts";
+import { readyRoute } from "./ready.ts";
 import { accepted, FRESH, problem, refuseUpgrade, speaksOurs } from "./problem.ts";
 import { isUpgrade, requestInfo } from "./request.ts";
 import { askRoom, refusalIn } from "./room-call.ts";
@@ -22,27 +25,34 @@ import { observe, onThrown, spanned } from "./observe.ts";
  * An app that serves rooms alone or under any path of a bigger one: `app.route("/rt", createApp({...}))`.
  *
  * Routes: `GET /rooms/:kind/:room` (upgrade), `POST /rooms/:kind/:room/session` (next token), those of operators
- * (api/operations.ts), `GET /rooms`, `GET /metrics`, `GET /failures`, `GET /healthz`, and `GET /openapi.json`, which describes
- * them all; without `:kind/` too when there is one kind.
+ * (api/operations.ts), `GET /rooms`, `GET /metrics`, `GET /failures`, `GET /healthz`, `GET /readyz`, and `GET /openapi.json`,
+ * which describes them all; without `:kind/` too when there is one kind. Where `ENVIRONMENT` is "development" also
+ * `POST /dev/token`.
  *
  * @throws TypeError when no kind of room is given, two share a binding, or an origin is invalid
+ * @throws RangeError when a limit is invalid
  */
 export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ Bindings: Env }> {
-  const kinds = Object.keys(options.rooms);
-  if (kinds.length === 0) throw new TypeError("createApp needs at least one kind of room");
+  // JavaScript may leave it out.
+  const rooms = options.rooms as AppOptions<Env>["rooms"] | undefined;
+  const kinds = Object.keys(rooms ?? {});
+  if (kinds.length === 0)
+    throw new TypeError('createApp needs a kind of room: createApp({ rooms: { chat: "BINDING" } })');
   // A binding and a name are one room: two kinds on one binding would give it two sets of grants.
   if (new Set(Object.values(options.rooms)).size < kinds.length)
     throw new TypeError("every kind needs its own binding");
-  if (Array.isArray(options.origins)) checkOrigins(options.origins as readonly string[]);
+  const wrong = Array.isArray(options.origins) ? wrongOrigins(options.origins as readonly string[]) : undefined;
+  if (wrong !== undefined) throw new TypeError(wrong);
   const paths = ["/rooms/:kind/:room", ...(kinds.length === 1 ? ["/rooms/:room"] : [])];
   const gate = new Gate(options);
 
   const app = new Hono<{ Bindings: Env }>();
-  app.use(requestId());
   const { onAlert } = options;
   app.use(observe<Env>((env) => (onAlert ? (alert) => onAlert(alert, env) : alertWebhook(env))));
   app.onError(onThrown);
   app.notFound((c) => refuseUpgrade(c, { code: "not_found" }));
+  devRoutes(app);
+  readyRoute(app, gate);
   app.get("/healthz", (c) => c.json({ ok: true, protocol: SUBPROTOCOL }, 200, FRESH));
   scrapeRoutes(app, gate);
   apiRoutes(app, gate, paths);
@@ -54,6 +64,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
         origin: (origin, c) => (gate.allowsOrigin(c as Context<{ Bindings: Env }>) ? origin : null),
         allowMethods: ["POST"],
         allowHeaders: ["authorization", "content-type"],
+        credentials: gate.takesCookies,
         maxAge: 600,
       }),
       bodyLimit({ maxSize: 4_096, onError: (c) => problem(c, { code: "too_large" }) }),
@@ -61,7 +72,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
     app.post(`${path}/session`, (c) => refresh(c, gate));
   }
   // Also where a bigger app answers what is not found: our clients must get a refusal that they can see.
-  app.all("/rooms/*", (c) => refuseUpgrade(c, { code: "not_found" }));
+  app.all("/rooms/*", (c) => refuseUpgrade(c, { code: "not_found", message: gate.map }));
   return app;
 }
 
@@ -104,7 +115,7 @@ async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const { info, credentials } = passage;
   const body: unknown = await c.req.json().catch(() => undefined);
   const session = typeof body === "object" && body !== null && "session" in body ? body.session : undefined;
-  if (typeof session !== "string")
+  if (typeof session !== "string" || !SESSION_ID.test(session))
     return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.', info });
   const asked = await askRoom(passage, c.env, async ({ stub }) => stub.refresh(session, credentials));
   if ("code" in asked) return problem(c, asked);

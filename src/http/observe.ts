@@ -11,35 +11,65 @@ import { span } from "../ops/trace.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
 import { recordOf } from "../room/telemetry/failure.ts";
 import { refuseUpgrade } from "./problem.ts";
-import { beginRequest, deniedOf, isUpgrade, type Denied, type RequestInfo } from "./request.ts";
+import { beginRequest, deniedOf, isUpgrade, requestInfo, type Denied, type RequestInfo } from "./request.ts";
 import { denial } from "./thrown.ts";
 
+/** Wrong settings that one isolate reports, at most. */
+const MAX_REPORTED = 100;
 const METHODS: readonly string[] = ["GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH"];
 /** Codes that rooms report themselves, with what was thrown. */
 const REPORTED_BY_ROOMS: readonly CodeName[] = ["internal", "hook_failed", "storage_failed"];
 
-/** Observes all requests of an app. */
+/** Observes all requests of an app. What fails in here is logged, and the request goes on. */
 export function observe<Env extends object>(
   onAlert: (env: Env) => OnAlert | undefined,
 ): MiddlewareHandler<{ Bindings: Env }> {
   return async (c, next) => {
-    const info = beginRequest(c);
+    quietly("begin", () => beginRequest(c));
     await next();
-    const { status } = c.res;
-    const method = METHODS.includes(c.req.method) ? c.req.method : "other";
-    const route = routePath(c);
-    isolate.count("http_requests", { method, route, status });
-    const denied = deniedOf(c);
-    if (denied && isUpgrade(c.req.raw)) isolate.count("upgrades", { result: "refused", code: denied.code });
-    else if (status === 101) isolate.count("upgrades", { result: "accepted", code: "" });
-    const alerted = denied && report({ info, ...denied }, `${method} ${route}`, onAlert(c.env));
-    // What answers an upgrade cannot be changed on every runtime.
-    if (status !== 101 && info.traceparent !== undefined) c.header("traceparent", info.traceparent);
-    const context = contextOf(c);
-    if (alerted) context?.waitUntil(alerted);
-    const reported = reportSoon(c.env);
-    if (reported) context?.waitUntil(reported);
+    quietly("end", () => tell(c, onAlert));
   };
+}
+
+/** Runs a part of the observing. A runtime that lacks something must not turn every request into a failure. */
+function quietly(part: string, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    void record(recordOf({ code: "internal", source: `observe ${part}`, error }, Date.now(), undefined), undefined);
+  }
+}
+
+/** Counts a request that was answered, and reports what went wrong. */
+function tell<Env extends object>(c: Context<{ Bindings: Env }>, onAlert: (env: Env) => OnAlert | undefined): void {
+  const info = requestInfo(c);
+  const { status } = c.res;
+  const method = METHODS.includes(c.req.method) ? c.req.method : "other";
+  const route = routePath(c);
+  isolate.count("http_requests", { method, route, status });
+  const denied = deniedOf(c);
+  if (denied && isUpgrade(c.req.raw)) isolate.count("upgrades", { result: "refused", code: denied.code });
+  else if (status === 101) isolate.count("upgrades", { result: "accepted", code: "" });
+  // What answers an upgrade cannot be changed on every runtime.
+  if (status !== 101 && info.traceparent !== undefined) c.header("traceparent", info.traceparent);
+  const alerted = denied && report({ info, ...denied }, `${method} ${route}`, onAlert(c.env));
+  const context = contextOf(c);
+  if (alerted) context?.waitUntil(alerted);
+  const reported = reportSoon(c.env);
+  if (reported) context?.waitUntil(reported);
+}
+
+/** Settings that were reported as wrong in this isolate, bounded by how many sentences there are. */
+const reported = new Set<string>();
+
+/** Logs once for each isolate that a setting is wrong, where the request goes on without it. */
+export function reportMisconfigured(source: string, message: string): void {
+  if (reported.has(message) || reported.size >= MAX_REPORTED) return;
+  reported.add(message);
+  isolate.count("errors", { code: "misconfigured" });
+  const failure = recordOf({ code: "misconfigured", source, error: message }, Date.now(), undefined);
+  keepReported(failure);
+  void record(failure, undefined);
 }
 
 /** The answer to something that was thrown and that nobody caught. */
@@ -62,8 +92,12 @@ function report(
   isolate.count("errors", { code });
   if (codes[code].severity === "info") return undefined;
   const { address, ...about } = info;
-  const failure = recordOf({ ...about, code, source, error: cause ?? message }, Date.now(), address);
-  keepReported(failure);
+  // Until its token is verified a request is a stranger's, who chose the name of the room: that is no news.
+  const place = address && { kind: address.kind, room: about.user === undefined ? "" : address.room };
+  const failure = recordOf({ ...about, code, source, error: cause ?? message }, Date.now(), place);
+  // The directory keeps failures for long. The user is in the log, where the id of the request leads.
+  const { user: _user, ...kept } = failure;
+  keepReported(kept);
   return record(failure, onAlert);
 }
 

@@ -26,7 +26,7 @@ export function problem(c: Context, denied: Denied): Response {
     code,
     ...(message !== undefined && { detail: message }),
     ...(retryAfter !== undefined && { retryAfter }),
-    requestId: c.get("requestId") as string | undefined,
+    requestId: requestInfo(c).requestId ?? (c.get("requestId") as string | undefined),
   };
   return c.body(JSON.stringify(body), http, headers);
 }

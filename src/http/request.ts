@@ -15,7 +15,7 @@ export interface RoomAddress {
 
 /** What is known of one request. */
 export interface RequestInfo {
-  /** Its id: the caller's `x-request-id`, or a random one. */
+  /** Its id: the caller's `x-request-id` where that is hex digits and dashes, else a random one. */
   readonly requestId?: string;
   /** The W3C trace that it belongs to: the caller's, the runtime's, or a new one. */
   readonly traceparent?: string;
@@ -36,11 +36,16 @@ export interface Denied extends Refusal {
 const INFO = "edgerooms.info";
 const DENIED = "edgerooms.denied";
 
-/** Makes the value of a request that has just arrived. */
-export function beginRequest(c: Context): RequestInfo {
-  const info: RequestInfo = { requestId: c.get("requestId"), traceparent: traceparentOf(c) };
-  c.set(INFO, info);
-  return info;
+/** What the id of a caller's may be: nothing that could be read as words in a log. */
+const REQUEST_ID = /^[0-9a-f-]{8,64}$/i;
+
+/** Makes the value of a request that has just arrived. Its answer has the id, and the trace, as headers. */
+export function beginRequest(c: Context): void {
+  const given = c.req.header("x-request-id");
+  const requestId = given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+  c.set(INFO, { requestId } satisfies RequestInfo);
+  c.header("x-request-id", requestId);
+  c.set(INFO, { requestId, traceparent: traceparentOf(c) } satisfies RequestInfo);
 }
 
 /** What was known of a request when it arrived; nothing outside {@link beginRequest}'s app. */

@@ -9,7 +9,8 @@ import type { FailureList } from "../protocol/api.ts";
 import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";
 import type { Gate } from "./gate/gate.ts";
-import { bearerToken, FRESH, problem } from "./problem.ts";
+import { isScraper } from "./gate/scraper.ts";
+import { FRESH, problem } from "./problem.ts";
 
 /** Adds the routes. */
 export function scrapeRoutes<Env extends object>(app: Hono<{ Bindings: Env }>, gate: Gate<Env>): void {
@@ -19,10 +20,10 @@ export function scrapeRoutes<Env extends object>(app: Hono<{ Bindings: Env }>, g
 
 /** Needs `METRICS_TOKEN` as its bearer, or a token that is admin of all rooms. */
 async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
-  const { METRICS_TOKEN } = c.env as { METRICS_TOKEN?: string };
-  const isScraper = METRICS_TOKEN ? await same(bearerToken(c.req.raw, false) ?? "", METRICS_TOKEN) : false;
-  const refusal = isScraper ? undefined : await gate.requireGlobalAdmin(c);
-  if (refusal) return problem(c, refusal);
+  const scraper = await isScraper(c.req.raw, c.env);
+  const refusal = scraper === true ? undefined : await gate.requireGlobalAdmin(c);
+  // A scrape token that cannot be used is why the scraper is refused.
+  if (refusal) return problem(c, typeof scraper === "object" ? scraper : refusal);
   const directory = directoryOf(c.env);
   // Without a directory this isolate is all that is known.
   const own = { "": { rooms: 0, connections: 0, members: 0, sessions: 0, counts: isolate.counts } };
@@ -43,10 +44,4 @@ async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate:
 
 function directoryOf(env: object): DurableObjectNamespace<Directory> | undefined {
   return (env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> }).EDGEROOMS_DIRECTORY;
-}
-
-/** Compares secrets by their hashes, so that the time it takes says nothing about them. */
-async function same(given: string, expected: string): Promise<boolean> {
-  const hash = async (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return crypto.subtle.timingSafeEqual(await hash(given), await hash(expected));
 }

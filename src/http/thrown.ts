@@ -1,4 +1,5 @@
 /** What a throw means: the refusal that answers it. The only place that knows how Durable Objects and upstreams fail. */
+import { Misconfigured } from "../ops/settings.ts";
 import { UpstreamFailed } from "../ops/upstream.ts";
 import type { Refusal } from "../protocol/refusal.ts";
 import type { Denied, RequestInfo } from "./request.ts";
@@ -25,6 +26,7 @@ export function denial(error: unknown, env: object | undefined, info?: RequestIn
 /** A Durable Object's own errors say whether trying again makes sense. */
 function refusalOf(error: Error): Refusal {
   if (error instanceof HookFailed) return { code: "hook_failed" };
+  if (error instanceof Misconfigured) return { code: "misconfigured", message: error.message };
   if (error instanceof UpstreamFailed) {
     const { code, retryAfter } = error;
     return { code, ...(retryAfter !== undefined && { retryAfter }) };

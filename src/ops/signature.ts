@@ -21,18 +21,31 @@ export function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Signs one try to deliver a message.
+ * Signs one try to deliver a message, with each of the secrets: a receiver that knows one of them takes it, so that both
+ * ends can change their secret without losing a message.
  *
+ * @param secrets the current one, and during a rotation the previous one
  * @param id the same for every try
  * @param now when this try is made, in ms since the epoch: receivers refuse messages that are minutes old
+ * @throws TypeError without a secret: nothing that is meant to be signed goes out unsigned
  */
-export async function sign(secret: string, id: string, now: number, body: string): Promise<SignatureHeaders> {
+export async function sign(
+  secrets: readonly string[],
+  id: string,
+  now: number,
+  body: string,
+): Promise<SignatureHeaders> {
+  if (secrets.length === 0) throw new TypeError("a webhook needs a secret");
   const timestamp = String(Math.floor(now / 1_000));
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", secretBytes(secret), algorithm, false, ["sign"]);
   const signed = new TextEncoder().encode(`${id}.${timestamp}.${body}`);
-  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, signed)).toBase64();
-  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+  const signatures = await Promise.all(secrets.map(async (secret) => signatureOf(secretBytes(secret), signed)));
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures.join(" ") };
+}
+
+async function signatureOf(secret: Uint8Array<ArrayBuffer>, signed: Uint8Array): Promise<string> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", secret, algorithm, false, ["sign"]);
+  return `v1,${new Uint8Array(await crypto.subtle.sign("HMAC", key, signed)).toBase64()}`;
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> | undefined {

@@ -1,11 +1,9 @@
 /** The Worker of src/index.ts with rooms with a heartbeat every second, which drop a client that leaves two unanswered. */
-import { Hono } from "hono";
 import { createApp } from "../../src/http/app.ts";
-import { devTokens, type DevEnv } from "../../src/http/dev.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 import { Room } from "../../src/room.ts";
 
-interface Env extends DevEnv {
+interface Env {
   readonly ROOM: DurableObjectNamespace<QuickRoom>;
 }
 
@@ -13,8 +11,4 @@ export class QuickRoom extends Room<Env> {
   override readonly definition = defineRoom({ heartbeat: { every: "1s", idle: "1s", misses: 2 }, grace: "1s" });
 }
 
-const app = new Hono<{ Bindings: Env }>();
-app.route("/", devTokens<Env>());
-app.route("/", createApp<Env>({ rooms: { room: "ROOM" } }));
-
-export default app;
+export default createApp<Env>({ rooms: { room: "ROOM" }, limits: false });

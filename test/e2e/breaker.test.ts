@@ -10,7 +10,7 @@ import { Peer } from "./peer.ts";
 
 /** What the breaker stays open for, and then one more question; in ms. */
 const REOPENS_MS = 1_200;
-const METRICS_TOKEN = "for-tests-only";
+const METRICS_TOKEN = "for-tests-only-0123";
 const issuers: IssuerServer[] = [];
 const servers: Workerd[] = [];
 const peers: Peer[] = [];

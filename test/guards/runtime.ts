@@ -46,9 +46,9 @@ export const runtime: readonly Guard[] = [
   },
   {
     name: "tables again after storage was wiped",
-    file: "src/room/runtime/ticker.ts",
-    text: "storage.transactionSync(() => migrate(storage.sql));",
-    without: "if (this.#armed === undefined) migrate(storage.sql);",
+    file: "src/room/store/tables.ts",
+    text: "versionOf(sql) === 0 ? new LazyTables(sql) : sql",
+    without: "sql",
     tests: ["workerd/recovery.test.ts"],
   },
   {
@@ -235,10 +235,10 @@ export const runtime: readonly Guard[] = [
   },
   {
     name: "no tables for a caller that only looks",
-    file: "src/room/runtime/ticker.ts",
-    text: "if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome, state);",
-    without: "",
-    tests: ["unit/room-sockets.test.ts"],
+    file: "src/room/store/tables.ts",
+    text: "if (!this.#areThere && WRITES.test(query)) {",
+    without: "if (!this.#areThere) {",
+    tests: ["unit/room-sockets.test.ts", "workerd/never-was.test.ts"],
   },
   {
     name: "an alarm that could not be set",

@@ -48,7 +48,7 @@ describe("who may read", () => {
     for (const token of ["", undefined]) {
       const at = door({}, { METRICS_TOKEN: token });
       for (const given of [undefined, "", "undefined"]) {
-        await expectProblem(await at(get("/metrics", given)), "unauthorized");
+        await expectProblem(await at(get("/metrics", given)), token === "" ? "misconfigured" : "unauthorized");
       }
     }
   });

@@ -100,6 +100,6 @@ app.get("/look/:kind/:room", async (c) => {
   const { kind, room } = c.req.param();
   return c.json(await c.env[rooms[kind as keyof typeof rooms]].getByName(room).look());
 });
-app.route("/", createApp<Env>({ rooms }));
+app.route("/", createApp<Env>({ rooms, limits: false }));
 
 export default app;

@@ -174,13 +174,11 @@ export const accidents: Ways = {
     "by an issuer that answers 500": async () => {
       const issuer = new Issuer();
       issuer.answer = () => new Response("down", { status: 500 });
-      const room = new TestedRoom();
-      const about = { kind: "relay", room: room.name };
       const at = door({ auth: jwt({ jwksUrl: issuer.url }) });
       const { headers, ids } = marked();
       const token = await (await makeKey()).sign();
-      await expectProblem(await plain(at, `/rooms/${room.path}`, { headers, token }), "upstream_failed");
-      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", ...about, ...ids }] };
+      await expectProblem(await plain(at, `/rooms/${new TestedRoom().path}`, { headers, token }), "upstream_failed");
+      return { errors: 1, lines: [{ source: "GET /rooms/:kind/:room", kind: "relay", ...ids }] };
     },
     "by an outlet that throws": async () => {
       const room = await hooked({

@@ -6,7 +6,7 @@ import { listDurableObjectIds } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { expect } from "vitest";
 import { createApp } from "../../src/http/app.ts";
-import type { AppOptions } from "../../src/http/gate/gate.ts";
+import type { AppOptions } from "../../src/http/gate/options.ts";
 import { codes, texts, type CodeName } from "../../src/protocol/codes.ts";
 import { SUBPROTOCOL } from "../../src/protocol/frames.ts";
 import { Client, sign } from "./client.ts";

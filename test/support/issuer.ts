@@ -12,7 +12,7 @@ export interface IssuerKey {
 let minted = 0;
 
 /** A key that is in nobody's set yet. */
-export async function makeKey(alg: "RS256" | "ES256" | "EdDSA" = "ES256"): Promise<IssuerKey> {
+export async function makeKey(alg = "ES256"): Promise<IssuerKey> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
   const kid = `key-${++minted}`;
   return {

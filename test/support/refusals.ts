@@ -13,10 +13,7 @@ export const refusals: Ways = {
   unauthorized: {
     "without a token": async () => {
       const room = new TestedRoom();
-      return refused(watched, `/rooms/${room.path}`, { token: null }, "unauthorized", {
-        kind: "relay",
-        room: room.name,
-      });
+      return refused(watched, `/rooms/${room.path}`, { token: null }, "unauthorized", { kind: "relay" });
     },
   },
   forbidden: {
@@ -58,11 +55,20 @@ export const refusals: Ways = {
       return { kind: "relay", errors: 0, closes: 1, lines: [] };
     },
   },
+  token_early: {
+    "issued a little ahead of our clock": async () => {
+      const token = await sign("ann", { iat: Math.floor(Date.now() / 1_000) + 40 });
+      return refused(watched, "/rooms/relay/r", { token }, "token_early", { kind: "relay" });
+    },
+  },
+  misconfigured: {
+    "without a secret": async () =>
+      refused(door({}, { AUTH_SECRET: "" }), "/rooms/relay/r", {}, "misconfigured", { kind: "relay" }),
+  },
   unavailable: {
-    "without a secret": async () => {
-      const room = new TestedRoom();
-      const about = { kind: "relay", room: room.name };
-      return refused(door({}, { AUTH_SECRET: "" }), `/rooms/${room.path}`, {}, "unavailable", about);
+    "by an Authenticator that says so": async () => {
+      const auth = { tokenInUrl: false, verify: async () => Promise.resolve({ code: "unavailable" } as const) };
+      return refused(door({ auth }), "/rooms/relay/r", {}, "unavailable", { kind: "relay" });
     },
   },
   bad_request: { "with nonsense": () => posted(new TestedRoom(), "drain", "{", "bad_request") },

@@ -96,11 +96,12 @@ let made = 0;
 /** A request's id and trace, as the one who asks sends them, and as log lines have them. */
 export function marked() {
   const n = String(++made).padStart(4, "0");
+  const requestId = `00000000-0000-4000-8000-00000000${n}`;
   const traceId = `4bf92f3577b34da6a3ce929d0e0e${n}`;
   const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
   return {
-    headers: { "x-request-id": `request-${n}`, traceparent },
-    ids: { requestId: `request-${n}`, traceId },
+    headers: { "x-request-id": requestId, traceparent },
+    ids: { requestId, traceId },
     traceparent,
   };
 }

@@ -190,5 +190,7 @@ function notes(sql: SqlStorage): string[] {
 }
 
 export default createApp<Env>({
+  // All tests of a file are a handful of users in one isolate.
+  limits: false,
   rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", heartbeat: "HEARTBEAT", events: "EVENTS" },
 });

@@ -250,7 +250,6 @@ describe("the house", () => {
       // How much has changed, and which tables there are.
       "room/runtime/effects.ts",
       "room/runtime/recording.ts",
-      "room/runtime/ticker.ts",
     ]);
   });
 

@@ -1,6 +1,6 @@
 /** Which web pages may connect. */
 import { describe, expect, it } from "vitest";
-import { isAllowedOrigin } from "../../src/http/gate/origin.ts";
+import { isAllowedOrigin, originsIn, wrongOrigins } from "../../src/http/gate/origin.ts";
 
 const HERE = "https://rooms.test/rooms/chat/a?offset=1";
 const allows = (origin: string, ...entries: string[]) => isAllowedOrigin(origin, HERE, entries);
@@ -34,6 +34,65 @@ describe("with no list", () => {
   it("our own page is known by its port too", () => {
     expect(isAllowedOrigin("http://localhost:8787", "http://localhost:8787/rooms/a", [])).toBe(true);
     expect(isAllowedOrigin("http://localhost:5173", "http://localhost:8787/rooms/a", [])).toBe(false);
+  });
+});
+
+describe("E14: an app that is no page of the web", () => {
+  const apps = [
+    "capacitor://localhost",
+    "ionic://localhost",
+    "tauri://localhost",
+    "app://-",
+    "chrome-extension://abcdefghijklmnop",
+    "moz-extension://0d2a4c3e-1111-2222-3333-444455556666",
+  ];
+
+  it.each(apps)("gets in as %s where that is listed, and only there", (origin) => {
+    expect(wrongOrigins([origin, `${origin}/`])).toBeUndefined();
+    expect(allows(origin, origin)).toBe(true);
+    expect(allows(origin, `${origin.toUpperCase()}/`)).toBe(true);
+    expect(allows(origin)).toBe(false);
+    const others = [...apps.filter((other) => other !== origin), `${origin}/page`, `${origin}@evil`, `${origin}:1`];
+    expect(others.filter((other) => allows(other, origin))).toEqual([]);
+    expect(allows(origin, "*.localhost", "https://localhost")).toBe(false);
+  });
+
+  it("is refused under a scheme that any page can have", () => {
+    for (const origin of ["file://", "data://x", "blob:https://app.test/1", "about://blank", "javascript://x"]) {
+      expect(allows(origin, origin)).toBe(false);
+      expect(wrongOrigins([origin])).toContain("An origin is");
+    }
+  });
+});
+
+describe("ALLOWED_ORIGINS", () => {
+  it("T22: is a list with commas; absent and empty are no entry", () => {
+    expect(originsIn({ ALLOWED_ORIGINS: " https://a.test ,*.b.test,, capacitor://localhost" })).toEqual([
+      "https://a.test",
+      "*.b.test",
+      "capacitor://localhost",
+    ]);
+    for (const env of [{}, { ALLOWED_ORIGINS: "" }, { ALLOWED_ORIGINS: " , " }]) expect(originsIn(env)).toEqual([]);
+  });
+
+  it.each([
+    "*",
+    "*.",
+    "app.test",
+    "https://*.app.test",
+    "null",
+    "https://a.test/path",
+    "https://u@a.test",
+    "*.a.test:8",
+  ])("E14: an entry such as %j is a mistake that is named", (entry) => {
+    expect(wrongOrigins(["https://good.test", entry])).toContain(JSON.stringify(entry));
+  });
+
+  it("E14: what is no text is a mistake too", () => {
+    expect(wrongOrigins(originsIn({ ALLOWED_ORIGINS: { a: 1 } }))).toBeDefined();
+    expect(
+      wrongOrigins(["https://a.test/", "HTTPS://A.test:443", "*.a.test", "http://localhost:5173"]),
+    ).toBeUndefined();
   });
 });
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { RoomReport } from "../../src/room/telemetry/recorder.ts";
 
 vi.mock("cloudflare:workers", () => ({
+  tracing: undefined,
   DurableObject: class {
     readonly ctx: unknown;
     readonly env: unknown;

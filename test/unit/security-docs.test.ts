@@ -106,9 +106,9 @@ describe("secrets", () => {
     const comparing = server.filter(({ text, path }) => path !== "ops/signature.ts" && compared.test(text));
     expect(comparing.map(({ path }) => path)).toEqual([]);
     const verifying = sources.filter(({ text }) => /\b(?:jwtVerify|compactVerify|timingSafeEqual)\b/.test(text));
-    expect(verifying.map(({ path }) => path).toSorted()).toEqual(["http/gate/auth.ts", "http/scrape.ts"]);
-    expect(sources.find(({ path }) => path === "http/gate/auth.ts")?.text).toContain(
-      "await jwtVerify(token, keys.get, {",
+    expect(verifying.map(({ path }) => path).toSorted()).toEqual(["http/gate/scraper.ts", "http/gate/verify.ts"]);
+    expect(sources.find(({ path }) => path === "http/gate/verify.ts")?.text).toContain(
+      "await jwtVerify(token, key, options)",
     );
   });
 

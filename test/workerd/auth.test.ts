@@ -254,25 +254,88 @@ describe("where a token may be", () => {
 });
 
 describe("not configured means that nobody gets in, whatever token they have", () => {
-  const wrong: [string, Record<string, string | undefined>][] = [
-    ["without a secret", { AUTH_SECRET: undefined }],
-    ["with an empty secret", { AUTH_SECRET: "" }],
-    ["with a secret of 31 bytes", { AUTH_SECRET: "s".repeat(31) }],
-    ["with a key set that is no URL", { AUTH_JWKS_URL: "the issuer" }],
+  const wrong: [string, Record<string, unknown>, string][] = [
+    ["without a secret", { AUTH_SECRET: undefined }, "set AUTH_SECRET"],
+    ["with an empty secret", { AUTH_SECRET: "" }, "AUTH_SECRET is empty"],
+    ["with a secret of 31 bytes", { AUTH_SECRET: "s".repeat(31) }, "AUTH_SECRET must have 32 bytes"],
+    [
+      "with a previous secret of 31 bytes",
+      { AUTH_SECRET_PREVIOUS: "s".repeat(31) },
+      "AUTH_SECRET_PREVIOUS must have 32",
+    ],
+    ["with a secret that is an object", { AUTH_SECRET: { secret: "s".repeat(32) } }, "AUTH_SECRET must be a secret"],
+    [
+      "with nothing but a previous secret",
+      { AUTH_SECRET: undefined, AUTH_SECRET_PREVIOUS: "s".repeat(32) },
+      "AUTH_SECRET is not",
+    ],
+    ["with a key set that is no URL", { AUTH_JWKS_URL: "the issuer" }, "AUTH_JWKS_URL must be an https URL"],
+    ["with an empty address of a key set", { AUTH_JWKS_URL: "" }, "AUTH_JWKS_URL is empty"],
+    ["with a key set over http", { AUTH_JWKS_URL: "http://issuer.test/keys" }, "AUTH_JWKS_URL must be an https URL"],
+    ["with an empty issuer", { AUTH_ISSUER: " " }, "AUTH_ISSUER is empty"],
+    ["with an empty audience", { AUTH_AUDIENCE: ",," }, "AUTH_AUDIENCE is empty"],
   ];
-  for (const [what, vars] of wrong) {
-    it(`${what}: 503 or 4103, and the log says why without the secret`, async () => {
+  for (const [what, vars, setting] of wrong) {
+    it(`E2: ${what}: 503 or 4412, and the client is told what to set, and no secret`, async () => {
       const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
       const secret = vars["AUTH_SECRET"];
-      const tokens = [await sign("ann"), null, ...(secret ? [await mint({}, new TextEncoder().encode(secret))] : [])];
+      const mine =
+        typeof secret === "string" && secret !== "" ? [await mint({}, new TextEncoder().encode(secret))] : [];
+      const tokens = [await sign("ann"), null, ...mine];
       for (const token of tokens) {
-        const problem = await expectRefused(door({}, vars), path(), { token }, "unavailable");
+        const problem = await expectRefused(door({}, vars), path(), { token }, "misconfigured");
         expect(problem.status).toBe(503);
+        expect(problem.detail).toContain(setting);
       }
-      expect(log).toHaveBeenCalledWith(expect.stringContaining("every request is refused"));
-      expect(JSON.stringify(log.mock.calls)).not.toContain(secret || "eyJ");
+      expect(JSON.stringify(log.mock.calls)).not.toContain("s".repeat(31));
+      expect(JSON.stringify(log.mock.calls)).not.toContain("eyJ");
     });
   }
+
+  it("E4: a secret of the Secrets Store is as good as text, also while the store fails for a moment", async () => {
+    const token = await sign("ann");
+    let asked = 0;
+    const store = {
+      get: async () => {
+        if (++asked > 1) throw new Error("the store is away");
+        return Promise.resolve(env.AUTH_SECRET);
+      },
+    };
+    const began = Date.now();
+    for (let i = 0; i < 3; i++) await enter(door({}, { AUTH_SECRET: store }), path(), { token });
+    expect(asked, "it is kept for a minute").toBe(1);
+    vi.useFakeTimers({ toFake: ["Date"], now: began + 61_000 });
+    await enter(door({}, { AUTH_SECRET: store }), path(), { token }).finally(() => vi.useRealTimers());
+    expect(asked).toBe(2);
+    const broken = { get: async () => Promise.reject(new Error("the store is away")) };
+    await expectRefused(door({}, { AUTH_SECRET: broken }), path(), { token }, "upstream_failed");
+  });
+
+  it("E2: during a rotation both secrets are good, and afterwards only the new one", async () => {
+    const next = "the next secret, as long as it has to be, of course";
+    const tokens = [await sign("ann"), await mint({}, new TextEncoder().encode(next))] as const;
+    const both = door({}, { AUTH_SECRET: next, AUTH_SECRET_PREVIOUS: env.AUTH_SECRET });
+    for (const token of tokens) expect((await enter(both, path(), { token })).welcome.member).toBe("ann");
+    await expectRefused(both, path(), { token: await mint({}, new TextEncoder().encode(`${next}?`)) }, "unauthorized");
+    const expired = await mint({ exp: now() - 60 }, new TextEncoder().encode(env.AUTH_SECRET));
+    await expectRefused(both, path(), { token: expired }, "token_expired");
+    await expectRefused(door({}, { AUTH_SECRET: next }), path(), { token: tokens[0] }, "unauthorized");
+    await enter(door({ auth: jwt({ secret: [next, env.AUTH_SECRET] }) }), path(), { token: tokens[0] });
+  });
+
+  it("E2: several audiences are good at once", async () => {
+    const at = door({}, { AUTH_AUDIENCE: "web, mobile" });
+    for (const aud of ["web", "mobile", ["other", "web"]]) await enter(at, path(), { token: await mint({ aud }) });
+    await expectRefused(at, path(), { token: await mint({ aud: "other" }) }, "unauthorized");
+  });
+
+  it("T5: a clock that is a little ahead heals: its token is told when to come again", async () => {
+    for (const claims of [{ iat: now() + 40 }, { nbf: now() + 40 }]) {
+      const { retryAfter } = await expectRefused(worker, path(), { token: await mint(claims) }, "token_early");
+      expect(retryAfter).toBeGreaterThan(10_000);
+      expect(retryAfter).toBeLessThanOrEqual(40_000);
+    }
+  });
 
   it("and a secret of 32 bytes is enough, in the environment or given to jwt()", async () => {
     const secret = "s".repeat(32);

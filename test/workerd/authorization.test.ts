@@ -1,7 +1,7 @@
 /** What a user may do in which room: the `rooms` claim, the deployer's own `authorize`, and what of it a room is told. */
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { AppOptions, Caller } from "../../src/http/gate/gate.ts";
+import type { AppOptions, Caller } from "../../src/http/gate/options.ts";
 import type { RoomAddress } from "../../src/http/request.ts";
 import { Client, sign } from "../support/client.ts";
 import { census, door, enter, expectRefused, ours, plain, worker } from "../support/door.ts";
@@ -222,14 +222,14 @@ it("a room is told what the token says and where to, and nothing else of the req
     }),
   };
   const token = await sign("ann", { email: "claim-of-ann" });
-  const headers = { cookie: "cookie-of-ann", "x-forwarded-for": "address-of-ann", "x-request-id": "id" };
+  const headers = { cookie: "cookie-of-ann", "x-forwarded-for": "address-of-ann", "x-request-id": "0123-abcd" };
   const at = door({ authorize: (_c, caller) => ({ ...caller }) }, { RELAY: tapped });
   await enter(at, `/rooms/${room.path}?credit=1&extra=query-of-ann`, { token, headers });
   const [request] = sealed;
   expect(request?.url).toBe("https://room.edgerooms.invalid/");
   expect([...(request?.headers.keys() ?? [])].toSorted()).toEqual(["edgerooms-admission", "upgrade"]);
   const admission = JSON.parse(decodeURIComponent(request?.headers.get("edgerooms-admission") ?? "")) as object;
-  expect(admission).toMatchObject({ kind: "relay", room: room.name, requestId: "id", credit: true });
+  expect(admission).toMatchObject({ kind: "relay", room: room.name, requestId: "0123-abcd", credit: true });
   expect(JSON.stringify(admission)).not.toMatch(/of-ann/);
   expect(JSON.stringify(admission)).not.toContain(token);
 });

@@ -1,20 +1,13 @@
 /** Tokens for trying things out: only in development, only for our own pages, and as good as any other. */
-import { Hono } from "hono";
 import { decodeJwt } from "jose";
-import { expect, it } from "vitest";
 import { env } from "cloudflare:workers";
-import { createApp } from "../../src/http/app.ts";
-import { devTokens, type DevEnv } from "../../src/http/dev.ts";
-import { enter, expectRefused, rooms, type Door } from "../support/door.ts";
+import { expect, it } from "vitest";
+import { door, enter, expectRefused, type Door } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
-import type { Env } from "../support/worker.ts";
 
-/** The composition of src/index.ts over the rooms of the tests. */
-function app(vars: Partial<DevEnv> = {}): Door {
-  const whole = new Hono<{ Bindings: DevEnv & Env }>();
-  whole.route("/", devTokens());
-  whole.route("/", createApp<Env>({ rooms }));
-  return async (request) => whole.fetch(request, { ...env, ENVIRONMENT: "development", ...vars });
+/** The real app over the rooms of the tests, in development. */
+function app(vars: Record<string, unknown> = {}): Door {
+  return door({}, { ENVIRONMENT: "development", ...vars });
 }
 
 async function ask(at: Door, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
@@ -56,11 +49,11 @@ it("the token has the issuer and the audience that are checked", async () => {
 it("there are no such tokens anywhere but in development", async () => {
   const elsewhere = [undefined, "", "production", "Development", "development2"] as const;
   for (const ENVIRONMENT of elsewhere) {
-    const response = await ask(app({ ENVIRONMENT } as Partial<DevEnv>), { sub: "ann" });
+    const response = await ask(app({ ENVIRONMENT }), { sub: "ann" });
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: "not_found" });
   }
-  const keyless = await ask(app({ AUTH_SECRET: "" }), { sub: "ann" });
+  const keyless = await ask(app({ AUTH_SECRET: undefined }), { sub: "ann" });
   expect(keyless.status).toBe(404);
   await keyless.body?.cancel();
 });
@@ -78,6 +71,40 @@ it("a page of another origin gets none, one of our own does", async () => {
   const response = await app()(rebound);
   expect(response.status).toBe(403);
   expect(await response.json()).toMatchObject({ code: "forbidden", requestId: expect.any(String) });
+});
+
+it("E14: are given where the project has routes, and to nobody who is not on this computer", async () => {
+  // As `wrangler dev` asks: in the name of the first route, without a port.
+  const from = (ip: string | undefined, url = "https://rooms.example.com/dev/token", origin = new URL(url).origin) =>
+    app()(
+      new Request(url, {
+        method: "POST",
+        headers: { origin, ...(ip !== undefined && { "cf-connecting-ip": ip }) },
+        body: '{"sub":"ann"}',
+      }),
+    );
+  for (const ip of ["127.0.0.1", "::1"]) {
+    const response = await from(ip);
+    expect(response.status).toBe(200);
+    await enter(app(), path(), { token: (await response.json<{ token: string }>()).token });
+  }
+  const foreign = [
+    from("203.0.113.7"),
+    from(undefined),
+    from("127.0.0.1.example.com"),
+    from("127.0.0.1", "http://evil.test:8787/dev/token"),
+    from("127.0.0.1", "https://rooms.example.com/dev/token", "https://evil.test"),
+  ];
+  for (const response of await Promise.all(foreign)) {
+    expect(response.status).toBe(403);
+    expect(await response.json()).toMatchObject({ code: "forbidden" });
+  }
+});
+
+it("T21: are there under whatever path the app is mounted, and signed with a secret of the Secrets Store", async () => {
+  const store = { get: async () => Promise.resolve(env.AUTH_SECRET) };
+  const token = await tokenFor(app({ AUTH_SECRET: store }), { sub: "ann" });
+  await enter(app({ AUTH_SECRET: store }), path(), { token });
 });
 
 for (const body of [

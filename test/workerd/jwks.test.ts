@@ -1,5 +1,5 @@
 /** Tokens signed with an issuer's keys: which count, how often the issuer is asked, and what happens while it is away. */
-import { SignJWT } from "jose";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { jwt } from "../../src/http/gate/auth.ts";
 import {
@@ -26,8 +26,8 @@ const byKeySet = ({ url }: Issuer, vars?: Record<string, string>): Door => door(
 const knock = async (at: Door, token: string) => outcome(await ours(at, path(), { token }));
 const pass = heldDate();
 
-for (const alg of ["RS256", "ES256", "EdDSA"] as const) {
-  it(`a token signed with ${alg} by a key of the set gets in`, async () => {
+for (const alg of "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split(" ")) {
+  it(`E14: a token signed with ${alg} by a key of the set gets in`, async () => {
     const key = await makeKey(alg);
     const { welcome } = await enter(byKeySet(new Issuer(await makeKey(alg), key)), path(), { token: await key.sign() });
     expect(welcome.member).toBe("ann");
@@ -39,6 +39,68 @@ it("the address may come from the environment, and a secret there counts no more
   const at = door({}, { AUTH_JWKS_URL: new Issuer(key).url });
   expect(await knock(at, await key.sign())).toBe("welcome");
   await expectRefused(at, path(), {}, "unauthorized");
+});
+
+it("E14: two keys without an id are both tried, and a third that is in no set is refused", async () => {
+  const withoutId = async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+    const sign = async () =>
+      new SignJWT({}).setProtectedHeader({ alg: "ES256" }).setSubject("ann").setExpirationTime("2h").sign(privateKey);
+    return { jwk: { ...(await exportJWK(publicKey)), alg: "ES256" }, sign };
+  };
+  const [one, two, three] = [await withoutId(), await withoutId(), await withoutId()];
+  const issuer = new Issuer();
+  issuer.answer = () => Response.json({ keys: [one.jwk, two.jwk] });
+  const at = byKeySet(issuer);
+  expect(await knock(at, await one.sign())).toBe("welcome");
+  expect(await knock(at, await two.sign())).toBe("welcome");
+  expect(await knock(at, await three.sign())).toBe("unauthorized");
+});
+
+it("E2: an answer without a usable key never takes the place of a good set", async () => {
+  const key = await makeKey();
+  const issuer = new Issuer(key);
+  const at = byKeySet(issuer);
+  expect(await knock(at, await key.sign())).toBe("welcome");
+  for (const keys of [[], [{ kty: "oct", k: "c2VjcmV0" }], [{ ...key.jwk, use: "enc" }]]) {
+    pass(11 * MINUTE);
+    issuer.answer = () => Response.json({ keys });
+    expect(await knock(at, await key.sign())).toBe("welcome");
+  }
+  issuer.answer = undefined;
+  pass(MINUTE);
+  expect(await knock(at, await key.sign())).toBe("welcome");
+});
+
+describe("E2: several issuers", () => {
+  const ISSUERS = ["https://old.test/", "https://new.test/"];
+
+  it("share one key set", async () => {
+    const key = await makeKey();
+    const at = door({}, { AUTH_JWKS_URL: new Issuer(key).url, AUTH_ISSUER: ISSUERS.join(", ") });
+    for (const iss of ISSUERS) expect(await knock(at, await key.sign({ iss }))).toBe("welcome");
+    for (const iss of ["https://other.test/", undefined]) {
+      expect(await knock(at, await key.sign({ iss }))).toBe("unauthorized");
+    }
+  });
+
+  it("have a key set each, and none signs in another's name", async () => {
+    const keys = [await makeKey(), await makeKey()];
+    const jwksUrl = keys.map((key) => new Issuer(key).url);
+    const at = door({ auth: jwt({ jwksUrl, issuer: ISSUERS }) });
+    for (const [i, key] of keys.entries()) {
+      expect(await knock(at, await key.sign({ iss: ISSUERS[i] }))).toBe("welcome");
+      expect(await knock(at, await key.sign({ iss: ISSUERS[1 - i] }))).not.toBe("welcome");
+      expect(await knock(at, await key.sign({ iss: "https://other.test/" }))).toBe("unauthorized");
+    }
+  });
+
+  it("with as many key sets as issuers or one, else nobody gets in", async () => {
+    const key = await makeKey();
+    const jwksUrl = [new Issuer(key).url, new Issuer(key).url];
+    const { detail } = await expectRefused(door({ auth: jwt({ jwksUrl }) }), path(), {}, "misconfigured");
+    expect(detail).toContain("AUTH_ISSUER");
+  });
 });
 
 it("one question serves many upgrades", async () => {
@@ -102,7 +164,7 @@ it("a token is refused when a key of another issuer signed it under a known key 
 });
 
 describe("a key id that is not in the set", () => {
-  it("is refused once the issuer was asked, and told to come later when it is too early to ask again", async () => {
+  it("E3: is 401 while the issuer is up, and told to come later when it is too early to ask again", async () => {
     const [key, stranger] = [await makeKey(), await makeKey()];
     const issuer = new Issuer(key);
     const at = byKeySet(issuer);
@@ -112,9 +174,9 @@ describe("a key id that is not in the set", () => {
     for (const asked of [2, 3]) {
       pass(31 * SECOND);
       const answers = await Promise.all(Array.from({ length: 10 }, () => knock(at, token)));
-      expect(answers.toSorted()).toEqual(["unauthorized", ...Array<string>(9).fill("unavailable")]);
+      expect(answers.toSorted()).toEqual([...Array<string>(9).fill("token_early"), "unauthorized"]);
       pass(28 * SECOND);
-      const { retryAfter } = await expectRefused(at, path(), { token }, "unavailable");
+      const { retryAfter } = await expectRefused(at, path(), { token }, "token_early");
       expect(retryAfter).toBe(2_000);
       expect(issuer.asked).toBe(asked);
     }
@@ -143,7 +205,7 @@ describe("a key id that is not in the set", () => {
     expect(await knock(at, await stranger.sign())).toBe("unauthorized");
     issuer.keys = [key, next];
     pass(2 * SECOND);
-    expect(await knock(at, await next.sign())).toBe("unavailable");
+    expect(await knock(at, await next.sign())).toBe("token_early");
     pass(29 * SECOND);
     expect(await knock(at, await next.sign())).toBe("welcome");
   });
@@ -158,7 +220,7 @@ describe("a key id that is not in the set", () => {
     issuer.answer = () => answer.promise;
     const first = knock(at, await next.sign());
     await eventually(() => expect(issuer.asked).toBe(2));
-    expect(await knock(at, await next.sign())).toBe("unavailable");
+    expect(await knock(at, await next.sign())).toBe("token_early");
     expect(await knock(at, await key.sign())).toBe("welcome");
     answer.resolve(Response.json({ keys: [next.jwk] }));
     expect(await first).toBe("welcome");

@@ -134,6 +134,21 @@ it("an object of an older version that does not know what is asked sends everyon
   expect(lines).toEqual([]);
 });
 
+it("T4: what is no room's address is told where rooms are, and what a name may be", async () => {
+  const kinds = /Kinds: relay, chat\./;
+  expect((await expectRefused(door({}), "/rooms/lobby/x", {}, "not_found")).detail).toMatch(kinds);
+  expect((await expectRefused(door({}), "/rooms/lobby", {}, "not_found")).detail).toMatch(kinds);
+  expect((await expectRefused(door({}), "/rooms/relay/a%20b", {}, "bad_room")).detail).toContain("1 to 128 of A-Z");
+});
+
+it("T22: ALLOWED_ORIGINS counts for every app, unless its own list takes its place", async () => {
+  const headers = { origin: "https://app.example.com" };
+  const vars = { ALLOWED_ORIGINS: "https://other.test, *.example.com" };
+  await enter(door({}, vars), `/rooms/${new TestedRoom().path}`, { headers });
+  await expectRefused(door({}), `/rooms/${new TestedRoom().path}`, { headers }, "forbidden");
+  await expectRefused(door({ origins: [] }, vars), `/rooms/${new TestedRoom().path}`, { headers }, "forbidden");
+});
+
 it("a wrong path inside a mounted app is told to our clients in a way that they can see", async () => {
   const bigger = new Hono<{ Bindings: Env }>();
   bigger.route("/rt", createApp<Env>({ rooms }));
@@ -152,7 +167,8 @@ it("an app takes the names of bindings of rooms, and the compiler knows of no ot
 });
 
 it("an app that could not work is refused when it is made", () => {
-  expect(() => createApp<Env>({ rooms: {} })).toThrow("at least one kind");
+  expect(() => createApp<Env>({ rooms: {} })).toThrow("needs a kind of room");
+  expect(() => createApp<Env>({} as never), "T25").toThrow("needs a kind of room");
   expect(() => createApp<Env>({ rooms: { chat: "CHAT", game: "CHAT" } })).toThrow("its own binding");
   for (const origin of [
     "example.com",
@@ -163,20 +179,19 @@ it("an app that could not work is refused when it is made", () => {
     "*.x.test:8443",
     "",
   ]) {
-    expect(() => createApp<Env>({ rooms, origins: [origin] }), origin).toThrow("an origin is");
+    expect(() => createApp<Env>({ rooms, origins: [origin] }), origin).toThrow("An origin is");
   }
   expect(() =>
     createApp<Env>({ rooms, origins: ["https://a.test", "http://localhost:3000", "*.a.test"] }),
   ).not.toThrow();
 });
 
-it("a binding that is not there is named in the log, and nowhere else", async () => {
+it("T25: a binding that is not there is named to the client", async () => {
   const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
   const app = createApp<{ NONE: DurableObjectNamespace<Room> }>({ rooms: { relay: "NONE" } });
   const here = (request: Request) =>
     Promise.resolve(app.fetch(request, { ...env, NONE: undefined, ENVIRONMENT: "production" }));
-  const problem = await expectRefused(here, "/rooms/x", {}, "internal");
-  expect(JSON.stringify(problem)).not.toContain("NONE");
-  expect(String(log.mock.lastCall?.[0])).toContain("no Durable Object binding NONE");
+  const problem = await expectRefused(here, "/rooms/x", {}, "misconfigured");
+  expect(problem.detail).toContain("no Durable Object binding NONE");
   log.mockRestore();
 });

@@ -131,7 +131,15 @@ it("a body of more than 4 KiB is 413, whether its length is told or not", async 
   }
   expect(await census()).toBe(before);
   const fits = naming("s".repeat(4_096 - naming("").length));
-  await expectProblem(await post(path, { body: fits }), "unknown_session");
+  await expectProblem(await post(path, { body: fits }), "bad_resume");
+});
+
+it("D: a session id that cannot be one is malformed, and no room is asked", async () => {
+  const before = await census();
+  for (const id of ["", "a b", "s".repeat(65), "\u00e9"]) {
+    await expectProblem(await post(new TestedRoom().path, { body: naming(id) }), "bad_resume");
+  }
+  expect(await census()).toBe(before);
 });
 
 it("only POST is answered, and only where there is a room", async () => {

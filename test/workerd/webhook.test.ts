@@ -79,9 +79,31 @@ describe("the webhook for events", () => {
     const outlet = webhook<{ HOOK?: string; KEY?: string }>({ url: ({ HOOK }) => HOOK, secret: ({ KEY }) => KEY });
     await outlet(batch, { HOOK: receiver.url, KEY: SECRET });
     expect(receiver.taken.length).toBe(1);
-    await expect(outlet(batch, { KEY: SECRET })).rejects.toThrow("the url of a webhook is an http(s) URL");
-    await expect(outlet(batch, { HOOK: receiver.url }), "never unsigned").rejects.toThrow("the secret of a webhook");
+    await expect(outlet(batch, { KEY: SECRET })).rejects.toThrow("the url of a webhook must be an https URL");
+    await expect(outlet(batch, { HOOK: receiver.url }), "never unsigned").rejects.toThrow("a webhook needs a secret");
     expect(receiver.asked).toBe(1);
+  });
+
+  it("T22: needs no options where EVENTS_WEBHOOK_URL and EVENTS_WEBHOOK_SECRET are set", async () => {
+    const receiver = new Receiver();
+    await webhook()(batch, { EVENTS_WEBHOOK_URL: receiver.url, EVENTS_WEBHOOK_SECRET: SECRET });
+    expect(receiver.taken.length).toBe(1);
+    await expect(webhook()(batch, { EVENTS_WEBHOOK_URL: receiver.url })).rejects.toThrow("a webhook needs a secret");
+  });
+
+  it("E2: is taken by receivers that know the new secret or the previous one", async () => {
+    const next = `whsec_${new Uint8Array(32).fill(9).toBase64()}`;
+    for (const known of [SECRET, next]) {
+      const receiver = new Receiver(known);
+      const env = {
+        EVENTS_WEBHOOK_URL: receiver.url,
+        EVENTS_WEBHOOK_SECRET: next,
+        EVENTS_WEBHOOK_SECRET_PREVIOUS: { get: async () => Promise.resolve(SECRET) },
+      };
+      await webhook()(batch, env);
+      await webhook({ url: receiver.url, secret: [next, SECRET] })(batch, {});
+      expect(receiver.taken.length).toBe(2);
+    }
   });
 
   it("is refused for good by a receiver that knows another secret", async () => {
@@ -128,8 +150,8 @@ describe("the webhook for events", () => {
         new TypeError("the secret of a webhook is whsec_ and 24 to 64 bytes in base64"),
       );
     }
-    for (const url of ["", "a.test/hook", "ftp://a.test", "https://"]) {
-      expect(() => webhook({ url, secret: SECRET })).toThrow(new TypeError("the url of a webhook is an http(s) URL"));
+    for (const url of ["", "a.test/hook", "ftp://a.test", "https://", "http://a.test", "http://127.0.0.1.a.test"]) {
+      expect(() => webhook({ url, secret: SECRET })).toThrow("the url of a webhook must be an https URL");
     }
   });
 });
@@ -137,7 +159,7 @@ describe("the webhook for events", () => {
 it("a signature is the one that the library makes, for the shortest secret and the longest", async () => {
   for (const length of [24, 64]) {
     const secret = `whsec_${crypto.getRandomValues(new Uint8Array(length)).toBase64()}`;
-    const headers = await sign(secret, "msg_1", AT, '{"a":"\u{1f389}"}');
+    const headers = await sign([secret], "msg_1", AT, '{"a":"\u{1f389}"}');
     expect(headers["webhook-signature"]).toBe(new Webhook(secret).sign("msg_1", new Date(AT), '{"a":"\u{1f389}"}'));
     expect(headers["webhook-timestamp"]).toBe(String(AT / 1_000));
   }
@@ -159,6 +181,18 @@ describe("the webhook for alerts", () => {
     expect(receiver.taken).toEqual([
       { id: expect.stringMatching(/^alert_/) as string, body: { type: "edgerooms.alert", timestamp, data } },
     ]);
+  });
+
+  it("E4: is signed with a secret of the Secrets Store, and never unsigned where one is set", async () => {
+    const receiver = new Receiver();
+    const bound = { get: async () => Promise.resolve(SECRET) };
+    await alertWebhook({ ALERT_WEBHOOK_URL: receiver.url, ALERT_WEBHOOK_SECRET: bound })?.(alert);
+    expect(receiver.taken.length).toBe(1);
+    for (const secret of ["", { secret: SECRET }, 5]) {
+      const sending = alertWebhook({ ALERT_WEBHOOK_URL: receiver.url, ALERT_WEBHOOK_SECRET: secret })?.(alert);
+      await expect(sending).rejects.toThrow("ALERT_WEBHOOK_SECRET");
+    }
+    expect(receiver.asked).toBe(1);
   });
 
   it("posts unsigned where there is none, and only what an alert is made of", async () => {

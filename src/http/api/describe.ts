@@ -55,7 +55,10 @@ export interface Path {
 export const GATE_REFUSALS = [
   "unauthorized",
   "token_expired",
+  "token_early",
   "forbidden",
+  "rate_limited",
+  "misconfigured",
   "internal",
   "hook_failed",
   "upstream_failed",

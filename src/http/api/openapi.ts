@@ -110,6 +110,14 @@ const ofApp: Readonly<Record<string, Path>> = {
       responses: { 200: answer("Health") },
     },
   },
+  "/readyz": {
+    get: {
+      operationId: "ready",
+      summary: "Whether the Worker has the settings and bindings that it needs. Asks no room.",
+      security: [],
+      responses: { 200: answer("Ready"), ...refusals("misconfigured") },
+    },
+  },
   "/openapi.json": {
     get: {
       operationId: "describe",

@@ -159,7 +159,7 @@ export const schemas = {
         retryAfter: integer("Milliseconds after which trying again makes sense."),
         requestId: text("Id of the request: logs name it too."),
       },
-      ["detail", "retryAfter", "requestId"],
+      ["detail", "retryAfter"],
     ),
     description: "Why the request was refused: RFC 9457.",
   },
@@ -193,6 +193,7 @@ export const schemas = {
   }),
 
   Health: object({ ok: { const: true }, protocol: { const: SUBPROTOCOL } }),
+  Ready: object({ ok: { const: true } }),
   Refresh: object({ session: { type: "string", description: "The id of a session of this user." } }),
   Refreshed: object({ expires: moment("When the session's token now runs out.") }),
   Publish: object(

@@ -3,57 +3,28 @@
  * before a room object is touched, so that not one byte of a stranger reaches a room.
  */
 import type { Context } from "hono";
-import type { Alert } from "../../ops/failures.ts";
+import { Misconfigured } from "../../ops/settings.ts";
 import { ROOM_NAME, type GrantName } from "../../protocol/api.ts";
+import { texts } from "../../protocol/codes.ts";
 import { readRefusal, type Refusal } from "../../protocol/refusal.ts";
 import type { Credentials } from "../../room/admission.ts";
 import type { Room } from "../../room.ts";
-import { spanned } from "../observe.ts";
+import { reportMisconfigured, spanned } from "../observe.ts";
 import { bearerToken } from "../problem.ts";
 import { requestInfo, type Denied, type RequestInfo, type RoomAddress } from "../request.ts";
 import { denial, HookFailed } from "../thrown.ts";
 import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { readCredentials, readIdentity } from "./credentials.ts";
+import { cookieToken } from "./cookie.ts";
 import { grantsAnywhere, grantsIn } from "./grants.ts";
-import { isAllowedOrigin } from "./origin.ts";
+import { RequestLimits, type LimitName } from "./limits.ts";
+import type { AppOptions } from "./options.ts";
+import { isAllowedOrigin, originsIn, wrongOrigins } from "./origin.ts";
 
-/** Credentials with every claim of the token they came from. */
-export type Caller = Credentials & Pick<Verified, "claims">;
-
-/** The names of an environment's bindings of rooms. */
-export type RoomBinding<Env extends object> = {
-  [Name in keyof Env & string]: Env[Name] extends DurableObjectNamespace<infer Object>
-    ? Object extends Room | undefined
-      ? Name
-      : never
-    : never;
-}[keyof Env & string];
-
-/** What {@link createApp} needs. */
-export interface AppOptions<Env extends object> {
-  /** Kinds of rooms: from the name in the URL to the Durable Object binding in wrangler.toml. */
-  rooms: Readonly<Record<string, RoomBinding<Env>>>;
-  /** Says which user a token is for. Default: `jwt()`, configured by the environment. */
-  auth?: Authenticator;
-  /** Web origins that may connect, besides the Worker's own: `https://app.example.com`, `*.example.com`. */
-  origins?: readonly string[] | ((env: Env) => readonly string[]);
-  /**
-   * Has the last word before a room is asked, and may be asynchronous: `true` lets the caller in as the token says,
-   * credentials let it in as they say, anything else refuses with `forbidden`. A throw refuses with `internal`, credentials
-   * with an invalid field with `hook_failed`.
-   */
-  authorize?: (
-    c: Context<{ Bindings: Env }>,
-    caller: Caller,
-    address: RoomAddress,
-  ) => Promise<boolean | Credentials> | boolean | Credentials;
-  /**
-   * Called with failures of severity `alert`, at most once a minute for each code and isolate. Rooms call their own
-   * `onAlert`. Default: the webhook at `ALERT_WEBHOOK_URL`, if there is one.
-   */
-  onAlert?: (alert: Alert, env: Env) => Promise<void> | void;
-}
-
+const NO_ORIGIN: Denied = {
+  code: "forbidden",
+  message: "The origin of this page may not connect: list it in ALLOWED_ORIGINS, or in the origins of createApp.",
+};
 const ALL_ROOMS: RoomAddress = { kind: "*", room: "*" };
 
 /** A request that has passed: for which room, as which user, and where that room is. */
@@ -68,29 +39,46 @@ export interface Passage {
 export class Gate<Env extends object> {
   readonly #options: AppOptions<Env>;
   readonly #auth: Authenticator;
+  readonly #limits: RequestLimits;
 
   constructor(options: AppOptions<Env>) {
     this.#options = options;
     this.#auth = options.auth ?? jwt();
+    this.#limits = new RequestLimits(options.limits);
+  }
+
+  /** Whether pages may send cookies along. */
+  get takesCookies(): boolean {
+    return this.#auth.cookie !== undefined;
   }
 
   allowsOrigin(c: Context<{ Bindings: Env }>): boolean {
-    const { origins = [] } = this.#options;
-    const allowed = typeof origins === "function" ? origins(c.env) : origins;
-    return isAllowedOrigin(c.req.raw.headers.get("origin"), c.req.url, allowed);
+    const origin = c.req.raw.headers.get("origin");
+    if (origin === null) return true;
+    const allowed = this.#origins(c.env);
+    const wrong = wrongOrigins(allowed);
+    if (wrong !== undefined) reportMisconfigured("origins", wrong);
+    return isAllowedOrigin(origin, c.req.url, allowed);
   }
 
-  /** The user that asks, whatever room it is about. */
+  /** The user that asks, whatever room it is about. `limit`: what it counts towards. */
   async verify(
     c: Context<{ Bindings: Env }>,
     info = requestInfo(c),
+    limit: LimitName = "request",
   ): Promise<{ readonly verified: Verified; readonly info: RequestInfo } | Denied> {
-    if (!this.allowsOrigin(c)) return { code: "forbidden", message: "This origin may not connect.", info };
+    if (!this.allowsOrigin(c)) return { ...NO_ORIGIN, info };
     try {
-      const token = bearerToken(c.req.raw, this.#auth.tokenInUrl);
-      const answer = await spanned(info, "verify", () => this.#auth.verify(token, c.env));
+      // Before anything is verified, which costs more than to count.
+      const flooding = await this.#limits.ofAddress(c.req.raw, c.env);
+      if (flooding) return { ...flooding, info };
+      const token = bearerToken(c.req.raw, this.#auth.tokenInUrl) ?? cookieToken(c, this.#auth.cookie);
+      const answer = await spanned(info, "verify", () => this.#auth.verify(token, c.env, c.req.raw));
       const verified = readVerified(answer);
-      return "code" in verified ? { ...verified, info } : { verified, info: { ...info, user: verified.user } };
+      if ("code" in verified) return { ...verified, info };
+      const known = { ...info, user: verified.user };
+      const refused = await this.#limits.ofUser(limit, verified.user, c.env);
+      return refused ? { ...refused, info: known } : { verified, info: known };
     } catch (error) {
       return denial(error, c.env, info);
     }
@@ -117,7 +105,7 @@ export class Gate<Env extends object> {
   async authorize(c: Context<{ Bindings: Env }>, grant: GrantName): Promise<Passage | Denied> {
     const address = this.#address(c);
     if ("code" in address) return address;
-    const known = await this.verify(c, { ...requestInfo(c), address });
+    const known = await this.verify(c, { ...requestInfo(c), address }, grant === "join" ? "join" : "request");
     if ("code" in known) return known;
     const { verified, info } = known;
     try {
@@ -140,18 +128,48 @@ export class Gate<Env extends object> {
     return (await this.#credentials(c, caller, address))?.grants.includes("admin") ?? false;
   }
 
+  /** What of the environment keeps this gate from working, as sentences for anybody. */
+  async problems(env: Env): Promise<string[]> {
+    const wrong = wrongOrigins(this.#origins(env));
+    const unbound = Object.keys(this.#options.rooms).flatMap((kind) => {
+      try {
+        this.#namespace(env, { kind, room: "" });
+        return [];
+      } catch (error) {
+        return error instanceof Misconfigured ? [error.message] : [];
+      }
+    });
+    return [
+      ...unbound,
+      ...((await this.#auth.problems?.(env)) ?? []),
+      ...(wrong === undefined ? [] : [wrong]),
+      ...this.#limits.problems(env),
+    ];
+  }
+
+  /** Where rooms are, for a caller that asked somewhere else. */
+  get map(): string {
+    const kinds = Object.keys(this.#options.rooms);
+    return `A room is at /rooms/KIND/NAME${kinds.length === 1 ? " or /rooms/NAME" : ""}. Kinds: ${kinds.join(", ")}.`;
+  }
+
+  #origins(env: Env): readonly string[] {
+    const { origins = originsIn } = this.#options;
+    return typeof origins === "function" ? origins(env) : origins;
+  }
+
   #address(c: Context): RoomAddress | Denied {
     const { rooms } = this.#options;
     const { kind = Object.keys(rooms)[0] ?? "", room = "" } = c.req.param() as Partial<RoomAddress>;
-    if (!Object.hasOwn(rooms, kind)) return { code: "not_found", message: "There is no such kind of room." };
-    return ROOM_NAME.test(room) ? { kind, room } : { code: "bad_room" };
+    if (!Object.hasOwn(rooms, kind)) return { code: "not_found", message: `There is no such kind. ${this.map}` };
+    return ROOM_NAME.test(room) ? { kind, room } : { code: "bad_room", message: texts.bad_room };
   }
 
   #namespace(env: Env, { kind }: RoomAddress): DurableObjectNamespace<Room> {
     const binding: keyof Env | undefined = this.#options.rooms[kind];
-    const namespace = binding && (env[binding] as DurableObjectNamespace<Room> | undefined);
-    if (!namespace) throw new Error(`there is no Durable Object binding ${String(binding)}`);
-    return namespace;
+    const namespace = binding && (env[binding] as Partial<DurableObjectNamespace<Room>> | undefined);
+    if (typeof namespace?.getByName === "function") return namespace as DurableObjectNamespace<Room>;
+    throw new Misconfigured(`There is no Durable Object binding ${String(binding)}: add it to the wrangler config.`);
   }
 
   async #credentials(

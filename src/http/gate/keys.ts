@@ -1,5 +1,5 @@
 /** An issuer's keys: fetched, cached, refreshed at a bounded rate, and kept while the issuer is out of reach. */
-import { createLocalJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import { OPEN_FOR, upstream, UpstreamFailed, type Upstream } from "../../ops/upstream.ts";
 
 /** How long a key set counts as fresh. A key withdrawn by the issuer is trusted no longer than this. */
@@ -11,6 +11,8 @@ const FETCH_TIMEOUT = 5_000;
 const PATIENCE = 1_000;
 /** Between two checks whether the first request was answered. */
 const LOOK_EVERY = 25;
+/** Types of keys whose public half verifies signatures. */
+const VERIFYING: readonly string[] = ["RSA", "EC", "OKP"];
 const ACCEPTED = "application/json, application/jwk-set+json";
 
 /** A token could not be verified: the issuer's keys are out of reach. */
@@ -27,6 +29,20 @@ export class IssuerUnreachable extends Error {
   }
 }
 
+/**
+ * No key of the set has the id that a token names, and the issuer, which answers, was asked a moment ago. A stranger may
+ * have made the id up, or the issuer may have made the key since.
+ */
+export class KeyUnknown extends Error {
+  /** After how many ms the issuer is asked again. */
+  readonly retryAfter: number;
+
+  constructor(retryAfter: number) {
+    super("no key of the issuer has this id");
+    this.retryAfter = Math.max(OPEN_FOR, retryAfter);
+  }
+}
+
 /** The result of a request for one token: `early` when none was sent, UpstreamFailed when it brought no keys. */
 type Outcome = "good" | "early" | UpstreamFailed;
 
@@ -34,13 +50,14 @@ type Outcome = "good" | "early" | UpstreamFailed;
  * While the issuer is out of reach the last good set stays in use, whatever its age. Strangers choose key ids, and requests
  * of a Worker cannot wait for each other's fetch: the rate counts from when a request was sent, not from its answer.
  */
-class KeySet {
+export class KeySet {
   readonly #url: string;
   readonly #upstream: Upstream;
   #keys: JWTVerifyGetKey | undefined;
   #freshUntil = -Infinity;
   #askedAt = -Infinity;
   #awaited = false;
+  /** How the last request failed; `undefined` when it brought keys. */
   #failure: UpstreamFailed | undefined;
 
   constructor(url: string) {
@@ -61,8 +78,10 @@ class KeySet {
     // It may be signed with a key that the issuer has made since. Only a request for this very token can tell: requests
     // that strangers caused before must not turn an honest token away for good.
     if (outcome === "early") outcome = await this.#again();
-    if (outcome !== "good") throw this.#unreachable(outcome);
-    return this.#keys(header, token);
+    if (outcome === "good") return this.#keys(header, token);
+    // The issuer is not to blame for a key id that it does not know.
+    if (outcome === "early" && !this.#failure) throw new KeyUnknown(this.#askedAt + COOLDOWN - Date.now());
+    throw this.#unreachable(outcome);
   };
 
   /**
@@ -90,6 +109,7 @@ class KeySet {
     try {
       this.#keys = await this.#upstream.request(this.#url, { headers: { accept: ACCEPTED } }, readKeys);
       this.#freshUntil = Date.now() + FRESH;
+      this.#failure = undefined;
       return "good";
     } catch (error) {
       if (!(error instanceof UpstreamFailed)) throw error;
@@ -107,9 +127,15 @@ class KeySet {
   }
 }
 
+/** A set without a key that could verify anything is no answer: it must not take the place of a good one. */
 async function readKeys(response: Response): Promise<JWTVerifyGetKey> {
   if (response.status !== 200) throw new Error("no key set");
-  return createLocalJWKSet(await response.json());
+  const set: JSONWebKeySet = await response.json();
+  const keys = createLocalJWKSet(set);
+  if (!set.keys.some(({ kty, use = "sig" }) => VERIFYING.includes(kty ?? "") && use === "sig")) {
+    throw new Error("a key set without a key");
+  }
+  return keys;
 }
 
 /** One per address and isolate: the cache must outlive the request that filled it. */

@@ -1,36 +1,68 @@
-/** Which web pages may connect. Programs other than browsers send no Origin and always may. */
+/**
+ * Which pages may connect. Programs other than browsers send no Origin and always may. Pure; knows the text of
+ * `ALLOWED_ORIGINS`, not where it comes from.
+ */
+
+/** Schemes of apps whose pages are part of the app: their origins are no URLs of the web, and are compared as text. */
+const APP_ORIGIN =
+  /^(?:capacitor|ionic|tauri|app|chrome-extension|moz-extension|safari-web-extension):\/\/[a-z0-9._-]+$/;
 
 /**
  * Whether a request may come from where it says.
  *
  * @param origin the Origin header, `null` when there is none
  * @param requestUrl what was asked for: its own origin is always allowed
- * @param allowed exact origins (`https://app.example.com`) and `*.example.com` for every https host below a domain
+ * @param allowed exact origins (`https://app.example.com`, `capacitor://localhost`) and `*.example.com` for every https host
+ *   below a domain
  */
 export function isAllowedOrigin(origin: string | null, requestUrl: string, allowed: readonly string[]): boolean {
   if (origin === null) return true;
   // Sandboxed frames and files send "null", which is no origin and names nobody.
-  const url = URL.parse(origin);
-  if (url?.origin !== origin.toLowerCase()) return false;
-  if (url.origin === URL.parse(requestUrl)?.origin) return true;
+  const own = originOf(origin);
+  if (own === undefined || own !== origin.toLowerCase()) return false;
+  if (own === URL.parse(requestUrl)?.origin) return true;
   return allowed.some((entry) => {
-    if (!entry.startsWith("*.")) return URL.parse(entry)?.origin === url.origin;
+    if (!entry.startsWith("*.")) return originOf(entry) === own;
     const domain = URL.parse(`https://${entry.slice(2)}`)?.hostname;
-    return domain !== undefined && url.protocol === "https:" && url.hostname.endsWith(`.${domain}`);
+    const { protocol, hostname } = new URL(own);
+    return domain !== undefined && protocol === "https:" && hostname.endsWith(`.${domain}`);
   });
 }
 
+/** An origin as it is compared: of a page of the web, or of an app. */
+function originOf(text: string): string | undefined {
+  const app = text.toLowerCase().replace(/\/$/, "");
+  if (APP_ORIGIN.test(app)) return app;
+  const url = URL.parse(text);
+  return url && /^https?:$/.test(url.protocol) ? url.origin : undefined;
+}
+
+/** The entries of the environment's `ALLOWED_ORIGINS`: origins with commas between them. */
+export function originsIn(env: object): readonly string[] {
+  const { ALLOWED_ORIGINS: text } = env as { ALLOWED_ORIGINS?: unknown };
+  if (text === undefined || text === null) return [];
+  if (typeof text !== "string") return [typeof text];
+  const entries = text.split(",").map((entry) => entry.trim());
+  return entries.filter((entry) => entry !== "");
+}
+
 /**
- * Checks an allow-list when the app is made: an entry that can never match would otherwise be a silent mistake.
- *
- * @throws TypeError naming the entry
+ * What is wrong with an allow-list, as a sentence; `undefined` when every entry can match. An entry that never can would
+ * otherwise be a silent mistake.
  */
-export function checkOrigins(allowed: readonly string[]): void {
-  for (const entry of allowed) {
-    const url = URL.parse(entry.startsWith("*.") ? `https://${entry.slice(2)}` : entry);
-    const isOrigin = url !== null && url.pathname === "/" && url.search === "" && !url.hostname.includes("*");
-    if (!isOrigin || (entry.startsWith("*.") && url.port !== "") || !/^https?:$/.test(url.protocol)) {
-      throw new TypeError(`an origin is "https://app.example.com" or "*.example.com", not ${JSON.stringify(entry)}`);
-    }
-  }
+export function wrongOrigins(allowed: readonly string[]): string | undefined {
+  const wrong = allowed.find((entry) => !isEntry(entry));
+  return wrong === undefined
+    ? undefined
+    : `An origin is "https://app.example.com", "*.example.com" or "capacitor://localhost", not ${JSON.stringify(wrong)}.`;
+}
+
+function isEntry(entry: unknown): boolean {
+  if (typeof entry !== "string") return false;
+  const isPattern = entry.startsWith("*.");
+  if (!isPattern && APP_ORIGIN.test(entry.toLowerCase().replace(/\/$/, ""))) return true;
+  const url = URL.parse(isPattern ? `https://${entry.slice(2)}` : entry);
+  if (url === null || !/^https?:$/.test(url.protocol)) return false;
+  const isBare = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+  return isBare && !url.hostname.includes("*") && !(isPattern && url.port !== "");
 }

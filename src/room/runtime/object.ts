@@ -33,7 +33,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     super(ctx, env);
     this.#host = new RoomHost({
       platform: platformOf(ctx, () => this.now()),
-      definition: () => this.definition,
+      definition: () => this.definitionInForce,
       env,
       observer: {
         report: (record) => this.report(record),
@@ -93,6 +93,11 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
   /** What is asked over HTTP with a token; the Worker has verified it. */
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
     return this.#host.operate(caller, command);
+  }
+
+  /** The definition that the room goes by: the one of its class, unless a subclass adds to it. */
+  protected get definitionInForce(): RoomDefinition {
+    return this.definition;
   }
 
   /** A failure. Must not throw. */

@@ -50,18 +50,6 @@ export interface TickerParts {
 /** What a span says of itself. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
-/** A tick that wrote nothing into a storage that no room ever wrote to: it leaves no trace, not even tables. */
-class NothingWritten extends Error {
-  readonly outcome: TickOutcome;
-  readonly state: RoomState;
-
-  constructor(outcome: TickOutcome, state: RoomState) {
-    super("this tick wrote nothing");
-    this.outcome = outcome;
-    this.state = state;
-  }
-}
-
 /** What the failures of one batch have cost so far, and may still cost. */
 interface Trouble extends RowBudget {
   /** Transactions that failed. */
@@ -123,7 +111,7 @@ export class Ticker {
   wake(): void {
     try {
       // A room that was never written to has lost nobody, and gets no tables for the question.
-      if (!this.#state && versionOf(this.#parts.platform.storage.sql) > 0) this.load();
+      if (!this.#state && versionOf(this.#parts.platform.storage.sql) !== 0) this.load();
     } catch {
       // The tick that follows fails of the same, and the caller that waits for it is told.
     }
@@ -173,11 +161,6 @@ export class Ticker {
     try {
       ({ outcome, state } = platform.storage.transactionSync(() => this.#apply(input)));
     } catch (error) {
-      if (error instanceof NothingWritten) {
-        this.#perform(error.state, error.outcome);
-        this.#state = undefined;
-        return answer(batch, error.outcome);
-      }
       // Memory may be ahead of storage.
       this.#state = undefined;
       trouble.failed++;
@@ -204,13 +187,8 @@ export class Ticker {
 
   /** Applies a tick inside the transaction. */
   #apply(input: TickInput): { outcome: TickOutcome; state: RoomState } {
-    const { sql } = this.#parts.platform.storage;
-    const isFresh = this.#state === undefined && versionOf(sql) === 0;
     const state = this.load();
-    const before = isFresh ? changesOf(sql) : 0;
-    const outcome = applyTick(state, input);
-    if (isFresh && changesOf(sql) === before) throw new NothingWritten(outcome, state);
-    return { outcome, state };
+    return { outcome: applyTick(state, input), state };
   }
 
   /**
@@ -318,8 +296,9 @@ export class Ticker {
   #build(): RoomState {
     const { platform, definition, sockets, recorder, continuations } = this.#parts;
     const { storage } = platform;
-    // Here, not when the object begins: storage can be wiped under a running room.
-    storage.transactionSync(() => migrate(storage.sql));
+    // Here, not when the object begins: storage can be wiped under a running room. A room that was never written to gets
+    // its tables with its first row.
+    if (versionOf(storage.sql) !== 0) storage.transactionSync(() => migrate(storage.sql));
     const { found, snapshot } = sockets.survivors();
     if (snapshot) recorder.restore(snapshot.recorder);
     const state = new RoomState({
@@ -343,10 +322,6 @@ export class Ticker {
 function answer(batch: readonly Waiting[], { results }: TickOutcome): Ran {
   for (const [i, result] of results.entries()) batch[i]?.resolve?.(result);
   return { done: results.length, sockets: 0 };
-}
-
-function changesOf(sql: SqlStorage): number {
-  return sql.exec<{ n: number }>("SELECT total_changes() AS n").one().n;
 }
 
 function isDue(event: RoomEvent): event is DueEvent {

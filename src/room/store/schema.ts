@@ -74,7 +74,7 @@ const migrations: readonly ((sql: SqlStorage) => void)[] = [
   },
 ];
 
-/** The version of the tables in a storage; 0 for a storage that no room ever wrote to. Reads one row. */
+/** The version of the tables in a storage; 0 for a storage that no room ever wrote to. Reads two rows at most. */
 export function versionOf(sql: SqlStorage): number {
   const tables = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'edgerooms_meta'").toArray();
   if (tables.length === 0) return 0;

@@ -17,6 +17,7 @@ import { Outbox } from "./outbox.ts";
 import { Replay } from "./replay.ts";
 import { Revocations } from "./revocations.ts";
 import { Sessions, type Session } from "./sessions.ts";
+import { openTables } from "./tables.ts";
 import { Timers } from "./timers.ts";
 
 /** What runs when deferred work has ended. */
@@ -46,7 +47,9 @@ export interface Parts {
 /** One room in memory. */
 export class RoomState {
   readonly definition: RoomDefinition;
+  /** The whole storage, as hooks use it. The room's own tables may not exist yet: stores know. */
   readonly sql: SqlStorage;
+  /** For hooks: stores write outside of it, so that a hook that is undone takes nothing of theirs along. */
   readonly atomic: <T>(run: () => T) => T;
   readonly meta: Meta;
   readonly sessions: Sessions;
@@ -79,11 +82,12 @@ export class RoomState {
   #address: { readonly kind: string; readonly room: string } | undefined;
 
   constructor(parts: Parts) {
-    const { definition, sql, atomic, room, pointers, now } = parts;
+    const { definition, room, pointers, now } = parts;
+    const sql = openTables(parts.sql);
     this.#room = room;
     this.definition = definition;
-    this.sql = sql;
-    this.atomic = atomic;
+    this.sql = parts.sql;
+    this.atomic = parts.atomic;
     this.held = parts.held;
     this.continuations = parts.continuations;
     this.meta = new Meta(sql);

@@ -1,0 +1,95 @@
+/**
+ * How much one user, and one network address, may ask of the Worker before a room is asked: the rate limiter that is bound
+ * as `RATE_LIMIT`, or buckets in this isolate. Knows no tokens and no rooms.
+ */
+import { reportMisconfigured } from "../observe.ts";
+import type { Denied } from "../request.ts";
+import { addressKey, Buckets, type Pace } from "./buckets.ts";
+
+/** What one isolate takes. */
+export interface Limits {
+  /** Connects and token refreshes of one user. Default 20 a second, 200 at once. */
+  readonly join: Pace;
+  /** Other requests of one user. Default 100 a second, 1,000 at once. */
+  readonly request: Pace;
+  /** Requests of one IPv4 address or IPv6 /64. Default 200 a second, 2,000 at once. */
+  readonly address: Pace;
+}
+
+/** What a request of a user counts towards. */
+export type LimitName = Exclude<keyof Limits, "address">;
+
+const DEFAULTS: Limits = {
+  join: { perSecond: 20, burst: 200 },
+  request: { perSecond: 100, burst: 1_000 },
+  // Schools, offices and mobile networks have one address for thousands, who all come back at once after a deploy.
+  address: { perSecond: 200, burst: 2_000 },
+};
+/** Until a caller may try again whom the bound rate limiter refused, in ms: its periods are 10 and 60 s. */
+const BOUND_RETRY_MS = 10_000;
+
+/** A rate limiter as it is bound. */
+interface RateLimiter {
+  limit(options: { key: string }): Promise<{ success: boolean }>;
+}
+
+/** The limits of one app in one isolate. */
+export class RequestLimits {
+  readonly #buckets: Readonly<Record<keyof Limits, Buckets>> | undefined;
+
+  /** @throws RangeError for a pace that is no pace */
+  constructor(limits: Partial<Limits> | false = {}) {
+    if (limits === false) return;
+    const { join, request, address } = { ...DEFAULTS, ...limits };
+    for (const { perSecond, burst } of [join, request, address]) {
+      if (!(perSecond > 0 && burst >= 1)) throw new RangeError("a limit has perSecond above 0 and burst of 1 or more");
+    }
+    this.#buckets = { join: new Buckets(join), request: new Buckets(request), address: new Buckets(address) };
+  }
+
+  /** Why a request is refused, by where it comes from. On the developer's own computer nobody is counted. */
+  async ofAddress(request: Request, env: object): Promise<Denied | undefined> {
+    const key = addressKey(request.headers.get("cf-connecting-ip") ?? "");
+    return key === undefined ? undefined : this.#take("address", key, env);
+  }
+
+  /** Why a request of a user is refused. */
+  async ofUser(limit: LimitName, user: string, env: object): Promise<Denied | undefined> {
+    return this.#take(limit, user, env);
+  }
+
+  /** What is wrong with the binding, as a sentence for anybody. */
+  problems(env: object): string[] {
+    const { RATE_LIMIT: bound } = env as { RATE_LIMIT?: unknown };
+    return bound === undefined || isRateLimiter(bound) ? [] : ["RATE_LIMIT is no binding of a rate limiter."];
+  }
+
+  async #take(limit: keyof Limits, key: string, env: object): Promise<Denied | undefined> {
+    const { RATE_LIMIT: bound } = env as { RATE_LIMIT?: unknown };
+    if (!this.#buckets) return undefined;
+    const wait = isRateLimiter(bound) ? await ask(bound, `${limit}:${key}`) : undefined;
+    if (wait === undefined) for (const problem of this.problems(env)) reportMisconfigured("RATE_LIMIT", problem);
+    const retryAfter = wait ?? this.#buckets[limit].take(key, Date.now());
+    return retryAfter > 0 ? { code: "rate_limited", message: REFUSED[limit], retryAfter } : undefined;
+  }
+}
+
+const REFUSED: Readonly<Record<keyof Limits, string>> = {
+  join: "This user connects too often.",
+  request: "This user asks too often.",
+  address: "Too many requests from this address.",
+};
+
+function isRateLimiter(value: unknown): value is RateLimiter {
+  return typeof value === "object" && value !== null && "limit" in value && typeof value.limit === "function";
+}
+
+/** Asks the bound limiter; `undefined` when it does not answer: then the buckets count. */
+async function ask(limiter: RateLimiter, key: string): Promise<number | undefined> {
+  try {
+    const { success } = await limiter.limit({ key });
+    return success ? 0 : BOUND_RETRY_MS;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,69 @@
+/** Tokens in a cookie: only where the deployer names it, and only for pages that may connect. */
+import { expect, it } from "vitest";
+import { jwt } from "../../src/http/gate/auth.ts";
+import { sign } from "../support/client.ts";
+import { door, enter, expectProblem, expectRefused } from "../support/door.ts";
+import { TestedRoom } from "../support/room.ts";
+
+const ORIGIN = "https://app.example.com";
+const path = () => `/rooms/${new TestedRoom().path}`;
+const at = door({ auth: jwt({ cookie: "session" }), origins: [ORIGIN] });
+const withCookie = async (headers: Record<string, string> = {}) => ({
+  token: null,
+  headers: { cookie: `theme=dark; session=${await sign("ann")}; other=1`, ...headers },
+});
+
+it("T7: lets in a page of an allowed origin without any other token", async () => {
+  for (const origin of [ORIGIN, "http://edge.test"]) {
+    const { welcome } = await enter(at, path(), await withCookie({ origin }));
+    expect(welcome.member).toBe("ann");
+  }
+  const { welcome } = await enter(at, path(), await withCookie({ "sec-fetch-site": "same-origin" }));
+  expect(welcome.member).toBe("ann");
+});
+
+it("T7: is worth nothing to another page, or where nothing says which page asks", async () => {
+  await expectRefused(at, path(), await withCookie({ origin: "https://evil.test" }), "forbidden");
+  await expectRefused(at, path(), await withCookie({ origin: "null" }), "forbidden");
+  await expectRefused(at, path(), await withCookie(), "unauthorized");
+  for (const site of ["cross-site", "same-site", "none"]) {
+    await expectRefused(at, path(), await withCookie({ "sec-fetch-site": site }), "unauthorized");
+  }
+});
+
+it("T7: counts only under its name, only where it is named, and after every other token", async () => {
+  await expectRefused(door({ origins: [ORIGIN] }), path(), await withCookie({ origin: ORIGIN }), "unauthorized");
+  const other = { token: null, headers: { cookie: `sessions=${await sign("ann")}`, origin: ORIGIN } };
+  await expectRefused(at, path(), other, "unauthorized");
+  const both = { ...(await withCookie({ origin: ORIGIN })), token: await sign("bob") };
+  expect((await enter(at, path(), both)).welcome.member).toBe("bob");
+});
+
+it("T7: renews a session from another origin, whose page may send cookies along", async () => {
+  const room = new TestedRoom();
+  const { headers } = await withCookie({ origin: ORIGIN });
+  const { welcome } = await enter(at, `/rooms/${room.path}`, { token: null, headers });
+  const url = `http://edge.test/rooms/${room.path}/session`;
+  const post = (more: Record<string, string>) =>
+    at(new Request(url, { method: "POST", headers: more, body: JSON.stringify({ session: welcome.session }) }));
+  const response = await post(headers);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("access-control-allow-origin")).toBe(ORIGIN);
+  expect(response.headers.get("access-control-allow-credentials")).toBe("true");
+  await response.body?.cancel();
+  await expectProblem(await post({ ...headers, origin: "https://evil.test" }), "forbidden");
+});
+
+it("T7: an Authenticator sees the request", async () => {
+  const expires = Date.now() + 60_000;
+  const seen: string[] = [];
+  const auth = {
+    tokenInUrl: false,
+    verify: async (_token: string | undefined, _env: object, request: Request) => {
+      seen.push(request.headers.get("x-key") ?? "");
+      return Promise.resolve({ user: "ann", issued: 0, expires, claims: {} });
+    },
+  };
+  await enter(door({ auth }), path(), { token: null, headers: { "x-key": "k" } });
+  expect(seen).toEqual(["k"]);
+});
