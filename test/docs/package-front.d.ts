@@ -2,8 +2,7 @@
 declare const connect: typeof import("edgerooms/client").connect;
 type Publication = import("edgerooms/client").Publication;
 declare const RoomError: typeof import("edgerooms/client").RoomError;
-declare const room: ReturnType<typeof import("edgerooms/client").connect> &
-  ReturnType<typeof import("edgerooms/react").useRoom>;
+declare const room: import("edgerooms/client").RoomClient;
 declare const RoomProvider: typeof import("edgerooms/react").RoomProvider;
 declare const useRoom: typeof import("edgerooms/react").useRoom;
 declare const useMembers: typeof import("edgerooms/react").useMembers;
