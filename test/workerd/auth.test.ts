@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { generateKeyPair, SignJWT, type JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { jwt } from "../../src/http/gate/auth.ts";
+import { bearerProtocol } from "../../src/protocol/bearer.ts";
 import { codes, nextStep } from "../../src/protocol/codes.ts";
 import { SUBPROTOCOL } from "../../src/protocol/frames.ts";
 import { Client, sign } from "../support/client.ts";
@@ -202,6 +203,33 @@ describe("where a token may be", () => {
       const client = new Client(response.webSocket as WebSocket);
       expect((await client.next("welcome")).member).toBe("ann");
       expect(client.messages.join("")).not.toContain(token);
+    }
+  });
+
+  it("T6: encoded in the subprotocol, where it has characters that a subprotocol cannot have", async () => {
+    /** A door that knows one token, which is no JWT. */
+    const knowing = (one: string) =>
+      door({
+        auth: {
+          tokenInUrl: false,
+          verify: (token) =>
+            Promise.resolve(
+              token === one
+                ? { user: "ann", issued: 0, expires: Date.now() + 60_000, claims: { rooms: { "*": ["join"] } } }
+                : { code: "unauthorized" },
+            ),
+        },
+      });
+    const opaque = "s3cr(e)t/+== \u00fc%41";
+    const at = knowing(opaque);
+    const encoded = { token: null, headers: offer(bearerProtocol(opaque)) };
+    expect((await enter(at, path(), encoded)).welcome.member).toBe("ann");
+    // A percent sign in the plain form is a percent sign.
+    const plainly = { token: null, headers: offer("bearer.a%41") };
+    expect((await enter(knowing("a%41"), path(), plainly)).welcome.member).toBe("ann");
+    for (const malformed of ["bearer-encoded.%", "bearer-encoded.%ff", "bearer-encoded."]) {
+      const response = await ours(at, path(), { token: null, headers: offer(malformed) });
+      await expectBye(response, "unauthorized");
     }
   });
 
