@@ -28,6 +28,8 @@ it("T7: counts where the client offers an empty token, as it does when it was gi
   const open = door({ auth: jwt({ cookie: "session", tokenInUrl: true }), origins: [ORIGIN] });
   const asked = `${path()}?token=`;
   expect((await enter(open, asked, await withCookie({ origin: ORIGIN }))).welcome.member).toBe("ann");
+  const inUrl = `${path()}?token=${await sign("bob")}`;
+  expect((await enter(open, inUrl, { token: null, headers })).welcome.member, "nor do others").toBe("bob");
 });
 
 it("T7: is worth nothing to another page, or where nothing says which page asks", async () => {

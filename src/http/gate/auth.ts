@@ -95,8 +95,8 @@ export function jwt(options: JwtOptions = {}): Authenticator {
         const { keysFor } = await trustOf(options, env);
         const keys = keysFor(undefined);
         const others = keys && "secrets" in keys ? keys.secrets.others : [];
-        const read = await Promise.allSettled(others);
-        return read.flatMap((each) => (each.status === "rejected" ? [sentenceOf(each.reason)] : []));
+        const settled = await Promise.allSettled(others);
+        return settled.flatMap((each) => (each.status === "rejected" ? [sentenceOf(each.reason)] : []));
       } catch (error) {
         return [sentenceOf(error)];
       }
