@@ -2,13 +2,13 @@
 // As a namespace, because a module that imports a name the runtime does not export would not start.
 import * as runtime from "cloudflare:workers";
 
-const { waitUntil } = runtime as { readonly waitUntil?: (work: Promise<unknown>) => void };
+type Runtime = { readonly waitUntil?: (work: Promise<unknown>) => void };
 
 /** Keeps work going when its request ends. A failure is not told: a caller that needs the result waits for the work itself. */
 export function inBackground(work: Promise<unknown>): void {
   const settled = work.catch(() => undefined);
   try {
-    waitUntil?.(settled);
+    (runtime as Runtime).waitUntil?.(settled);
   } catch {
     // Outside of a request: nothing ends the work then.
   }

@@ -250,7 +250,7 @@ export const around: readonly Guard[] = [
   {
     name: "renewing a secret outlives the request",
     file: "src/ops/background.ts",
-    text: "waitUntil?.(settled);",
+    text: "(runtime as Runtime).waitUntil?.(settled);",
     without: "void settled;",
     tests: ["unit/secrets.test.ts"],
   },

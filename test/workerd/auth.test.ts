@@ -1,5 +1,5 @@
 /** Tokens at the door: which are good, where they may be, and what is said to a client without one. */
-import { env } from "cloudflare:workers";
+import { env, waitUntil } from "cloudflare:workers";
 import { generateKeyPair, SignJWT, type JWTPayload } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { jwt } from "../../src/http/gate/auth.ts";
@@ -306,6 +306,7 @@ describe("not configured means that nobody gets in, whatever token they have", (
     vi.useFakeTimers({ toFake: ["Date"], now: began + 61_000 });
     await enter(door({}, { AUTH_SECRET: store }), path(), { token }).finally(() => vi.useRealTimers());
     expect(asked).toBe(2);
+    expect(waitUntil, "what renewing needs to outlive its request").toBeTypeOf("function");
     const broken = { get: async () => Promise.reject(new Error("the store is away")) };
     await expectRefused(door({}, { AUTH_SECRET: broken }), path(), { token }, "upstream_failed");
   });
