@@ -89,8 +89,8 @@ export const list: readonly Mutation[] = [
   {
     name: "the events beside one that fails are dropped",
     file: "src/room/runtime/ticker.ts",
-    from: "      const ran = this.#tick(part);\n",
-    to: "      const ran = part.length > 1 ? { done: part.length, sockets: 0 } : this.#tick(part);\n",
+    from: "      const ran = this.#tick(part, trouble);\n",
+    to: "      const ran = part.length > 1 ? { done: part.length, sockets: 0 } : this.#tick(part, trouble);\n",
   },
   {
     name: "what a hook wrote stays though it threw",
@@ -137,7 +137,7 @@ export const list: readonly Mutation[] = [
   {
     name: "the client does not send again what was in flight",
     file: "src/client/session/outbox.ts",
-    from: "    this.#queue.unshift(...this.#inFlight);\n",
+    from: "    for (const entry of this.#inFlight) this.#enqueue(entry);\n",
     to: "",
   },
   {
