@@ -161,7 +161,7 @@ export const list: readonly Mutation[] = [
   {
     name: "the client does not send again what was in flight",
     file: "src/client/session/outbox.ts",
-    from: "    this.#queue.unshift(...this.#inFlight);\n",
+    from: "    for (const entry of this.#inFlight) this.#enqueue(entry);\n",
     to: "",
   },
   {
