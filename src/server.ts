@@ -9,7 +9,7 @@ export { Directory } from "./ops/directory.ts";
 export type { LiveRoom } from "./protocol/api.ts";
 export type { Alert } from "./ops/failures.ts";
 export { queue } from "./ops/queue.ts";
-export type { Secret, SecretBinding } from "./ops/settings.ts";
+export type { Secret, SecretBinding } from "./ops/secrets.ts";
 export { webhook, type WebhookOptions, type WebhookSecrets } from "./ops/webhook.ts";
 export { codes, type Code, type CodeName, type NextStep, type Severity } from "./protocol/codes.ts";
 export type { ClientFrame, FrameError, Json, Limits, Member, Publication, ServerFrame } from "./protocol/frames.ts";

@@ -8,7 +8,7 @@
  *
  * Then open http://localhost:8787/?user=ann, and ?user=bob in another window.
  */
-import { connect, memoryStore, RoomError, type Publication } from "edgerooms/client";
+import { connect, RoomError, type Publication } from "edgerooms/client";
 
 interface Chat {
   publication: string;
@@ -21,8 +21,6 @@ const user = new URLSearchParams(location.search).get("user") ?? `guest-${crypto
 const room = connect<Chat>("/", {
   room: "chat",
   token: getToken,
-  // The messages on the page are gone after a reload, so the position must be gone, too.
-  storage: memoryStore(),
 });
 
 room.on("reset", ({ data }) => {

@@ -8,7 +8,7 @@
  *
  * Then open http://localhost:8787/?user=ann, and ?user=bob in another window.
  */
-import { useMembers, usePublications, useRoom, useSignal } from "edgerooms/react";
+import { RoomProvider, useMembers, usePublications, useRoom, useSignal } from "edgerooms/react";
 import { StrictMode, useState, type FormEvent } from "react";
 import { createRoot } from "react-dom/client";
 
@@ -19,13 +19,8 @@ interface Chat {
 
 const user = new URLSearchParams(location.search).get("user") ?? "guest";
 
-/** Both components ask for the room: they share one connection. */
-function useChat() {
-  return useRoom<Chat>("/", { room: "chat", user, token: getToken });
-}
-
 function Messages() {
-  const room = useChat();
+  const room = useRoom<Chat>();
   const items = usePublications(room, { limit: 50 });
   const [failure, setFailure] = useState("");
 
@@ -65,15 +60,15 @@ function Messages() {
 }
 
 function People() {
-  const room = useChat();
-  const members = useMembers(room);
+  const room = useRoom<Chat>();
+  const ids = useMembers(room, (members) => members.map(({ id }) => id));
   const typing = useSignal(room);
   return (
     <aside>
       <p role="status">
         {user}: {room.state.name}
       </p>
-      <p>Here: {members.map(({ id }) => id).join(", ")}</p>
+      <p>Here: {ids.join(", ")}</p>
       {typing && <p>Typed last: {typing.by}</p>}
     </aside>
   );
@@ -91,7 +86,9 @@ const root = document.getElementById("root");
 if (!root) throw new Error("the page has no #root");
 createRoot(root).render(
   <StrictMode>
-    <Messages />
-    <People />
+    <RoomProvider url="/" room="chat" user={user} token={getToken}>
+      <Messages />
+      <People />
+    </RoomProvider>
   </StrictMode>,
 );

@@ -166,7 +166,7 @@ export class Pane {
     if (state.name === "reconnecting" || state.name === "suspended") {
       this.#view.retryAt = Date.now() + state.delay;
       this.#panel.note(`${spoken(state.reason)}; next try in ${(state.delay / 1_000).toFixed(1)} s`, "warn");
-      if (state.failures === 1) this.#announce(`${this.#person.name}: connection lost`);
+      if (state.failures + state.cuts === 1) this.#announce(`${this.#person.name}: connection lost`);
     }
     if (state.name === "closed") this.#panel.note(`Closed: ${spoken(state.reason)}`, "bad");
     const notice = root.querySelector(".notice");

@@ -10,32 +10,41 @@ import { Connection } from "./connection/connection.ts";
 import type { SocketClass } from "./connection/socket.ts";
 import type { State } from "./connection/state.ts";
 import { RoomError } from "./error.ts";
-import type { RoomEvents } from "./events.ts";
-import { publicationsOf } from "./iterate.ts";
+import type { RoomEvents, Streamed } from "./events.ts";
+import { iterate, type Stream } from "./iterate.ts";
 import type { ConnectOptions } from "./options.ts";
+import { watchOutages } from "./outage.ts";
 import type { Ack, PublishOptions } from "./session/outbox.ts";
-import { Session } from "./session/session.ts";
-import { defaultStore, type Saved } from "./storage.ts";
+import type { Patience } from "./session/patience.ts";
+import { Session, type SignalFate } from "./session/session.ts";
+import { memoryStore, type Saved } from "./storage.ts";
 
 export type { Base } from "./address.ts";
 export type { State } from "./connection/state.ts";
 export { RoomError, type RoomErrorCode } from "./error.ts";
-export type { RoomEvents } from "./events.ts";
+export type { RoomEvents, Streamed } from "./events.ts";
+export type { Stream } from "./iterate.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { Ack, PublishOptions } from "./session/outbox.ts";
-export { memoryStore, type Saved, type SessionStore } from "./storage.ts";
+export type { Abortable, Patience } from "./session/patience.ts";
+export type { SignalFate } from "./session/session.ts";
+export { memoryStore, tabStore, type Saved, type SessionStore } from "./storage.ts";
 export type { Json, Member, Publication, ResetReason } from "../protocol/frames.ts";
 export type { Data, RoomTypes } from "../protocol/room-types.ts";
 
 /**
  * Joins a room and stays in it until `close()` or `leave()`.
  *
- * @throws TypeError when `url` is not a URL or the platform has no WebSocket
+ * @throws TypeError when an option is missing or wrong, or when the platform has no WebSocket
  */
 export function connect<T extends RoomTypes = RoomTypes>(url: Base, options: ConnectOptions): RoomClient<T> {
   const client = new RoomClient<T>(url, options);
   client.connect();
   return client;
+}
+
+function need(value: unknown, option: string): asserts value {
+  if (!value) throw new TypeError(`${option} is missing, or of the wrong type`);
 }
 
 /** A member's side of a room; made by {@link connect}. */
@@ -44,16 +53,44 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
 
   /** An idle client; `connect()` starts it. Takes and throws what {@link connect} does. */
   constructor(url: Base, options: ConnectOptions) {
+    // Programs without types get here with anything.
+    const { room, token, storage: store = memoryStore(), random = Math.random, outbox } = options ?? {};
+    need(url, "url");
+    need(room && typeof room === "string", "room");
+    need(token && /string|function/.test(typeof token), "token");
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
-    if (!Class) throw new TypeError("no WebSocket");
-    const { room, storage: store = defaultStore(), random = Math.random } = options;
-    const { count = 1_000, bytes = 1_000_000 } = options.outbox ?? {};
-    const settings = { outbox: { count, bytes }, store, address: addressOf(url, room), random, token: options };
-    this.#session = new Session(settings, (session) => new Connection(Class, random, session));
+    need(Class, "WebSocket");
+    const { count = 1_000, bytes = 8_000_000 } = outbox ?? {};
+    const { pingInterval = 25_000, lostAfter = 3_000 } = options;
+    const address = addressOf(url, room);
+    const settings = { outbox: { count, bytes }, store, address, random, pingInterval, token: options };
+    this.#session = new Session(settings, (session) => new Connection(Class, settings, session));
+    watchOutages(this.#session.events, lostAfter);
   }
 
+  /** What the client is doing. In listeners of `state` it may be ahead of the event. */
   get state(): State {
     return this.#session.transport.state;
+  }
+
+  /** This member's user id. `undefined` before the first welcome. */
+  get me(): string | undefined {
+    return this.#session.presence.me;
+  }
+
+  /** Resolves when the client is in the room, now or later. Rejects with a {@link RoomError} when it is closed first. */
+  get ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const { state } = this;
+        if (state.name === "open") resolve();
+        else if (state.name === "closed") reject(new RoomError(state.code, state.reason, state.retryable));
+        else return;
+        stop();
+      };
+      const stop = this.on("state", look);
+      look();
+    });
   }
 
   /** The members who are here, by id. Empty in a room that shows no list. */
@@ -84,14 +121,35 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     return this.#session.events.on(event, listener);
   }
 
-  /** Publications from here on, until the client is closed: `for await (const item of room)`. */
-  [Symbol.asyncIterator](): AsyncGenerator<Typed<T>, void> {
-    return publicationsOf<Typed<T>>(this);
+  /**
+   * Publications, until the client is closed: `for await (const item of room)`. It says nothing of resets: where those
+   * count, take {@link stream}.
+   */
+  [Symbol.asyncIterator](): Stream<Typed<T>> {
+    return iterate(this, ["publication"], (_, value) => value as Typed<T>);
   }
 
-  /** Connects, or tries again at once. Does nothing while there is a connection. */
+  /** These events in their order, until the client is closed: `for await (const { event, value } of room.stream("reset"))`. */
+  stream<K extends keyof RoomEvents<T>>(...events: readonly K[]): Stream<Streamed<T, K>> {
+    return iterate(this, events, (event, value) => ({ event, value }));
+  }
+
+  /** Connects, or tries again at once. Does nothing while there is a connection: {@link check} asks whether it lives. */
   connect(): void {
     this.#session.transport.connect();
+  }
+
+  /** Signals that were never sent: above the rate, out of date, or without a connection. */
+  get droppedSignals(): number {
+    return this.#session.signals.dropped;
+  }
+
+  /**
+   * Asks for a sign of life. Resolves with `true` when one comes; with `false` when none comes within 3 s, and the client
+   * reconnects, or when it is not in the room: then it tries again at once, unless the room asked it to wait.
+   */
+  check(): Promise<boolean> {
+    return this.#session.transport.check();
   }
 
   /**
@@ -104,20 +162,30 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     return this.#session.publish(data as Json, options);
   }
 
-  /** Sends to the members who are here now. Lost when there is no connection. */
-  signal(data: Handed<T, "signal">, options: { to?: readonly string[] | undefined } = {}): void {
+  /**
+   * Sends to the members who are here now. What the room does not take at once waits for up to a second; of more than
+   * eight that wait the oldest are dropped. Without a connection it is dropped at once.
+   *
+   * @throws RoomError when it can never be sent
+   */
+  signal(data: Handed<T, "signal">, options: { to?: readonly string[] | undefined } = {}): SignalFate {
     // JSON leaves out what is undefined.
-    this.#session.signal(data as Json, options as { to?: readonly string[] });
+    return this.#session.signal(data as Json, options as { to?: readonly string[] });
   }
 
-  /** Sets what the others see of this member. The client keeps it, and sets it again in a new session. */
+  /**
+   * Sets what the others see of this member. The client keeps the newest value, sends it as soon as the room takes it,
+   * and sets it again in a new session.
+   *
+   * @throws RoomError when it can never be sent: then the value before it stays
+   */
   setPresence(data: Handed<T, "presence">): void {
     this.#session.setPresence(data as Json);
   }
 
   /** Calls a method of the room. Never sent twice: when the connection is lost first, it is `outcome_unknown`. */
-  async call(method: string, data: Data = null): Promise<Json> {
-    return this.#session.call(method, data);
+  async call(method: string, data: Data = null, options: Patience = {}): Promise<Json> {
+    return this.#session.call(method, data, options);
   }
 
   /** Ends the session: the room tells the others at once, and nothing can be resumed. */

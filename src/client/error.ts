@@ -12,7 +12,13 @@ export type RoomErrorCode =
   /** There is no connection. Nothing was sent. */
   | "not_connected"
   /** The client was closed. */
-  | "closed";
+  | "closed"
+  /** JSON cannot carry the data as it is. Nothing was sent. */
+  | "bad_data"
+  /** The program has aborted it before it was sent. */
+  | "aborted"
+  /** It was not sent in time. */
+  | "timeout";
 
 /** A refusal or failure. */
 export class RoomError extends Error {

@@ -20,8 +20,11 @@ export function memoryStore(): SessionStore {
   return new Map<string, string>();
 }
 
-/** The tab's own storage where there is one (browsers), else memory. */
-export function defaultStore(): SessionStore {
+/**
+ * Keeps session and position over a reload, in the tab's own storage (sessionStorage); in memory where there is none. For
+ * programs that keep what they show as long: the room then brings only what is new.
+ */
+export function tabStore(): SessionStore {
   try {
     // Some programs have one too, shared by everything they do. Only a page's belongs to one person.
     const { sessionStorage: web, document } = globalThis as { sessionStorage?: WebStorage; document?: object };

@@ -41,7 +41,7 @@ export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ 
   // A binding and a name are one room: two kinds on one binding would give it two sets of grants.
   if (new Set(Object.values(options.rooms)).size < kinds.length)
     throw new TypeError("every kind needs its own binding");
-  const wrong = Array.isArray(options.origins) ? wrongOrigins(options.origins as readonly string[]) : undefined;
+  const wrong = Array.isArray(options.origins) ? wrongOrigins(options.origins, "the origins of createApp") : undefined;
   if (wrong !== undefined) throw new TypeError(wrong);
   const paths = ["/rooms/:kind/:room", ...(kinds.length === 1 ? ["/rooms/:room"] : [])];
   const gate = new Gate(options);

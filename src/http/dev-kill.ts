@@ -1,10 +1,10 @@
 /**
- * Ends a room as a crash does, for the demo's button. Exists only where development tokens do: on the developer's own
- * computer, for its own pages.
+ * Ends a room as a crash does, for the demo's button. Exists only where development tokens do: in development, for
+ * requests to localhost.
  */
 import type { Hono } from "hono";
 import { ROOM_NAME } from "../protocol/api.ts";
-import { isDevelopment, isOurs } from "./dev.ts";
+import { isDevelopment, isOurs, NOT_OURS } from "./dev.ts";
 import { problem } from "./problem.ts";
 
 /** A room that can be ended. */
@@ -24,9 +24,9 @@ export function devKill<Env extends object>(
 ): void {
   app.post("/dev/kill/:room", async (c, next) => {
     if (!isDevelopment(c.env)) return next();
+    if (!isOurs(c.req.raw)) return problem(c, NOT_OURS);
     const room = c.req.param("room");
     if (!ROOM_NAME.test(room)) return problem(c, { code: "bad_room" });
-    if (!isOurs(c.req.raw)) return problem(c, { code: "forbidden", message: "Only for pages of this computer." });
     // The call fails with the instance that it ends.
     await rooms(c.env)
       .getByName(room)

@@ -1,16 +1,26 @@
 /**
- * Tokens for trying things out, signed by the Worker itself. Only where ENVIRONMENT is "development", and only on the
- * developer's own computer: a Worker that was deployed with that setting by mistake gives none.
+ * Tokens for trying things out, signed by the Worker itself. Only where ENVIRONMENT is "development", and only for requests to
+ * localhost: a Worker that was deployed with that setting by mistake gives none, nor one behind a tunnel.
  */
 import type { Context, Hono } from "hono";
 import { SignJWT } from "jose";
 import { isLoopback } from "../ops/address.ts";
-import { listIn, secretsIn } from "../ops/settings.ts";
+import { secret as secretText } from "../ops/secrets.ts";
+import { listIn } from "../ops/settings.ts";
 import { problem } from "./problem.ts";
+import type { Denied } from "./request.ts";
 
 const MAX_TTL = 86_400;
-/** Addresses that foreign DNS cannot claim. */
-const ADDRESS = /^(?:\d+\.\d+\.\d+\.\d+|\[.*\])$/;
+/** Headers of a proxy: what it hands on comes from somewhere else, whatever Host says. */
+const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
+
+/** The refusal of what {@link isOurs} does not let in. */
+export const NOT_OURS: Denied = {
+  code: "not_found",
+  message:
+    "This is for localhost alone. In a project with routes, run `wrangler dev --local-upstream localhost:8787`, or make a " +
+    "token with `npx edgerooms token`.",
+};
 
 /**
  * Adds `POST /dev/token {"sub", "name"?, "rooms"?, "ttl"?}` -> `{"token"}`; `ttl` in seconds, default 3600, at most a day.
@@ -27,8 +37,8 @@ export function isDevelopment(env: object): boolean {
 }
 
 async function devToken<Env extends object>(c: Context<{ Bindings: Env }>): Promise<Response> {
-  if (!isOurs(c.req.raw)) return problem(c, { code: "forbidden", message: "Only for pages of this computer." });
-  const [secret] = await secretsIn(c.env, "AUTH_SECRET");
+  if (!isOurs(c.req.raw)) return problem(c, NOT_OURS);
+  const secret = await secretText((c.env as { AUTH_SECRET?: unknown }).AUTH_SECRET, "AUTH_SECRET");
   if (!secret) return problem(c, { code: "not_found", message: "There is no AUTH_SECRET to sign with." });
   const body = await c.req.json<Record<string, unknown>>().catch(() => null);
   const { sub, name, rooms, ttl = 3_600 } = body ?? {};
@@ -49,16 +59,17 @@ async function devToken<Env extends object>(c: Context<{ Bindings: Env }>): Prom
 }
 
 /**
- * Whether a request comes from this computer, and from a page of it if from any. A page elsewhere must not fetch tokens from a
- * developer's computer, not even one whose name leads here by DNS.
+ * Whether a request is to localhost, by no proxy, and from a page there if from any.
+ *
+ * The page of a name that leads here by DNS says that name in Host, but not once `wrangler dev` has put another in its place.
+ * So a request with an Origin also needs the browser's word, which browsers give for pages of localhost and of no other
+ * `http:` name.
  */
 export function isOurs({ url, headers }: Request): boolean {
-  const here = new URL(url);
+  const here = URL.parse(url);
+  if (!here || !isLoopback(here.hostname) || FORWARDED.some((name) => headers.has(name))) return false;
   const origin = headers.get("origin");
-  if (origin !== null && origin !== here.origin) return false;
-  if (isLoopback(here.hostname) || ADDRESS.test(here.hostname)) return true;
-  // Where the project has routes, `wrangler dev` asks in the name of the first one, without its own port, and says that the
-  // request came from this computer. Cloudflare says where it came from, and lets nobody else say it.
-  const from = headers.get("cf-connecting-ip") ?? "";
-  return here.port === "" && (isLoopback(from) || isLoopback(`[${from}]`));
+  const site = headers.get("sec-fetch-site");
+  if (origin === null) return site === null || site === "same-origin" || site === "none";
+  return origin === here.origin && site === "same-origin";
 }

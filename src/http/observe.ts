@@ -7,9 +7,11 @@ import { routePath } from "hono/route";
 import { record, type OnAlert } from "../ops/failures.ts";
 import { isolate } from "../ops/isolate.ts";
 import { keepReported, reportSoon } from "../ops/reporting.ts";
+import type { Rotating } from "../ops/secrets.ts";
+import { Misconfigured } from "../ops/settings.ts";
 import { span } from "../ops/trace.ts";
 import { codes, type CodeName } from "../protocol/codes.ts";
-import { recordOf } from "../room/telemetry/failure.ts";
+import { recordOf, type FailureRecord } from "../room/telemetry/failure.ts";
 import { refuseUpgrade } from "./problem.ts";
 import { beginRequest, deniedOf, isUpgrade, requestInfo, type Denied, type RequestInfo } from "./request.ts";
 import { denial } from "./thrown.ts";
@@ -52,9 +54,12 @@ function tell<Env extends object>(c: Context<{ Bindings: Env }>, onAlert: (env: 
   else if (status === 101) isolate.count("upgrades", { result: "accepted", code: "" });
   // What answers an upgrade cannot be changed on every runtime.
   if (status !== 101 && info.traceparent !== undefined) c.header("traceparent", info.traceparent);
-  const alerted = denied && report({ info, ...denied }, `${method} ${route}`, onAlert(c.env));
+  const alerts = [
+    denied && report({ info, ...denied }, `${method} ${route}`, onAlert(c.env)),
+    ...mistakes.splice(0).map((mistake) => record(mistake, onAlert(c.env))),
+  ];
   const context = contextOf(c);
-  if (alerted) context?.waitUntil(alerted);
+  for (const alert of alerts) if (alert) context?.waitUntil(alert);
   const reported = reportSoon(c.env);
   if (reported) context?.waitUntil(reported);
 }
@@ -62,14 +67,26 @@ function tell<Env extends object>(c: Context<{ Bindings: Env }>, onAlert: (env: 
 /** Settings that were reported as wrong in this isolate, bounded by how many sentences there are. */
 const reported = new Set<string>();
 
-/** Logs once for each isolate that a setting is wrong, where the request goes on without it. */
+/** Those of them that wait for the end of a request, which has what an alert needs. */
+const mistakes: FailureRecord[] = [];
+
+/** Logs and alerts once for each isolate that a setting is wrong, where the request goes on without it. */
 export function reportMisconfigured(source: string, message: string): void {
   if (reported.has(message) || reported.size >= MAX_REPORTED) return;
   reported.add(message);
   isolate.count("errors", { code: "misconfigured" });
   const failure = recordOf({ code: "misconfigured", source, error: message }, Date.now(), undefined);
   keepReported(failure);
-  void record(failure, undefined);
+  mistakes.push(failure);
+}
+
+/** Reports secrets besides the current one that cannot be used, and without which the request goes on. */
+export function reportUnusable({ others }: Rotating): void {
+  for (const other of others) {
+    other.catch((error: unknown) => {
+      if (error instanceof Misconfigured) reportMisconfigured("secrets", error.message);
+    });
+  }
 }
 
 /** The answer to something that was thrown and that nobody caught. */

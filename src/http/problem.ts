@@ -1,9 +1,10 @@
 /** How a request is refused: one row of the codes table as an RFC 9457 problem, or as a WebSocket that closes at once. */
 import type { Context } from "hono";
+import { tokenIn } from "../protocol/bearer.ts";
 import { closeQuietly } from "../protocol/close.ts";
 import { encode } from "../protocol/codec.ts";
 import { codes, texts } from "../protocol/codes.ts";
-import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol/frames.ts";
+import { SUBPROTOCOL } from "../protocol/frames.ts";
 import { isUpgrade, noteDenied, requestInfo, type Denied } from "./request.ts";
 
 /** Headers of answers that are only true now. */
@@ -68,7 +69,8 @@ function subprotocols(request: Request): string[] {
 export function bearerToken(request: Request, inUrl: boolean): string | undefined {
   const [scheme, token] = (request.headers.get("authorization") ?? "").split(/ +/, 2);
   if (scheme?.toLowerCase() === "bearer" && token) return token;
-  const offered = subprotocols(request).find((value) => value.startsWith(BEARER_PREFIX));
-  if (offered !== undefined) return offered.slice(BEARER_PREFIX.length);
-  return inUrl ? (new URL(request.url).searchParams.get("token") ?? undefined) : undefined;
+  const offered = tokenIn(subprotocols(request));
+  // An empty one is none, here and everywhere.
+  if (offered || !inUrl) return offered;
+  return new URL(request.url).searchParams.get("token") ?? undefined;
 }

@@ -5,9 +5,10 @@
  */
 import type { Context, Hono } from "hono";
 import { checkAddress } from "../ops/address.ts";
-import { Misconfigured, secretsIn, textIn } from "../ops/settings.ts";
+import { secretsIn } from "../ops/secrets.ts";
+import { textIn } from "../ops/settings.ts";
 import { secretBytes } from "../ops/signature.ts";
-import { scraperSecrets } from "./gate/scraper.ts";
+import { checkScraperTokens } from "./gate/scraper.ts";
 import type { Gate } from "./gate/gate.ts";
 import { FRESH, problem } from "./problem.ts";
 
@@ -20,12 +21,13 @@ async function ready<Env extends object>(c: Context<{ Bindings: Env }>, gate: Ga
   const found = [
     ...(await gate.problems(c.env)),
     ...directoryIn(c.env),
-    ...(await problemIn(() => scraperSecrets(c.env))),
-    ...(await problemIn(() => webhookIn(c.env, "EVENTS_WEBHOOK", true))),
-    ...(await problemIn(() => webhookIn(c.env, "ALERT_WEBHOOK", false))),
+    ...(await problemIn(() => checkScraperTokens(c.env))),
+    ...(await problemIn(() => checkWebhook(c.env, "EVENTS_WEBHOOK"))),
+    ...(await problemIn(() => checkWebhook(c.env, "ALERT_WEBHOOK"))),
   ];
   if (found.length > 0) return problem(c, { code: "misconfigured", message: found.join(" ") });
-  return c.json({ ok: true }, 200, FRESH);
+  const warnings = unsignedEvents(c.env);
+  return c.json({ ok: true, ...(warnings.length > 0 && { warnings }) }, 200, FRESH);
 }
 
 /** The directory may be missing, which turns off what is made of it. */
@@ -35,14 +37,24 @@ function directoryIn(env: object): string[] {
   return isUsable ? [] : ["EDGEROOMS_DIRECTORY is no Durable Object binding."];
 }
 
-/** A webhook that is configured, and can be used. Without an address there is none. */
-async function webhookIn(env: object, name: string, isSigned: boolean): Promise<void> {
-  const url = (env as Readonly<Record<string, unknown>>)[`${name}_URL`];
-  if (url === undefined || url === "") return;
+/** A webhook that is configured can be used. Without an address there is none. */
+async function checkWebhook(env: object, name: string): Promise<void> {
+  if (!isSet(env, `${name}_URL`)) return;
   checkAddress(textIn(env, `${name}_URL`) ?? "", `${name}_URL`);
-  const secrets = await secretsIn(env, `${name}_SECRET`);
-  if (isSigned && secrets.length === 0) throw new Misconfigured(`${name}_URL is set, and ${name}_SECRET is not.`);
-  for (const secret of secrets) secretBytes(secret);
+  await secretsIn(env, `${name}_SECRET`, secretBytes);
+}
+
+/** Only the class of a room knows whether its webhook reads this secret or another one. */
+function unsignedEvents(env: object): string[] {
+  const isWrong = isSet(env, "EVENTS_WEBHOOK_URL") && !isSet(env, "EVENTS_WEBHOOK_SECRET");
+  return isWrong
+    ? ["EVENTS_WEBHOOK_URL is set, and EVENTS_WEBHOOK_SECRET is not: only rooms whose webhook has another secret send."]
+    : [];
+}
+
+function isSet(env: object, name: string): boolean {
+  const value = (env as Readonly<Record<string, unknown>>)[name];
+  return value !== undefined && value !== null && value !== "";
 }
 
 /** The sentence of what a check throws. Errors of settings name them, and nothing else. */

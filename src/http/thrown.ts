@@ -9,6 +9,9 @@ export class HookFailed extends Error {
   override readonly name = "HookFailed";
 }
 
+/** Until a client may try again where only a deploy helps, in ms. */
+const MISCONFIGURED_RETRY_MS = 60_000;
+
 /** The refusal for something that was thrown. In development the client sees what; elsewhere that could leak secrets. */
 export function denial(error: unknown, env: object | undefined, info?: RequestInfo): Denied {
   const thrown = error instanceof Error ? error : new Error(String(error));
@@ -26,7 +29,9 @@ export function denial(error: unknown, env: object | undefined, info?: RequestIn
 /** A Durable Object's own errors say whether trying again makes sense. */
 function refusalOf(error: Error): Refusal {
   if (error instanceof HookFailed) return { code: "hook_failed" };
-  if (error instanceof Misconfigured) return { code: "misconfigured", message: error.message };
+  if (error instanceof Misconfigured) {
+    return { code: "misconfigured", message: error.message, retryAfter: MISCONFIGURED_RETRY_MS };
+  }
   if (error instanceof UpstreamFailed) {
     const { code, retryAfter } = error;
     return { code, ...(retryAfter !== undefined && { retryAfter }) };

@@ -11,11 +11,11 @@ const MAX_SECRET = 64;
 /** Headers that name the message, say when it was sent, and prove that the sender knows the secret. */
 export type SignatureHeaders = Readonly<Record<"webhook-id" | "webhook-timestamp" | "webhook-signature", string>>;
 
-/** A secret as text, `whsec_` and base64, as bytes. Throws a TypeError that does not repeat it. */
-export function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
+/** A secret as text, `whsec_` and base64, as bytes. Throws a TypeError that names it, and does not repeat it. */
+export function secretBytes(secret: string, name = "the secret of a webhook"): Uint8Array<ArrayBuffer> {
   const bytes = secret.startsWith(PREFIX) ? decode(secret.slice(PREFIX.length)) : undefined;
   if (!bytes || bytes.length < MIN_SECRET || bytes.length > MAX_SECRET) {
-    throw new TypeError(`the secret of a webhook is ${PREFIX} and ${MIN_SECRET} to ${MAX_SECRET} bytes in base64`);
+    throw new TypeError(`${name} is ${PREFIX} and ${MIN_SECRET} to ${MAX_SECRET} bytes in base64`);
   }
   return bytes;
 }

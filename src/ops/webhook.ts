@@ -5,7 +5,8 @@
 import { OutletRefused, type Batch, type Outlet } from "../room/outlet.ts";
 import { checkAddress } from "./address.ts";
 import type { Alert } from "./failures.ts";
-import { secret as secretText, secretsIn, textIn, type Secret } from "./settings.ts";
+import { secret as secretText, secretsIn, type Secret } from "./secrets.ts";
+import { Misconfigured, textIn } from "./settings.ts";
 import { secretBytes, sign } from "./signature.ts";
 import { upstream, UpstreamFailed, type Outgoing, type Upstream, type UpstreamOptions } from "./upstream.ts";
 
@@ -73,7 +74,7 @@ export function alertWebhook(env: object): ((alert: Alert) => Promise<void>) | u
     const data = { code, source, kind, room, requestId, traceId, message };
     const body = JSON.stringify({ type: "edgerooms.alert", timestamp: new Date(at).toISOString(), data });
     // A secret that cannot be used is no reason to send unsigned: then the alert fails.
-    const secrets = await secretsIn(env, "ALERT_WEBHOOK_SECRET");
+    const secrets = await secretsIn(env, "ALERT_WEBHOOK_SECRET", secretBytes);
     const headers = secrets.length > 0 ? await sign(secrets, `alert_${crypto.randomUUID()}`, Date.now(), body) : {};
     const status = await post(upstream("alert", to, ALERTS), to, { body, headers });
     if (status < 200 || status >= 300) throw new UpstreamFailed("upstream_failed", `alert answered ${status}`);
@@ -100,7 +101,11 @@ function addressOf<Env>(url: WebhookOptions<Env>["url"], env: Env): string | und
 }
 
 async function secretsOf<Env>(setting: WebhookOptions<Env>["secret"], env: Env): Promise<readonly string[]> {
-  if (setting === undefined) return secretsIn(env as object, "EVENTS_WEBHOOK_SECRET");
+  if (setting === undefined) {
+    const secrets = await secretsIn(env as object, "EVENTS_WEBHOOK_SECRET", secretBytes);
+    if (secrets.length === 0) throw new Misconfigured("EVENTS_WEBHOOK_SECRET is not set.");
+    return secrets;
+  }
   const given = typeof setting === "function" ? setting(env) : setting;
   const all: readonly unknown[] = Array.isArray(given) ? given : [given];
   const texts = await Promise.all(all.map(async (each) => secretText(each, "the secret of a webhook")));

@@ -12,6 +12,8 @@ export interface Malformed {
   readonly code: "bad_frame" | "too_large";
   readonly message: string;
   readonly ref?: number;
+  /** The publish that it follows, where it is a publish that says so; its own ref where that cannot be read. */
+  readonly after?: number;
   /** It was a call: the answer is a `reply`. */
   readonly call?: true;
 }
@@ -99,15 +101,18 @@ function readFrame(value: unknown): ClientFrame | Malformed {
   const { type } = value;
   switch (type) {
     case "publish": {
-      const { ref, data } = value;
+      const { ref, after, data, traceparent } = value;
       if (!isRef(ref)) return bad("publish needs a ref: an integer from 1");
-      if (data === undefined) return bad("publish needs data", ref);
-      const { after, traceparent } = value;
+      const wrong = (message: string): Malformed => ({
+        ...bad(message, ref),
+        ...(after !== undefined && { after: isRef(after) ? after : ref }),
+      });
+      if (after !== undefined && !(isRef(after) && after < ref)) return wrong("after is an earlier ref");
+      if (data === undefined) return wrong("publish needs data");
       const to = readRecipients(value["to"]);
-      if (to === null) return bad(toRule(), ref);
-      if (after !== undefined && !(isRef(after) && after < ref)) return bad("after is an earlier ref", ref);
+      if (to === null) return wrong(toRule());
       if (traceparent !== undefined && !isTraceparent(traceparent))
-        return bad("traceparent is not valid W3C Trace Context", ref);
+        return wrong("traceparent is not valid W3C Trace Context");
       return {
         type,
         ref,

@@ -114,6 +114,8 @@ export type ServerFrame =
       readonly limits: Limits;
       /** When the token runs out, in ms since the epoch. */
       readonly expires: number;
+      /** The room's clock, in ms since the epoch: clients need not trust theirs for when the token runs out. */
+      readonly now?: number;
       /** Empty where the room shows no list. */
       readonly members: readonly Member[];
       /** How many members there are, where the room shows only that. */

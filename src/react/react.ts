@@ -3,12 +3,24 @@
  * published entry `edgerooms/react`. Knows no sockets and no frames.
  */
 "use client";
-import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import {
+  createContext,
+  createElement,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useSyncExternalStore,
+  type ReactElement,
+  type ReactNode,
+} from "react";
 import type { Base, RoomClient, RoomEvents, RoomTypes, State } from "../client/client.ts";
 import { clientAt, hold, keyOf, open, type RoomOptions } from "./registry.ts";
-import { viewOf, type View } from "./view.ts";
+import { viewOf, type PendingPublish, type View } from "./view.ts";
 
 export type { RoomOptions } from "./registry.ts";
+export type { PendingPublish } from "./view.ts";
 
 /** What {@link useRoom} returns: a new object whenever client or state change, with functions that stay the same. */
 export interface RoomHandle<T extends RoomTypes = RoomTypes> {
@@ -27,20 +39,49 @@ export type HasClient<T extends RoomTypes> = Pick<RoomHandle<T>, "client">;
 const IDLE: State = { name: "idle" };
 const NOTHING = { client: undefined, state: IDLE };
 const NONE: readonly never[] = [];
+/** What a program without types leaves out: the client says what is missing. */
+const NO_OPTIONS: RoomOptions = { room: "", token: "" };
+
+/** Of {@link RoomProvider}. */
+export interface RoomProviderProps extends RoomOptions {
+  /** Where the Worker is: the first argument of {@link useRoom}. */
+  readonly url: Base;
+  readonly children?: ReactNode;
+}
+
+const Provided = createContext<RoomHandle | undefined>(undefined);
+
+/** Joins a room for as long as it is mounted. Below it `useRoom()` without arguments gives that room. */
+export function RoomProvider({ url, children, ...options }: RoomProviderProps): ReactElement {
+  return createElement(Provided.Provider, { value: useJoined<RoomTypes>(url, options) }, children);
+}
 
 /**
  * Joins a room for as long as the component is mounted. Components that name the same `url`, `room` and user share one
- * connection, made with the options of the first.
+ * connection, made with the options of the first. Without arguments: the room of the {@link RoomProvider} above.
  *
  * @param options as for `connect`. Only a `token` function is read again: the one of the latest render
+ * @throws TypeError without arguments, where there is no provider
  */
-export function useRoom<T extends RoomTypes = RoomTypes>(url: Base, options: RoomOptions): RoomHandle<T> {
-  const key = keyOf(url, options);
-  const latest = useLatest(options);
+export function useRoom<T extends RoomTypes = RoomTypes>(): RoomHandle<T>;
+export function useRoom<T extends RoomTypes = RoomTypes>(url: Base, options: RoomOptions): RoomHandle<T>;
+export function useRoom<T extends RoomTypes = RoomTypes>(url?: Base, options?: RoomOptions): RoomHandle<T> {
+  const provided = useContext(Provided);
+  const joined = useJoined<T>(url, options);
+  if (url !== undefined) return joined;
+  if (!provided) throw new TypeError("useRoom() without arguments needs a RoomProvider above it");
+  return provided;
+}
+
+/** Joins nothing without a `url`: hooks are called in every render. */
+function useJoined<T extends RoomTypes>(url: Base | undefined, options: RoomOptions | undefined): RoomHandle<T> {
+  const key = url === undefined ? undefined : keyOf(url, options ?? NO_OPTIONS);
+  const latest = useLatest(options ?? NO_OPTIONS);
   // A URL is a new object at every render: only its text counts.
-  const address = typeof url === "string" ? url : url.href;
+  const address = typeof url === "object" ? url.href : (url ?? "");
   const subscribe = useCallback(
     (listener: () => void) => {
+      if (key === undefined) return () => undefined;
       const release = hold(key, address, latest);
       const unsubscribe = viewOf(open<T>(key, address, latest)).subscribe(listener);
       return () => {
@@ -53,16 +94,16 @@ export function useRoom<T extends RoomTypes = RoomTypes>(url: Base, options: Roo
   const { client, state } = useSyncExternalStore<{ client: RoomClient<T> | undefined; state: State }>(
     subscribe,
     () => {
-      const joined = clientAt<T>(key);
+      const joined = key === undefined ? undefined : clientAt<T>(key);
       return joined ? viewOf(joined).room : NOTHING;
     },
     () => NOTHING,
   );
   const actions = useMemo(() => {
     // Effects of children run before ours: what they do opens the connection that this component is going to hold.
-    const now = () => open<T>(key, address, latest);
+    const now = () => open<T>(key ?? "", address, latest);
     return {
-      publish: (...args: Parameters<RoomClient<T>["publish"]>) => now().publish(...args),
+      publish: (...args: Parameters<RoomClient<T>["publish"]>) => viewOf(now()).publish(...args),
       signal: (...args: Parameters<RoomClient<T>["signal"]>) => now().signal(...args),
       setPresence: (...args: Parameters<RoomClient<T>["setPresence"]>) => now().setPresence(...args),
       call: (...args: Parameters<RoomClient<T>["call"]>) => now().call(...args),
@@ -71,9 +112,42 @@ export function useRoom<T extends RoomTypes = RoomTypes>(url: Base, options: Roo
   return useMemo(() => ({ client, state, ...actions }), [client, state, actions]);
 }
 
-/** The members who are here, by id. Renders when they or what they show changes. */
-export function useMembers<T extends RoomTypes>(room: HasClient<T>): RoomEvents<T>["members"] {
-  return useView<T, RoomEvents<T>["members"]>(room, (view) => view.members, NONE);
+/**
+ * The members who are here, by id, or what `select` makes of them. Renders when that changes.
+ *
+ * @param isEqual whether two results of `select` are the same. Default: the same value, or arrays of the same values
+ */
+export function useMembers<T extends RoomTypes>(room: HasClient<T>): RoomEvents<T>["members"];
+export function useMembers<T extends RoomTypes, V>(
+  room: HasClient<T>,
+  select: (members: RoomEvents<T>["members"]) => V,
+  isEqual?: (a: V, b: V) => boolean,
+): V;
+export function useMembers<T extends RoomTypes>(
+  room: HasClient<T>,
+  select: (members: RoomEvents<T>["members"]) => unknown = itself,
+  isEqual: (a: never, b: never) => boolean = areAlike,
+): unknown {
+  return useSelected<T>(room, (view) => select(view?.members ?? NONE), isEqual);
+}
+
+/** This member as the others see it: `undefined` before the first welcome, and after its leave was announced. */
+export function useSelf<T extends RoomTypes>(room: HasClient<T>): RoomEvents<T>["members"][number] | undefined {
+  return useView<T, RoomEvents<T>["members"][number] | undefined>(
+    room,
+    (view) => view.members.find(({ id }) => id === view.room.client.me),
+    undefined,
+  );
+}
+
+/** The newest snapshot of the room, also for a component that mounts later. `undefined` before the first reset. */
+export function useSnapshot<T extends RoomTypes>(room: HasClient<T>): RoomEvents<T>["reset"] | undefined {
+  return useView<T, RoomEvents<T>["reset"] | undefined>(room, (view) => view.reset, undefined);
+}
+
+/** What components have published with {@link useRoom} and the room has not acknowledged yet, oldest first. */
+export function usePending<T extends RoomTypes>(room: HasClient<T>): readonly PendingPublish<T>[] {
+  return useView<T, readonly PendingPublish<T>[]>(room, (view) => view.pending, NONE);
 }
 
 /**
@@ -126,6 +200,34 @@ function useView<T extends RoomTypes, V>({ client }: HasClient<T>, read: (view: 
     () => (view ? read(view) : none),
     () => none,
   );
+}
+
+/** As {@link useView}, for values that are made anew at each look. */
+function useSelected<T extends RoomTypes>(
+  { client }: HasClient<T>,
+  read: (view: View<T> | undefined) => unknown,
+  isEqual: (a: never, b: never) => boolean,
+): unknown {
+  const view = client && viewOf(client);
+  const last = useRef<{ readonly value: unknown } | undefined>(undefined);
+  const look = () => {
+    const value = read(view);
+    // React renders again when it gets another object.
+    if (!last.current || !isEqual(last.current.value as never, value as never)) last.current = { value };
+    return last.current.value;
+  };
+  return useSyncExternalStore(view?.subscribe ?? never, look, look);
+}
+
+function itself<V>(value: V): V {
+  return value;
+}
+
+/** Whether two values are the same, or arrays of the same values. */
+function areAlike(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+  return a.every((value, i) => Object.is(value, b[i]));
 }
 
 function never(): () => void {

@@ -1,8 +1,9 @@
 /**
  * The connections that the components of a page hold: one client for all components that ask for the same room. A client
- * without holders is closed one macrotask later, so that a remount (as in StrictMode) finds it again. Knows no hooks.
+ * without holders is closed one macrotask later, so that a remount (as in StrictMode) finds it again, and not before what
+ * was published has its ack. Knows no hooks.
  */
-import { memoryStore, RoomClient, type Base, type ConnectOptions, type RoomTypes } from "../client/client.ts";
+import { RoomClient, type Base, type ConnectOptions, type RoomTypes } from "../client/client.ts";
 import { viewOf } from "./view.ts";
 
 /** Options of `useRoom`. */
@@ -27,16 +28,29 @@ interface Held {
   closing: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** How long a client without holders waits for the acks of what was published. */
+const LINGER_MS = 10_000;
+/** How often it looks. */
+const LOOK_MS = 50;
+
 const held = new Map<string, Held>();
 
 /** The key of a connection: the same for all components that share it. */
 export function keyOf(url: Base, { room, token, user }: RoomOptions): string {
-  return JSON.stringify([
-    typeof url === "string" ? url : url.href,
-    room,
-    user ?? null,
-    typeof token === "string" ? token : null,
-  ]);
+  return JSON.stringify([spelling(url), room, user ?? null, typeof token === "string" ? token : null]);
+}
+
+/** One text for all spellings of an address that lead to the same place. */
+function spelling(url: Base): string {
+  const text = typeof url === "string" ? url : url.href;
+  try {
+    const { location } = globalThis as { location?: { href: string } };
+    const { origin, pathname, search } = new URL(text, location?.href);
+    return `${origin.replace(/^http/, "ws")}${pathname.replace(/\/$/, "")}${search}`;
+  } catch {
+    // Relative on a server, or no URL: the client says so when it is made.
+    return text;
+  }
 }
 
 /** The client of this key, if there is one. */
@@ -73,8 +87,6 @@ function find(key: string, url: string, holder: Holder): Held {
     return typeof current.token === "string" ? current.token : current.token();
   };
   const client = new RoomClient(url, {
-    // What components show is gone after a reload, so the position must be gone, too.
-    storage: memoryStore(),
     ...options,
     token: typeof token === "string" ? token : ask,
   });
@@ -87,8 +99,14 @@ function find(key: string, url: string, holder: Holder): Held {
 }
 
 function closeSoon(key: string, entry: Held): void {
-  entry.closing = setTimeout(() => {
+  const last = performance.now() + LINGER_MS;
+  const look = () => {
+    if (entry.client.pending > 0 && performance.now() < last) {
+      entry.closing = setTimeout(look, LOOK_MS);
+      return;
+    }
     held.delete(key);
     entry.client.close();
-  });
+  };
+  entry.closing = setTimeout(look);
 }

@@ -4,6 +4,13 @@
  */
 import type { RoomClient, RoomEvents, RoomTypes, State } from "../client/client.ts";
 
+/** A publish of this page that the room has not acknowledged. */
+export interface PendingPublish<T extends RoomTypes> {
+  /** Its own, for React's `key`. */
+  readonly id: number;
+  readonly data: Parameters<RoomClient<T>["publish"]>[0];
+}
+
 /** Publications that {@link View.publications} has, at most. */
 const KEEP = 1_000;
 
@@ -26,6 +33,11 @@ export class View<T extends RoomTypes> {
   members: RoomEvents<T>["members"];
   /** The newest signal. */
   signal: RoomEvents<T>["signal"] | undefined;
+  /** The newest reset. */
+  reset: RoomEvents<T>["reset"] | undefined;
+  /** What {@link publish} sent and the room has not acknowledged, oldest first. */
+  pending: readonly PendingPublish<T>[] = [];
+  #published = 0;
 
   constructor(client: RoomClient<T>) {
     this.room = { client, state: client.state };
@@ -34,8 +46,10 @@ export class View<T extends RoomTypes> {
     client.on("members", (members) => this.#change(() => (this.members = members)));
     client.on("signal", (signal) => this.#change(() => (this.signal = signal)));
     client.on("publication", (item) => this.#change(() => this.#keep([item])));
-    client.on("reset", ({ data }) =>
+    client.on("reset", (reset) =>
       this.#change(() => {
+        const { data } = reset;
+        this.reset = reset;
         this.#kept.length = 0;
         // A room's default snapshot. Any other snapshot only the program can read, from the event.
         this.#keep(arePublications<T>(data) ? data : []);
@@ -53,6 +67,17 @@ export class View<T extends RoomTypes> {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   };
+
+  /** Publishes as the client does. */
+  async publish(...args: Parameters<RoomClient<T>["publish"]>): ReturnType<RoomClient<T>["publish"]> {
+    const entry = { id: ++this.#published, data: args[0] };
+    this.#change(() => (this.pending = [...this.pending, entry]));
+    try {
+      return await this.room.client.publish(...args);
+    } finally {
+      this.#change(() => (this.pending = this.pending.filter((other) => other !== entry)));
+    }
+  }
 
   #keep(items: readonly RoomEvents<T>["publication"][]): void {
     this.#kept.push(...items);

@@ -182,7 +182,7 @@ it("a hidden tab stays alive over three heartbeats", async () => {
 });
 
 describe("tokens", () => {
-  it("a refused one shows its reason and is not tried again", async () => {
+  it("a refused one has one more try with a fresh one, then shows its reason and is not tried again", async () => {
     const ann = await enter("Ann", room(), async ({ page }) => {
       await page.clock.install();
       await page.route("**/dev/token", (route) => route.fulfill({ json: { token: "not.a.token" } }));
@@ -190,13 +190,13 @@ describe("tokens", () => {
     await ann.at(".notice").waitFor();
     expect(await ann.at(".notice").innerText()).toMatch(/unauthorized.*not tried again/);
     expect(await ann.fact("state")).toBe("closed");
-    expect(ann.sockets).toBe(1);
+    expect(ann.sockets).toBe(2);
     await ann.page.clock.fastForward("02:00:00");
-    expect(ann.sockets).toBe(1);
+    expect(ann.sockets).toBe(2);
     expect(await ann.fact("retries")).toBe("none");
     // The person may: that is a new try, and refused as well.
     await ann.page.getByRole("button", { name: "Join again" }).click();
-    await becomes(() => ann.sockets, 2);
+    await becomes(() => ann.sockets, 4);
   });
 
   it("one that runs out is replaced without a new connection", async () => {

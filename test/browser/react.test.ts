@@ -126,6 +126,25 @@ it("keeps its socket over a remount, and starts a component that comes late from
   expect(sockets).toHaveLength(1);
 });
 
+it("C10: gives the room to components below a provider, as the member, the ids and the snapshot that they select", async () => {
+  await shows("ids", "ann, bob");
+  await shows("self", "good");
+  await shows("snapshot", "new");
+  await shows("pending", "");
+  expect(sockets).toHaveLength(1);
+});
+
+it("C10: what is published in the handler that takes the last component away arrives, and its promise settles", async () => {
+  const heard: unknown[] = [];
+  bob.on("publication", ({ by, data }) => heard.push([by, data]));
+  await eventually(() => expect(bob.state.name).toBe("open"));
+  await page.click("#farewell");
+  await eventually(() => expect(heard).toEqual([["ann", "farewell"]]));
+  await eventually(async () => expect(await page.evaluate("said")).toBe(1));
+  await eventually(() => expect(live()).toHaveLength(0));
+  expect(sockets).toHaveLength(1);
+});
+
 it("is another connection for another user, and the first one ends", async () => {
   await page.click("#switch");
   await eventually(() => expect(sockets).toHaveLength(2));

@@ -53,10 +53,11 @@ export class Server {
   }
 
   /** @param rooms what it allows where; default: an ordinary member everywhere */
-  async token(sub: string, rooms?: Record<string, string[]>): Promise<string> {
-    const response = await fetch(`${this.url}/dev/token`, { method: "POST", body: JSON.stringify({ sub, rooms }) });
+  async token(sub: string, rooms?: Record<string, string[]>, ttl?: number): Promise<string> {
+    const body = JSON.stringify({ sub, rooms, ttl });
+    const response = await fetch(`${this.url}/dev/token`, { method: "POST", body });
     if (!response.ok) throw new Error(`no token: ${response.status} ${await response.text()}`);
-    const body = await response.json<{ token: string }>();
-    return body.token;
+    const { token } = await response.json<{ token: string }>();
+    return token;
   }
 }

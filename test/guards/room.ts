@@ -19,8 +19,15 @@ export const room: readonly Guard[] = [
   {
     name: "a publish does not overtake one that was refused",
     file: "src/room/core/frames.ts",
-    text: "if (after > Math.max(last, connection.rejectedRef))",
-    without: "if (false)",
+    text: "if (isEarly(turn, sender, frame)) return",
+    without: "if (false) return",
+    tests: ["unit/room-order.test.ts"],
+  },
+  {
+    name: "one that came before its turn vouches for none",
+    file: "src/room/core/frames.ts",
+    text: " && !isEarly(turn, sender, frame))",
+    without: ")",
     tests: ["unit/room-order.test.ts"],
   },
   {

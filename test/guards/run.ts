@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { around } from "./around.ts";
+import { client } from "./client.ts";
+import { line } from "./line.ts";
 import type { Guard } from "./guard.ts";
 import { members } from "./members.ts";
 import { operating } from "./operating.ts";
@@ -18,8 +20,8 @@ import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const guards = [...room, ...members, ...runtime, ...around, ...operating, ...packageGuards].filter(({ name }) =>
-  positionals.every((part) => name.includes(part)),
+const guards = [...room, ...members, ...runtime, ...around, ...client, ...line, ...operating, ...packageGuards].filter(
+  ({ name }) => positionals.every((part) => name.includes(part)),
 );
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);
 

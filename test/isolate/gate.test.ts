@@ -99,6 +99,18 @@ describe("E4: METRICS_TOKEN", () => {
     expect((await scrape(at, { "sec-websocket-protocol": `bearer.${TOKEN}` })).status).toBe(401);
   });
 
+  it("is good although METRICS_TOKEN_PREVIOUS is none", async () => {
+    for (const previous of ["", "short", { get: async () => Promise.reject(new Error("away")) }]) {
+      const at = door({}, { METRICS_TOKEN: TOKEN, METRICS_TOKEN_PREVIOUS: previous });
+      expect((await scrape(at, { authorization: `Bearer ${TOKEN}` })).status).toBe(200);
+    }
+    const told = log.of("misconfigured").map(({ message }) => message);
+    expect(told).toEqual([
+      expect.stringContaining("METRICS_TOKEN_PREVIOUS is empty"),
+      expect.stringContaining("METRICS_TOKEN_PREVIOUS must have 16"),
+    ]);
+  });
+
   it("and METRICS_TOKEN_PREVIOUS are good at once during a rotation", async () => {
     const next = `${TOKEN}-next`;
     const at = door({}, { METRICS_TOKEN: next, METRICS_TOKEN_PREVIOUS: TOKEN });
@@ -124,18 +136,62 @@ describe("E4: METRICS_TOKEN", () => {
 });
 
 describe("E14: a mistake in ALLOWED_ORIGINS", () => {
-  it.each(["*", "https://*.example.com", "app.example.com", "null"])(
-    "such as %j is named once in the log",
-    async (wrong) => {
-      const at = door({}, { ALLOWED_ORIGINS: `https://good.test, ${wrong}` });
-      for (let i = 0; i < 3; i++) {
-        await expectRefused(at, path(), { headers: { origin: "https://app.example.com" } }, "forbidden");
-      }
-      await enter(at, path(), { headers: { origin: "https://good.test" } });
-      const lines = log.of("misconfigured");
-      expect(lines).toMatchObject([{ source: "origins", message: expect.stringContaining(JSON.stringify(wrong)) }]);
-    },
-  );
+  it.each([
+    ["*", 2],
+    ["https://*.example.com", 3],
+    ["app.example.com", 4],
+    ["https://bob:hunter2@internal.example", 5],
+  ])("such as %j is told once, by its place (%d)", async (wrong, place) => {
+    const at = door({}, { ALLOWED_ORIGINS: `${"https://good.test, ".repeat(place - 1)}${wrong}` });
+    for (let i = 0; i < 3; i++) {
+      await expectRefused(at, path(), { headers: { origin: "https://other.test" } }, "forbidden");
+    }
+    await enter(at, path(), { headers: { origin: "https://good.test" } });
+    const message = expect.stringContaining(`Entry ${place} of ALLOWED_ORIGINS is no origin`);
+    expect(log.of("misconfigured")).toMatchObject([{ source: "origins", message }]);
+    expect(log.texts.join("")).not.toContain("hunter2");
+  });
+
+  it("is an alert, as everything of its severity", async () => {
+    pass(300_000);
+    const alerts: unknown[] = [];
+    const at = door(
+      { onAlert: (alert) => void alerts.push(alert) },
+      { ALLOWED_ORIGINS: "one, two, https://good.test" },
+    );
+    for (let i = 0; i < 2; i++) await enter(at, path(), { headers: { origin: "https://good.test" } });
+    const message = expect.stringContaining("Entry 1 of");
+    expect(alerts).toMatchObject([{ code: "misconfigured", source: "origins", message }]);
+  });
+
+  it("in a function that throws or returns none is refused, and what it threw is told to nobody", async () => {
+    const returned = [() => undefined, () => "https://good.test"] as unknown as (() => string[])[];
+    const throwing = () => {
+      throw new Error("short-secret");
+    };
+    for (const origins of [throwing, ...returned]) {
+      const at = door({ origins }, { ENVIRONMENT: "production" });
+      const code = origins === throwing ? "internal" : "hook_failed";
+      await expectRefused(at, path(), { headers: { origin: "https://good.test" } }, code);
+      const problem = await expectProblem(await at(new Request("http://edge.test/readyz")), "misconfigured");
+      expect(problem.detail).toBe("The function `origins` of createApp failed.");
+    }
+  });
+});
+
+describe("E2: a previous secret that is none", () => {
+  it.each([
+    ["", "AUTH_SECRET_PREVIOUS is empty", 600_000],
+    ["too short", "AUTH_SECRET_PREVIOUS must have 32", 900_000],
+  ])("is an alert once (%j), and the door is open all the same", async (previous, message, later) => {
+    // An alert of a code keeps others of it away for a minute.
+    pass(later);
+    const alerts: unknown[] = [];
+    const at = door({ onAlert: (alert) => void alerts.push(alert) }, { AUTH_SECRET_PREVIOUS: previous });
+    for (let i = 0; i < 3; i++) await enter(at, path(), { token: await sign("ann") });
+    expect(alerts).toMatchObject([{ code: "misconfigured", message: expect.stringContaining(message) }]);
+    expect(log.of("misconfigured")).toHaveLength(1);
+  });
 });
 
 describe("GET /readyz", () => {
@@ -153,19 +209,48 @@ describe("GET /readyz", () => {
     }
   });
 
+  it("is 200 where only the class of a room can know, and warns", async () => {
+    const response = await ready({ EVENTS_WEBHOOK_URL: "https://hook.test", MY_OWN_SECRET: HOOK });
+    const warnings = [expect.stringContaining("EVENTS_WEBHOOK_SECRET is not")];
+    expect([response.status, await response.json()]).toEqual([200, { ok: true, warnings }]);
+  });
+
+  it("is 503 where an Authenticator fails, and does not say with what", async () => {
+    const failing = {
+      tokenInUrl: false,
+      verify: async () => Promise.resolve({ code: "unauthorized" } as const),
+      problems: async () => Promise.reject(new Error("short-secret")),
+    };
+    const response = await door({ auth: failing })(new Request("http://edge.test/readyz"));
+    expect((await expectProblem(response, "misconfigured")).detail).toBe("The Authenticator failed.");
+  });
+
   it.each([
     [{ AUTH_SECRET: undefined }, "set AUTH_SECRET"],
     [{ AUTH_SECRET: "short-secret" }, "AUTH_SECRET must have"],
     [{ AUTH_SECRET: { get: async () => Promise.reject(new Error("short-secret")) } }, "AUTH_SECRET cannot be read"],
+    [{ AUTH_SECRET_PREVIOUS: "" }, "AUTH_SECRET_PREVIOUS is empty"],
+    [{ AUTH_SECRET_PREVIOUS: "short-secret" }, "AUTH_SECRET_PREVIOUS must have"],
+    [
+      { AUTH_SECRET_PREVIOUS: { get: async () => Promise.reject(new Error("short-secret")) } },
+      "AUTH_SECRET_PREVIOUS cannot be read",
+    ],
+    [{ METRICS_TOKEN: "m".repeat(16), METRICS_TOKEN_PREVIOUS: "short-secret" }, "METRICS_TOKEN_PREVIOUS must have"],
     [{ RELAY: undefined }, "no Durable Object binding RELAY"],
     [{ CHAT: "short-secret" }, "no Durable Object binding CHAT"],
     [{ EDGEROOMS_DIRECTORY: "short-secret" }, "EDGEROOMS_DIRECTORY is no"],
     [{ METRICS_TOKEN: "short-secret" }, "METRICS_TOKEN must have"],
-    [{ ALLOWED_ORIGINS: "*" }, "An origin is"],
+    [{ ALLOWED_ORIGINS: "https://good.test,https://bob:short-secret@x.test" }, "Entry 2 of ALLOWED_ORIGINS is no"],
     [{ RATE_LIMIT: "short-secret" }, "RATE_LIMIT is"],
     [{ EVENTS_WEBHOOK_URL: "http://hook.test" }, "EVENTS_WEBHOOK_URL must be"],
-    [{ EVENTS_WEBHOOK_URL: "https://hook.test" }, "EVENTS_WEBHOOK_SECRET"],
-    [{ ALERT_WEBHOOK_URL: "https://hook.test", ALERT_WEBHOOK_SECRET: "short-secret" }, "the secret of a webhook"],
+    [
+      { EVENTS_WEBHOOK_URL: "https://hook.test", EVENTS_WEBHOOK_SECRET: "short-secret" },
+      "EVENTS_WEBHOOK_SECRET is whsec_",
+    ],
+    [
+      { ALERT_WEBHOOK_URL: "https://hook.test", ALERT_WEBHOOK_SECRET: "short-secret" },
+      "ALERT_WEBHOOK_SECRET is whsec_",
+    ],
   ])("is 503 with %j, and names what is missing without its value", async (vars, message) => {
     const problem = await expectProblem(await ready(vars), "misconfigured");
     expect(problem.detail).toContain(message);

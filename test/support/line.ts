@@ -1,6 +1,6 @@
 /** A platform's socket whose other end is the test: for the client in virtual time, without a room or a runtime. */
 import type { Socket, SocketClass } from "../../src/client/connection/socket.ts";
-import { PING, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
+import { PING, PONG, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
 
 /** What rooms tell in `welcome` unless a test says otherwise. */
 export const LIMITS = { message: 2_048, batch: 64, rate: 50, burst: 100, refs: 256 };
@@ -48,12 +48,20 @@ export class Line implements Socket {
     this.readyState = 3;
     this.says("close", { code: 1006, reason: "" });
   }
-  /** Opens it and says welcome, with what a test wants said differently; more frames may follow in the message. */
+  /** Answers a ping. */
+  pongs(): void {
+    this.says("message", { data: PONG });
+  }
+  /**
+   * Opens it and says welcome, with what a test wants said differently; more frames may follow in the message. The ping that
+   * comes for it is answered.
+   */
   welcome(different: Partial<Extract<ServerFrame, { type: "welcome" }>> = {}, ...frames: object[]): void {
     this.readyState = 1;
     const welcome = { type: "welcome", session: "s", member: "ann", epoch: "e", offset: 0, resumed: false, ref: 0 };
     const rest = { expires: Date.now() + 3_600_000, limits: LIMITS, heartbeat: { next: 30_000 }, members: [] };
     this.hears({ ...welcome, ...rest, ...different }, ...frames);
+    this.pongs();
   }
 
   /** The frames that were sent, one by one. */

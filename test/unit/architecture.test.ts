@@ -65,7 +65,7 @@ const WINGS: readonly { readonly wing: RegExp; readonly may: readonly string[] }
   },
   { wing: /^cli\//, may: ["node:", "jose", "protocol/", "cli/"] },
   // The halves of the client: of the other the session knows the states of a connection, which it tells the program.
-  { wing: /^client\/connection\//, may: ["protocol/", "client/connection/"] },
+  { wing: /^client\/connection\//, may: ["protocol/", "client/connection/", "client/error.ts"] },
   {
     wing: /^client\/session\//,
     may: [

@@ -1,5 +1,5 @@
 /** What listeners and iterators of a client are told, and what happens when they throw, call back or close it. */
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Json, RoomClient } from "../../src/client/client.ts";
 import { dialled, joined, pub, snapshot } from "../support/dialled.ts";
 
@@ -43,6 +43,27 @@ it("a listener that publishes, calls and signals from within is served", async (
   expect(line().frames.map(({ type }) => type)).toEqual(["publish", "publish", "signal", "call"]);
 });
 
+it("C8: at the state open the members are those of the new connection", async () => {
+  const { client, line } = dialled();
+  const told: string[] = [];
+  const here = () => client.members.map(({ id }) => id).join();
+  client.on("state", ({ name }) => told.push(`${name} ${here()}`));
+  client.on("members", () => told.push(`members ${here()}`));
+  await turn();
+  line().welcome({ members: [{ id: "ann" }, { id: "bob" }] }, snapshot);
+  line().cut();
+  await pass(10);
+  line().welcome({ resumed: true, members: [{ id: "ann" }] });
+  expect(told).toEqual([
+    "open ann,bob",
+    "members ann,bob",
+    "reconnecting ann,bob",
+    "connecting ann,bob",
+    "open ann",
+    "members ann",
+  ]);
+});
+
 it.each([
   ["state", "session=s", []],
   ["members", "session=s", []],
@@ -61,7 +82,8 @@ it.each([
     });
     await turn();
     line().welcome({}, snapshot, pub(1, 2));
-    expect([client.state.name, told, items]).toEqual(["closed", [], handed]);
+    // What it has done is told after what it was told.
+    expect([client.state.name, told, items]).toEqual(["closed", ["state"], handed]);
     client.connect();
     await turn();
     expect(line().resume).toBe(resume);
@@ -121,4 +143,99 @@ it("leaving a for await early leaves the client as it was", async () => {
   expect(await reading).toEqual([1]);
   line().hears(pub(3, 3));
   expect([items, client.state.name]).toEqual([[1, 2, 3], "open"]);
+});
+
+describe("C8: an iteration", () => {
+  it("that is ended while it waits ends at once, and listens to nothing any more", async () => {
+    const { client, line } = await joined();
+    const stream = client[Symbol.asyncIterator]();
+    const [first, second] = [stream.next(), stream.next()];
+    expect(await stream.return()).toEqual({ done: true, value: undefined });
+    expect(await first).toEqual({ done: true, value: undefined });
+    expect(await second).toEqual({ done: true, value: undefined });
+    line().hears(pub(1, 1));
+    expect(await stream.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it("gives what came before the client was closed, and then ends, also for those who wait", async () => {
+    const { client, line } = await joined();
+    const stream = client[Symbol.asyncIterator]();
+    const first = stream.next();
+    line().hears(pub(1, 3));
+    const others = [stream.next(), stream.next(), stream.next()];
+    client.close();
+    expect([await first, ...(await Promise.all(others))].map(({ value }) => value?.data)).toEqual([1, 2, 3, undefined]);
+  });
+
+  it("of a client that is closed is over before it begins", async () => {
+    const { client } = await joined();
+    client.close();
+    expect(await client[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
+    expect(await client.stream("reset").next()).toEqual({ done: true, value: undefined });
+  });
+
+  it("of several events gives them in their order, resets among them", async () => {
+    const { client, line } = dialled();
+    const seen: unknown[] = [];
+    const reading = (async () => {
+      for await (const { event, value } of client.stream("reset", "publication", "state"))
+        seen.push(event === "state" ? value.name : event === "reset" ? value.reason : value.data);
+    })();
+    await turn();
+    line().welcome({}, snapshot, pub(1, 1));
+    line().hears(pub(2, 2));
+    line().hears({ type: "snapshot", reason: "too_far", offset: 9, data: [] }, pub(10, 10));
+    await turn();
+    client.close();
+    await reading;
+    // The first `connecting` was before the loop began.
+    expect(seen).toEqual(["open", "new", 1, 2, "too_far", 10, "closed"]);
+  });
+});
+
+describe("C8: the state open", () => {
+  it("has the members and the id of this member, and no listener hears of what follows before it", async () => {
+    const { client, line } = dialled();
+    const seen: unknown[] = [];
+    client.on("state", ({ name }) => {
+      if (name !== "open") return;
+      seen.push(["open", client.me, client.members.map(({ id }) => id)]);
+      client.close();
+    });
+    client.on("state", ({ name }) => seen.push(name));
+    expect(client.me).toBeUndefined();
+    await turn();
+    line().welcome({ members: [{ id: "ann" }, { id: "bob" }] }, snapshot);
+    expect(seen).toEqual([["open", "ann", ["ann", "bob"]], "open", "closed"]);
+  });
+});
+
+describe("C13: ready", () => {
+  it("resolves when the client is in the room, whether that is now or later", async () => {
+    const { client, line } = dialled();
+    const { ready } = client;
+    await turn();
+    line().welcome();
+    await ready;
+    await client.ready;
+    line().cut();
+    const again = client.ready;
+    await pass(10);
+    line().welcome({ resumed: true });
+    await again;
+    expect(client.state.name).toBe("open");
+  });
+
+  it("rejects when the client is closed first, with the code of that", async () => {
+    const { client, line } = dialled();
+    const { ready } = client;
+    await turn();
+    line().hears({ type: "bye", code: 4403, reason: "forbidden", message: "not you" });
+    await expect(ready).rejects.toMatchObject({ code: "forbidden", message: "forbidden: not you", retryable: false });
+    await expect(client.ready).rejects.toMatchObject({ code: "forbidden" });
+    client.connect();
+    const again = client.ready;
+    client.close();
+    await expect(again).rejects.toMatchObject({ code: "closed", retryable: true });
+  });
 });

@@ -1,13 +1,13 @@
-/** The small parts of the client: address, pace, token times, storage, emitter, page. */
+/** The small parts of the client: address, token times, storage, emitter, page. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { addressOf } from "../../src/client/address.ts";
 import { connect, RoomClient } from "../../src/client/client.ts";
 import { Emitter } from "../../src/client/emitter.ts";
 import { watchPage } from "../../src/client/connection/page.ts";
-import { Pace } from "../../src/client/session/pace.ts";
 import { dueIn } from "../../src/client/session/token.ts";
-import { defaultStore } from "../../src/client/storage.ts";
-import { LIMITS } from "../support/line.ts";
+import { tabStore } from "../../src/client/storage.ts";
+import { lines } from "../support/line.ts";
+import { randomFrom } from "../support/random.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -16,11 +16,11 @@ describe("address", () => {
     ["https://a.test", "chat/x", "wss://a.test/rooms/chat/x"],
     ["http://a.test:8787/", "x", "ws://a.test:8787/rooms/x"],
     ["wss://a.test/deep/path/", "x", "wss://a.test/deep/path/rooms/x"],
-    ["ws://a.test/deep?query#hash", "x", "ws://a.test/deep/rooms/x"],
+    ["ws://a.test/deep?tenant=acme#hash", "x", "ws://a.test/deep/rooms/x?tenant=acme"],
     ["https://a.test", "chat/a:b@c~d.e_f-g", "wss://a.test/rooms/chat/a%3Ab%40c~d.e_f-g"],
     ["https://a.test", "chat/a?b#c", "wss://a.test/rooms/chat/a%3Fb%23c"],
   ])("the address of %s, room %s, is %s", (base, room, socket) => {
-    const session = `${socket.replace("ws", "http")}/session`;
+    const session = socket.replace("ws", "http").replace(/(?=\?|$)/, "/session");
     expect(addressOf(base, room)).toEqual({ socket, session });
   });
 
@@ -31,40 +31,30 @@ describe("address", () => {
   });
 });
 
-it("connect throws at once without a valid address or a WebSocket", () => {
-  expect(() => connect("nowhere", { room: "x", token: "t" })).toThrow(TypeError);
-  vi.stubGlobal("WebSocket", undefined);
-  expect(() => new RoomClient("http://a.test", { room: "x", token: "t" })).toThrow(/WebSocket/);
-});
-
-describe("pace", () => {
-  it("the pace allows nine tenths of the burst, then nine tenths of the rate", () => {
-    const pace = new Pace({ ...LIMITS, burst: 100, rate: 50 }, 0);
-    expect(pace.allowance(0)).toBe(90);
-    for (let i = 0; i < 90; i++) pace.spend(1);
-    expect([pace.allowance(0), pace.wait]).toEqual([0, 23]);
-    expect([pace.allowance(22), pace.allowance(23), pace.allowance(1_010)]).toEqual([0, 1, 45]);
-    expect(pace.allowance(1_000_000)).toBe(90);
+describe("options", () => {
+  const good = { room: "x", token: "t" };
+  it.each([
+    ["nowhere", good, "Invalid URL"],
+    ["mailto:a@b.test", good, "url is not an http or ws URL: mailto:a@b.test"],
+    [undefined, good, "url is missing, or of the wrong type"],
+    ["", good, "url is missing, or of the wrong type"],
+    ["http://a.test", undefined, "room is missing, or of the wrong type"],
+    ["http://a.test", { token: "t" }, "room is missing, or of the wrong type"],
+    ["http://a.test", { ...good, room: "" }, "room is missing, or of the wrong type"],
+    ["http://a.test", { ...good, room: 7 }, "room is missing, or of the wrong type"],
+    ["http://a.test", { room: "x" }, "token is missing, or of the wrong type"],
+    ["http://a.test", { ...good, token: "" }, "token is missing, or of the wrong type"],
+    ["http://a.test", { ...good, token: {} }, "token is missing, or of the wrong type"],
+  ])("T25: connect(%j, %j) throws a TypeError that says what is wrong", (url, options, message) => {
+    const open = () => connect(url as string, options as never);
+    expect(open).toThrow(TypeError);
+    expect(open).toThrow(message);
   });
 
-  it("the pace allows one frame at a time where the room takes no more", () => {
-    const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 0);
-    expect(pace.allowance(0)).toBe(1);
-    pace.spend(1);
-    expect([pace.allowance(11), pace.allowance(12), pace.allowance(99)]).toEqual([0, 1, 1]);
-  });
-
-  it("the pace counts what a frame costs, and waits as long as the room says", () => {
-    const pace = new Pace({ ...LIMITS, burst: 10, rate: 100 }, 0);
-    pace.spend(10);
-    pace.refused(1_000);
-    expect([pace.allowance(900), pace.allowance(1_000), pace.allowance(1_012)]).toEqual([0, 0, 1]);
-  });
-
-  it("a clock that goes backwards earns no frames, and the pace goes on from there", () => {
-    const pace = new Pace({ ...LIMITS, burst: 1, rate: 100 }, 10_000);
-    pace.spend(1);
-    expect([pace.allowance(5_000), pace.allowance(5_012)]).toEqual([0, 1]);
+  it("T25: connect throws at once on a platform without a WebSocket, unless it is given one", () => {
+    vi.stubGlobal("WebSocket", undefined);
+    expect(() => new RoomClient("http://a.test", good)).toThrow("WebSocket is missing");
+    expect(new RoomClient("http://a.test", { ...good, WebSocket: lines().Class }).state.name).toBe("idle");
   });
 });
 
@@ -78,12 +68,24 @@ describe("token", () => {
     ["nothing: this clock is wrong", 0, undefined],
     ["less than nothing", -7_200_000, undefined],
   ])("a token that has %s left is replaced in time", (_, left, due) => {
-    expect(dueIn(1_000_000 + left, 1_000_000)).toBe(due);
+    expect(dueIn(left, 0)).toBe(due);
+  });
+
+  it("C12: of 1,000 tokens that end together each is replaced at a time of its own, over a minute", () => {
+    const random = randomFrom(20_261_127);
+    const dues = Array.from({ length: 1_000 }, () => dueIn(3_600_000, random()) ?? NaN);
+    const second = (ms: number) => Math.floor(ms / 1_000);
+    const fullest = Math.max(
+      ...Map.groupBy(dues, second)
+        .values()
+        .map(({ length }) => length),
+    );
+    expect([Math.min(...dues) >= 3_480_000, Math.max(...dues) <= 3_540_000, fullest < 40]).toEqual([true, true, true]);
   });
 });
 
 describe("storage", () => {
-  it("the default store of a page is the tab's own", () => {
+  it("C4: the store of a tab is the tab's own", () => {
     const kept = new Map<string, string>();
     vi.stubGlobal("document", {});
     vi.stubGlobal("sessionStorage", {
@@ -91,17 +93,17 @@ describe("storage", () => {
       setItem: (key: string, value: string) => kept.set(key, value),
       removeItem: (key: string) => kept.delete(key),
     });
-    const store = defaultStore();
+    const store = tabStore();
     store.set("a", "1");
     expect([store.get("a"), store.get("b"), kept.size]).toEqual(["1", null, 1]);
     store.delete("a");
     expect(kept.size).toBe(0);
   });
 
-  it("the default store is memory where a page may not store, and where there is no page", () => {
-    const store = defaultStore();
+  it("the store of a tab is memory where a page may not store, and where there is no page", () => {
+    const store = tabStore();
     store.set("a", "1");
-    expect([store.get("a"), defaultStore().get("a")]).toEqual(["1", undefined]);
+    expect([store.get("a"), tabStore().get("a")]).toEqual(["1", undefined]);
     // A program's is shared by all it does.
     const shared = new Map<string, string>();
     const web = {
@@ -111,7 +113,7 @@ describe("storage", () => {
     };
     vi.stubGlobal("document", undefined);
     vi.stubGlobal("sessionStorage", web);
-    defaultStore().set("a", "1");
+    tabStore().set("a", "1");
     expect(shared.size).toBe(0);
     vi.stubGlobal("document", {});
     vi.stubGlobal("sessionStorage", undefined);
@@ -122,7 +124,7 @@ describe("storage", () => {
         throw new Error("SecurityError");
       },
     });
-    const other = defaultStore();
+    const other = tabStore();
     other.set("a", "2");
     expect(other.get("a")).toBe("2");
   });
@@ -143,6 +145,38 @@ describe("listeners", () => {
     expect(seen).toEqual(["twice 1", "twice 1", "other 1", "twice 2", "other 2"]);
   });
 
+  it("C8: a listener that ends itself and listens anew is called once for each event", () => {
+    const emitter = new Emitter<{ a: number }>();
+    const seen: number[] = [];
+    const listen = () => {
+      const stop = emitter.on("a", (value) => {
+        seen.push(value);
+        if (seen.length > 10) return;
+        stop();
+        listen();
+      });
+    };
+    listen();
+    emitter.emit("a", 1);
+    emitter.emit("a", 2);
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it("C8: an event that a listener causes is told to all after the one that caused it", () => {
+    const emitter = new Emitter<{ a: number; b: number }>();
+    const seen: string[] = [];
+    emitter.on("a", (value) => {
+      seen.push(`first a${value}`);
+      if (value > 1) return;
+      emitter.emit("b", value);
+      emitter.emit("a", value + 1);
+    });
+    emitter.on("a", (value) => seen.push(`second a${value}`));
+    emitter.on("b", (value) => seen.push(`b${value}`));
+    emitter.emit("a", 1);
+    expect(seen).toEqual(["first a1", "second a1", "b1", "first a2", "second a2"]);
+  });
+
   it("listeners may stop themselves and others while they are called", () => {
     const emitter = new Emitter<{ a: number }>();
     const seen: number[] = [];
@@ -159,28 +193,51 @@ describe("listeners", () => {
 });
 
 describe("a page", () => {
-  it("a page wakes the client when it is online or visible again, not when it is hidden", () => {
-    const window = new EventTarget();
+  /** A global object that has events, as browsers and workers have it. */
+  function platform() {
+    const target = new EventTarget();
+    for (const name of ["addEventListener", "removeEventListener"] as const)
+      vi.stubGlobal(name, target[name].bind(target));
+    const told: string[] = [];
+    const events = {
+      online: () => told.push("online"),
+      offline: () => told.push("offline"),
+      visible: () => told.push("visible"),
+    };
+    return { target, told, events };
+  }
+
+  it("C9: a page tells when it is online, offline or visible again, not when it is hidden", () => {
+    const { target, told, events } = platform();
     const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
-    vi.stubGlobal("window", window);
     vi.stubGlobal("document", document);
-    let woken = 0;
-    const stop = watchPage(() => woken++);
-    window.dispatchEvent(new Event("online"));
-    expect(woken).toBe(1);
+    const stop = watchPage(events);
+    target.dispatchEvent(new Event("online"));
+    target.dispatchEvent(new Event("offline"));
     document.visibilityState = "hidden";
     document.dispatchEvent(new Event("visibilitychange"));
-    expect(woken).toBe(1);
+    expect(told).toEqual(["online", "offline"]);
     document.visibilityState = "visible";
     document.dispatchEvent(new Event("visibilitychange"));
-    expect(woken).toBe(2);
+    expect(told).toEqual(["online", "offline", "visible"]);
     stop();
-    window.dispatchEvent(new Event("online"));
+    for (const type of ["online", "offline"]) target.dispatchEvent(new Event(type));
     document.dispatchEvent(new Event("visibilitychange"));
-    expect(woken).toBe(2);
+    expect(told).toHaveLength(3);
   });
 
-  it("outside of a page there is nothing to watch", () => {
-    expect(() => watchPage(() => undefined)()).not.toThrow();
+  it("C9: a worker, which has no window and no document, tells of the network", () => {
+    const { target, told, events } = platform();
+    watchPage(events);
+    target.dispatchEvent(new Event("offline"));
+    target.dispatchEvent(new Event("online"));
+    expect(told).toEqual(["offline", "online"]);
+  });
+
+  it("C11: a platform with a window and a document that have no events has nothing to watch", () => {
+    vi.stubGlobal("window", globalThis);
+    vi.stubGlobal("document", {});
+    const nothing = () => undefined;
+    expect(() => watchPage({ online: nothing, offline: nothing, visible: nothing })()).not.toThrow();
   });
 });

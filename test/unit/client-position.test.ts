@@ -141,6 +141,34 @@ describe("storage", () => {
     expect(new Position(store, "ws://edge.test/rooms/relay/two").resume).toEqual({});
   });
 
+  it("C12: a message that moves nothing writes nothing, and one that moves the position writes it once", () => {
+    const kept = memoryStore();
+    const written: string[] = [];
+    const { position, read } = begun({
+      ...kept,
+      get: () => undefined,
+      set: (_, value) => written.push(value),
+      delete() {},
+    });
+    for (let i = 0; i < 1_000; i++) read();
+    expect(written).toEqual(['{"session":"s","epoch":"e","offset":0}']);
+    for (let offset = 1; offset <= 50; offset++) position.moveTo(offset);
+    position.moveTo(50);
+    for (let i = 0; i < 1_000; i++) read();
+    expect(written.slice(1)).toEqual(['{"session":"s","epoch":"e","offset":50}']);
+  });
+
+  it("C12: a position that was forgotten is written again when the next session has one", () => {
+    const store = memoryStore();
+    const { position, read } = begun(store);
+    read();
+    position.forget();
+    position.begin("s2", "e", false);
+    position.moveTo(0, true);
+    read();
+    expect(store.get(KEY)).toContain('"s2"');
+  });
+
   it("a session whose snapshot never came is resumed without a position", () => {
     const position = new Position(memoryStore(), KEY);
     expect(position.begin("s", "e", false)).toBe(true);

@@ -11,18 +11,21 @@ const limits = { message: 2_048, batch: 4, rate: 50, burst: 100, refs: 256 };
 function dial() {
   const log: string[] = [];
   const { Class, all } = lines();
-  const socket = new RoomSocket(Class, "ws://edge.test", "t", {
+  const to = { url: "ws://edge.test", token: "t", pingInterval: 25_000 };
+  const socket = new RoomSocket(Class, to, {
     frames: (frames) => log.push(frames.map(({ type }) => type).join(" ")),
-    lost: (next, reason, retryAfter) => log.push(`lost ${next} ${reason}${retryAfter ? ` ${retryAfter}` : ""}`),
+    lost: ({ next, code = "-", reason, retryAfter }) =>
+      log.push(`lost ${next} ${code} ${reason}${retryAfter ? ` ${retryAfter}` : ""}`),
     latency: (ms) => log.push(`latency ${ms}`),
   });
   return { socket, line: all[0] as Line, log };
 }
 
-function open(next = 30_000) {
+function open() {
   const dialled = dial();
   dialled.line.readyState = 1;
-  dialled.line.hears({ type: "welcome", heartbeat: { next }, limits });
+  dialled.line.hears({ type: "welcome", heartbeat: { next: 30_000 }, limits });
+  dialled.line.says("message", { data: "pong" });
   dialled.log.length = 0;
   dialled.line.sent.length = 0;
   return dialled;
@@ -33,55 +36,53 @@ it("an upgrade that is not answered within 15 s is given up", () => {
   vi.advanceTimersByTime(14_999);
   expect(log).toEqual([]);
   vi.advanceTimersByTime(1);
-  expect(log).toEqual(["lost reconnect the line is dead"]);
+  expect(log).toEqual(["lost reconnect - the line is dead"]);
 });
 
-it("a heartbeat 10 s late brings a ping, and the line is dead after 10 s without a pong", () => {
-  const { line, log } = open(30_000);
-  vi.advanceTimersByTime(39_999);
+it("C2: a ping goes out every 25 s, and the line is dead after 9 s without a pong", () => {
+  const { line, log } = open();
+  vi.advanceTimersByTime(24_999);
   expect(line.sent).toEqual([]);
   vi.advanceTimersByTime(1);
   expect(line.sent).toEqual(["ping"]);
-  vi.advanceTimersByTime(9_999);
+  vi.advanceTimersByTime(8_999);
   expect(log).toEqual([]);
   vi.advanceTimersByTime(1);
-  expect(log).toEqual(["lost reconnect the line is dead"]);
+  expect(log).toEqual(["lost reconnect - the line is dead"]);
   expect(line.closed).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it("a line survives an alarm that is a minute late, because pongs come", () => {
-  const { line, log } = open(30_000);
+it("a line survives a room that never says anything, because pongs come", () => {
+  const { line, log } = open();
   const answer = line.send.bind(line);
   line.send = (data) => {
     answer(data);
     setTimeout(() => line.says("message", { data: "pong" }), 50);
   };
-  vi.advanceTimersByTime(90_000);
-  line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
-  vi.advanceTimersByTime(30_000);
-  expect(log.filter((entry) => !entry.startsWith("latency"))).toEqual(["heartbeat"]);
-  expect(line.sent).toHaveLength(6);
+  vi.advanceTimersByTime(250_050);
+  expect(log.filter((entry) => !entry.startsWith("latency"))).toEqual([]);
+  expect(line.sent).toHaveLength(10);
 });
 
 it("any message is a sign of life, even one that is not of the protocol", () => {
-  const { line, log } = open(30_000);
-  vi.advanceTimersByTime(45_000);
+  const { line, log } = open();
+  vi.advanceTimersByTime(33_999);
   line.says("message", { data: "nonsense" });
-  vi.advanceTimersByTime(19_999);
+  vi.advanceTimersByTime(16_001 + 8_999);
   expect([log, line.sent]).toEqual([[], ["ping", "ping"]]);
   vi.advanceTimersByTime(1);
-  expect(log).toEqual(["lost reconnect the line is dead"]);
+  expect(log).toEqual(["lost reconnect - the line is dead"]);
 });
 
 it("while the room owes an answer, 5 s of silence bring a ping", () => {
-  const { socket, line, log } = open(240_000);
+  const { socket, line, log } = open();
   socket.send('{"type":"call"}');
   socket.expectAnswer(true);
-  vi.advanceTimersByTime(14_999);
+  vi.advanceTimersByTime(9_499);
   expect([line.sent.filter((text) => text === "ping"), log]).toEqual([["ping"], []]);
   vi.advanceTimersByTime(1);
-  expect(log).toEqual(["lost reconnect the line is dead"]);
+  expect(log).toEqual(["lost reconnect - the line is dead"]);
 });
 
 it("a heartbeat is answered at once, and the round trip of the ping is reported", () => {
@@ -89,21 +90,37 @@ it("a heartbeat is answered at once, and the round trip of the ping is reported"
   line.hears({ type: "heartbeat", offset: 0, next: 30_000 });
   expect(line.sent).toEqual(["ping"]);
   vi.advanceTimersByTime(42);
-  line.says("message", { data: "pong" });
-  line.says("message", { data: "pong" });
+  // One answers that ping, and one nothing.
+  for (let i = 0; i < 2; i++) line.says("message", { data: "pong" });
   expect(log).toEqual(["heartbeat", "latency 42"]);
 });
 
-it("a probe gives the other side 3 s, and any answer counts", () => {
-  const { socket, line, log } = open(240_000);
-  socket.probe();
+it("pings are sent behind what came before, and each is measured by its own pong", () => {
+  const { socket, line, log } = open();
+  socket.send("1");
+  socket.ping();
+  vi.advanceTimersByTime(10);
+  socket.ping();
+  expect(line.sent).toEqual(["1", "ping", "ping"]);
+  vi.advanceTimersByTime(5);
+  line.says("message", { data: "pong" });
+  vi.advanceTimersByTime(5);
+  line.says("message", { data: "pong" });
+  expect(log).toEqual(["latency 15", "latency 10"]);
+});
+
+it("C9: a probe gives the other side 3 s, any answer counts, and the owner is told", async () => {
+  const { socket, line, log } = open();
+  const alive = socket.probe();
   vi.advanceTimersByTime(2_999);
   line.hears({ type: "signal" });
-  vi.advanceTimersByTime(100_000);
+  expect(await alive).toBe(true);
+  vi.advanceTimersByTime(10_000);
   expect(log).toEqual(["signal"]);
-  socket.probe();
+  const dead = socket.probe();
   vi.advanceTimersByTime(3_000);
-  expect(log).toEqual(["signal", "lost reconnect the line is dead"]);
+  expect(log).toEqual(["signal", "lost reconnect - the line is dead"]);
+  expect([await dead, await socket.probe()]).toEqual([false, false]);
 });
 
 it("frames of one turn are one message, cut at the limits", async () => {
@@ -129,7 +146,7 @@ it("a closed socket sends what came before, nothing after, and leaves no timer",
   expect(socket.send("1")).toBe(false);
   await Promise.resolve();
   line.readyState = 1;
-  socket.probe();
+  void socket.probe();
   line.hears({ type: "signal" });
   line.says("close", { code: 4401 });
   vi.advanceTimersByTime(1_000_000);
@@ -143,19 +160,34 @@ it("a socket is lost once: a bye counts, not the close or error after it", () =>
   line.hears({ type: "ack" }, { type: "bye", code: 4100, reason: "rate_limited", retryAfter: 20 });
   line.says("error");
   line.says("close", { code: 1000, reason: "" });
-  expect(log).toEqual(["ack bye", "lost later rate_limited 20"]);
+  expect(log).toEqual(["ack bye", "lost later rate_limited rate_limited 20"]);
   expect(line.closed).toBe(1);
 });
 
 it.each([
-  [{ code: 1012, reason: "" }, "lost reconnect closed with 1012"],
-  [{ code: 4401, reason: "unauthorized" }, "lost stop unauthorized"],
-  [{ code: 4299, reason: "" }, "lost renew closed with 4299"],
-  [{}, "lost later closed with 1006"],
+  [{ code: 1012, reason: "" }, "lost reconnect - closed with 1012"],
+  [{ code: 4403, reason: "forbidden" }, "lost stop forbidden forbidden"],
+  [{ code: 4401, reason: "" }, "lost stop unauthorized closed with 4401"],
+  [{ code: 4499, reason: "Not a word" }, "lost stop Not a word Not a word"],
+  [{ code: 4299, reason: "" }, "lost renew - closed with 4299"],
+  [{ code: 1011, reason: "" }, "lost later - closed with 1011"],
 ])("without a bye the close code decides: %o", (event, told) => {
   const { line, log } = open();
   line.says("close", event);
   expect(log).toEqual([told]);
+});
+
+it.each([
+  [{ code: 1000, reason: "" }, "closed with 1000"],
+  [{ code: 1005, reason: "" }, "closed with 1005"],
+  [{}, "closed with 1006"],
+])("C7: a close without a bye and without a code of the room is a loss, not the end: %o", (event, told) => {
+  const { line, log } = open();
+  line.says("close", event);
+  expect(log).toEqual([`lost reconnect - ${told}`]);
+  const early = dial();
+  early.line.says("close", event);
+  expect(early.log).toEqual([`lost later - ${told}`]);
 });
 
 it("messages that are not of the protocol are ignored", () => {

@@ -5,11 +5,12 @@ import { expect, it } from "vitest";
 import { transition, type Action, type Input, type State } from "../../src/client/connection/state.ts";
 
 const idle: State = { name: "idle" };
-const connecting: State = { name: "connecting", failures: 2, suspensions: 1 };
-const open: State = { name: "open", failures: 2, suspensions: 1 };
-const reconnecting: State = { name: "reconnecting", failures: 2, suspensions: 1, delay: 7, reason: "r" };
+const setbacks = { failures: 2, cuts: 1, suspensions: 1 };
+const connecting: State = { name: "connecting", ...setbacks };
+const open: State = { name: "open", ...setbacks };
+const reconnecting: State = { name: "reconnecting", ...setbacks, delay: 7, reason: "r" };
 const suspended: State = { name: "suspended", suspensions: 1, delay: 7, reason: "r" };
-const closed: State = { name: "closed", reason: "first" };
+const closed: State = { name: "closed", code: "closed", retryable: true, reason: "first" };
 const states = { idle, connecting, open, reconnecting, suspended, closed };
 
 const lost = (next: "stop" | "reconnect" | "later" | "renew", retryAfter?: number): Input => ({
@@ -21,6 +22,7 @@ const lost = (next: "stop" | "reconnect" | "later" | "renew", retryAfter?: numbe
 const inputs = {
   connect: { type: "connect" },
   wake: { type: "wake" },
+  online: { type: "online" },
   timer: { type: "timer" },
   welcome: { type: "welcome" },
   stable: { type: "stable" },
@@ -34,20 +36,28 @@ const inputs = {
 const dial: Action = { type: "dial" };
 const hangUp: Action = { type: "hangUp" };
 const wait = (delay: number): Action => ({ type: "wait", delay });
-const dialling = (failures: number, suspensions: number): State => ({ name: "connecting", failures, suspensions });
+const dialling = (failures: number, cuts: number, suspensions: number): State => ({
+  name: "connecting",
+  failures,
+  cuts,
+  suspensions,
+});
 /** With a random of 0.5 and two failures: half of 4 s. */
-const retry = (delay: number): State => ({ name: "reconnecting", failures: 3, suspensions: 1, delay, reason: "why" });
+const retry = (delay: number): State => ({ name: "reconnecting", ...setbacks, failures: 3, delay, reason: "why" });
+/** With a random of 0.5 and one cut: half of 2 s. What failed before does not count any more. */
+const back: State = { name: "reconnecting", failures: 0, cuts: 2, suspensions: 0, delay: 1_000, reason: "why" };
 
 type Follows = "nothing" | readonly [State, ...Action[]];
 const nothing = "nothing";
-const over: Follows = [{ name: "closed", reason: "asked" }, hangUp];
-const ended: Follows = [{ name: "closed", reason: "why" }, hangUp];
-const fresh: Follows = [dialling(0, 0), dial];
+const over: Follows = [{ name: "closed", code: "closed", retryable: true, reason: "asked" }, hangUp];
+const ended: Follows = [{ name: "closed", code: "forbidden", retryable: false, reason: "why" }, hangUp];
+const fresh: Follows = [dialling(0, 0, 0), dial];
 
 const table: Record<keyof typeof states, Record<keyof typeof inputs, Follows>> = {
   idle: {
     connect: fresh,
     wake: nothing,
+    online: nothing,
     timer: nothing,
     welcome: nothing,
     stable: nothing,
@@ -60,6 +70,7 @@ const table: Record<keyof typeof states, Record<keyof typeof inputs, Follows>> =
   connecting: {
     connect: nothing,
     wake: nothing,
+    online: [connecting, hangUp, dial],
     timer: nothing,
     welcome: [open],
     stable: nothing,
@@ -72,19 +83,21 @@ const table: Record<keyof typeof states, Record<keyof typeof inputs, Follows>> =
   open: {
     connect: nothing,
     wake: nothing,
+    online: nothing,
     timer: nothing,
     welcome: nothing,
-    stable: [{ name: "open", failures: 0, suspensions: 0 }],
+    stable: [{ name: "open", failures: 0, cuts: 0, suspensions: 0 }],
     "lost, stop": ended,
-    "lost, reconnect": [retry(2_000), hangUp, wait(2_000)],
+    "lost, reconnect": [back, hangUp, wait(1_000)],
     "lost, later": [retry(2_500), hangUp, wait(2_500)],
     "lost, renew": [retry(2_000), hangUp, wait(2_000)],
     close: over,
   },
   reconnecting: {
     connect: fresh,
-    wake: [dialling(2, 1), dial],
-    timer: [dialling(2, 1), dial],
+    wake: [dialling(2, 1, 1), dial],
+    online: [dialling(2, 1, 1), dial],
+    timer: [dialling(2, 1, 1), dial],
     welcome: nothing,
     stable: nothing,
     "lost, stop": nothing,
@@ -95,8 +108,9 @@ const table: Record<keyof typeof states, Record<keyof typeof inputs, Follows>> =
   },
   suspended: {
     connect: fresh,
-    wake: [dialling(0, 1), dial],
-    timer: [dialling(0, 1), dial],
+    wake: [dialling(0, 0, 1), dial],
+    online: [dialling(0, 0, 1), dial],
+    timer: [dialling(0, 0, 1), dial],
     welcome: nothing,
     stable: nothing,
     "lost, stop": nothing,
@@ -108,6 +122,7 @@ const table: Record<keyof typeof states, Record<keyof typeof inputs, Follows>> =
   closed: {
     connect: fresh,
     wake: nothing,
+    online: nothing,
     timer: nothing,
     welcome: nothing,
     stable: nothing,
@@ -134,15 +149,15 @@ it.each(rows)("$state, $input", ({ state, input, follows }) => {
 });
 
 it("a token that expires on a good connection is replaced at once, the next one only later", () => {
-  const good: State = { name: "open", failures: 0, suspensions: 0 };
+  const good: State = { name: "open", failures: 0, cuts: 0, suspensions: 0 };
   const first = transition(good, lost("renew"), () => 0.5);
-  expect([first.state, ...first.actions]).toEqual([dialling(1, 0), hangUp, dial]);
+  expect([first.state, ...first.actions]).toEqual([dialling(1, 0, 0), hangUp, dial]);
   const second = transition(first.state, lost("renew"), () => 0.5);
   expect(second.actions).toEqual([hangUp, wait(1_000)]);
 });
 
 it("after five failed tries comes a suspension, twice as long each time", () => {
-  let state: State = dialling(0, 0);
+  let state: State = dialling(0, 0, 0);
   const seen: string[] = [];
   for (let i = 0; i < 40; i++) {
     const { state: next } = transition(state, lost("later"), () => 1);
@@ -154,8 +169,53 @@ it("after five failed tries comes a suspension, twice as long each time", () => 
   expect(seen).toEqual([...all, ...tries].slice(0, 40));
 });
 
+it("T8: a line that is cut soon after each open comes back within 5 s, however often, and is never suspended", () => {
+  let state: State = dialling(0, 0, 0);
+  const delays: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    ({ state } = transition(state, { type: "welcome" }, () => 1));
+    ({ state } = transition(state, lost("reconnect"), () => 1));
+    delays.push("delay" in state && state.name === "reconnecting" ? state.delay : NaN);
+    ({ state } = transition(state, { type: "timer" }, () => 1));
+  }
+  expect(delays).toEqual([1_000, 2_000, 4_000, ...Array<number>(97).fill(5_000)]);
+});
+
+it("T8: tries that fail between two cuts are counted apart from them, and a cut ends their count", () => {
+  let state: State = dialling(0, 0, 0);
+  const seen: unknown[] = [];
+  const play = (...happened: Input[]) => {
+    for (const input of happened) ({ state } = transition(state, input, () => 1));
+    seen.push("failures" in state ? [state.failures, state.cuts] : state.name);
+  };
+  play({ type: "welcome" }, lost("reconnect"));
+  play({ type: "timer" }, lost("later"));
+  play({ type: "timer" }, lost("later"));
+  play({ type: "timer" }, { type: "welcome" }, lost("reconnect"));
+  play({ type: "timer" }, { type: "welcome" }, { type: "stable" });
+  expect(seen).toEqual([
+    [0, 1],
+    [1, 1],
+    [2, 1],
+    [0, 2],
+    [0, 0],
+  ]);
+});
+
+it("a room that says that it is in trouble after each welcome is left alone for longer each time", () => {
+  let state: State = dialling(0, 0, 0);
+  const seen: unknown[] = [];
+  for (let i = 0; i < 6; i++) {
+    ({ state } = transition(state, { type: "welcome" }, () => 1));
+    ({ state } = transition(state, lost("later"), () => 1));
+    seen.push("delay" in state && state.delay);
+    ({ state } = transition(state, { type: "timer" }, () => 1));
+  }
+  expect(seen).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 60_000]);
+});
+
 it("a suspension is no shorter than the server asked, with jitter on top", () => {
-  const failed: State = { name: "connecting", failures: 5, suspensions: 0 };
+  const failed: State = { name: "connecting", failures: 5, cuts: 0, suspensions: 0 };
   const delays = [0, 0.5, 1].map((random) => {
     const { state } = transition(failed, lost("later", 300_000), () => random);
     return state.name === "suspended" && state.delay;

@@ -57,6 +57,7 @@ const serverFields = {
     heartbeat: "always",
     limits: "always",
     expires: "always",
+    now: "optional",
     members: "always",
     count: "optional",
   },

@@ -48,7 +48,7 @@ describe("E14: an app that is no page of the web", () => {
   ];
 
   it.each(apps)("gets in as %s where that is listed, and only there", (origin) => {
-    expect(wrongOrigins([origin, `${origin}/`])).toBeUndefined();
+    expect(wrongOrigins([origin, `${origin}/`], "it")).toBeUndefined();
     expect(allows(origin, origin)).toBe(true);
     expect(allows(origin, `${origin.toUpperCase()}/`)).toBe(true);
     expect(allows(origin)).toBe(false);
@@ -60,7 +60,7 @@ describe("E14: an app that is no page of the web", () => {
   it("is refused under a scheme that any page can have", () => {
     for (const origin of ["file://", "data://x", "blob:https://app.test/1", "about://blank", "javascript://x"]) {
       expect(allows(origin, origin)).toBe(false);
-      expect(wrongOrigins([origin])).toContain("An origin is");
+      expect(wrongOrigins([origin], "the list")).toContain("Entry 1 of the list is no origin");
     }
   });
 });
@@ -84,15 +84,18 @@ describe("ALLOWED_ORIGINS", () => {
     "https://a.test/path",
     "https://u@a.test",
     "*.a.test:8",
-  ])("E14: an entry such as %j is a mistake that is named", (entry) => {
-    expect(wrongOrigins(["https://good.test", entry])).toContain(JSON.stringify(entry));
+    "https://bob:hunter2@internal.test/path",
+  ])("E14: an entry such as %j is a mistake: told by its place, and never by its text", (entry) => {
+    const allowed = ["https://good.test", entry];
+    const told = wrongOrigins(allowed, "ALLOWED_ORIGINS");
+    expect(told).toBe(wrongOrigins(["https://good.test", 5], "ALLOWED_ORIGINS"));
+    expect(told).toContain("Entry 2 of ALLOWED_ORIGINS is no origin");
   });
 
   it("E14: what is no text is a mistake too", () => {
-    expect(wrongOrigins(originsIn({ ALLOWED_ORIGINS: { a: 1 } }))).toBeDefined();
-    expect(
-      wrongOrigins(["https://a.test/", "HTTPS://A.test:443", "*.a.test", "http://localhost:5173"]),
-    ).toBeUndefined();
+    expect(wrongOrigins(originsIn({ ALLOWED_ORIGINS: { a: 1 } }), "it")).toBeDefined();
+    const good = ["https://a.test/", "HTTPS://A.test:443", "*.a.test", "http://localhost:5173"];
+    expect(wrongOrigins(good, "it")).toBeUndefined();
   });
 });
 

@@ -37,13 +37,19 @@ describe("E9: addresses", () => {
     ["2001:DB8:0:0:ffff::1", "2001:db8:0:0"],
     ["2001:0db8:0001:0002:3:4:5:6", "2001:db8:1:2"],
     ["::2", "0:0:0:0"],
+    ["::ffff:203.0.113.7", "203.0.113.7"],
+    ["0:0:0:0:0:FFFF:cb00:7107", "203.0.113.7"],
+    ["2a06:98c0:3600::104", "2a06:98c0:3600:0"],
   ])("%s counts as %s", (ip, key) => {
     expect(addressKey(ip)).toBe(key);
   });
 
-  it.each(["", "127.0.0.1", "::1"])("%j is not counted", (ip) => {
-    expect(addressKey(ip)).toBeUndefined();
-  });
+  it.each(["", "127.0.0.1", "::1", "::ffff:127.0.0.1", "2a06:98c0:3600::103", "2A06:98C0:3600:0:0:0:0:0103"])(
+    "%j is not counted",
+    (ip) => {
+      expect(addressKey(ip)).toBeUndefined();
+    },
+  );
 
   it("are short whatever comes", () => {
     expect(addressKey("x".repeat(10_000))?.length).toBeLessThan(50);

@@ -44,6 +44,21 @@ describe("publishes that follow one that was refused for now", () => {
     expect(ann.items.map(({ data }) => data)).toEqual([1, 3, 5]);
   });
 
+  it("C1: are not let by when one of them is malformed", async () => {
+    const room = new HostedRoom();
+    const ann = await room.join();
+    await room.settled(ann.say(publish(1)));
+    // The second was refused at the door.
+    await room.settled(ann.say({ ...publish(3, 2), to: [] }, { ...publish(4, 3), after: "3" }, publish(5, 4)));
+    expect(ann.of("error").map(({ ref, code }) => [ref, code])).toEqual([
+      [3, "bad_frame"],
+      [4, "bad_frame"],
+      [5, "rate_limited"],
+    ]);
+    await room.settled(ann.say(publish(2), publish(5, 2)));
+    expect(ann.items.map(({ data }) => data)).toEqual([1, 2, 5]);
+  });
+
   it("C1: a call that was refused says nothing about publishes", async () => {
     const room = new HostedRoom();
     const ann = await room.join();

@@ -1,5 +1,8 @@
 /** A short run of the simulator, and its own promises: the same seed gives the same run, and a failure shrinks. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { list } from "../sim/mutations.ts";
 import { fingerprint, run } from "../sim/run.ts";
 import { scheduleOf, type Step } from "../sim/schedule.ts";
 import { shrink } from "../sim/shrink.ts";
@@ -25,6 +28,12 @@ describe("the simulator", () => {
     expect(fingerprint(one)).toBe(fingerprint(two));
     const other = await run({ ...options, seed: 61, schedules: 30 });
     expect(fingerprint(other)).not.toBe(fingerprint(one));
+  });
+
+  it.each(list)("can make the mistake that $name", ({ file, from, to }) => {
+    const text = readFileSync(join(import.meta.dirname, "../..", file), "utf8");
+    expect(text.split(from), "its text stands there once").toHaveLength(2);
+    expect(to).not.toBe(from);
   });
 
   it("shrinks a failing schedule to the steps that it needs", async () => {

@@ -22,6 +22,16 @@ it("T7: lets in a page of an allowed origin without any other token", async () =
   expect(welcome.member).toBe("ann");
 });
 
+it("T7: counts where the client offers an empty token, as it does when it was given none", async () => {
+  const { headers } = await withCookie({ origin: ORIGIN, "sec-websocket-protocol": "edgerooms.v1, bearer." });
+  expect((await enter(at, path(), { token: null, headers })).welcome.member).toBe("ann");
+  const open = door({ auth: jwt({ cookie: "session", tokenInUrl: true }), origins: [ORIGIN] });
+  const asked = `${path()}?token=`;
+  expect((await enter(open, asked, await withCookie({ origin: ORIGIN }))).welcome.member).toBe("ann");
+  const inUrl = `${path()}?token=${await sign("bob")}`;
+  expect((await enter(open, inUrl, { token: null, headers })).welcome.member, "nor do others").toBe("bob");
+});
+
 it("T7: is worth nothing to another page, or where nothing says which page asks", async () => {
   await expectRefused(at, path(), await withCookie({ origin: "https://evil.test" }), "forbidden");
   await expectRefused(at, path(), await withCookie({ origin: "null" }), "forbidden");

@@ -16,7 +16,7 @@ async function kill(room: string, env: object, { at = HERE, origin }: { at?: str
   };
   const app = new Hono<{ Bindings: object }>();
   devKill(app, () => namespace as unknown as DurableObjectNamespace<Mortal>);
-  const headers = origin === undefined ? {} : { origin };
+  const headers = origin === undefined ? {} : { origin, "sec-fetch-site": "same-origin" };
   const response = await app.fetch(new Request(`${at}/dev/kill/${room}`, { method: "POST", headers }), env);
   return { status: response.status, killed };
 }
@@ -30,7 +30,7 @@ it("P: a room is killed in development, and nowhere else", async () => {
 it("P: a page elsewhere kills nothing, and neither does what is not a room's name", async () => {
   const env = { ENVIRONMENT: "development" };
   expect(await kill("lobby", env, { origin: HERE })).toEqual({ status: 204, killed: ["lobby"] });
-  const refused = { status: 403, killed: [] };
+  const refused = { status: 404, killed: [] };
   expect(await kill("lobby", env, { origin: "https://elsewhere.test" })).toEqual(refused);
   expect(await kill("lobby", env, { at: "https://deployed.test" })).toEqual(refused);
   expect((await kill("a%20b", env)).killed).toEqual([]);

@@ -2,8 +2,10 @@
 import { decodeJwt } from "jose";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { door, enter, expectRefused, type Door } from "../support/door.ts";
+import { door, enter, expectProblem, expectRefused, type Door } from "../support/door.ts";
 import { TestedRoom } from "../support/room.ts";
+
+const HERE = "http://localhost:8787/dev/token";
 
 /** The real app over the rooms of the tests, in development. */
 function app(vars: Record<string, unknown> = {}): Door {
@@ -12,7 +14,7 @@ function app(vars: Record<string, unknown> = {}): Door {
 
 async function ask(at: Door, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  return at(new Request("http://localhost:8787/dev/token", { method: "POST", headers, body: text }));
+  return at(new Request(HERE, { method: "POST", headers, body: text }));
 }
 
 async function tokenFor(at: Door, body: object, headers?: Record<string, string>): Promise<string> {
@@ -58,53 +60,54 @@ it("there are no such tokens anywhere but in development", async () => {
   await keyless.body?.cancel();
 });
 
-it("a page of another origin gets none, one of our own does", async () => {
+/** Asks as somebody does; the refusal says what to do instead. */
+async function expectNone(headers: Record<string, string>, url = HERE): Promise<void> {
+  const response = await app()(new Request(url, { method: "POST", headers, body: '{"sub":"ann"}' }));
+  const problem = await expectProblem(response, "not_found");
+  expect(problem.detail).toContain("--local-upstream localhost:8787");
+  expect(problem.detail).toContain("npx edgerooms token");
+}
+
+it("E14: a page of another origin gets none, one of our own does", async () => {
+  const own = { origin: "http://localhost:8787", "sec-fetch-site": "same-origin" };
   for (const origin of ["https://evil.test", "null", "", "http://localhost:8788", "https://localhost:8787"]) {
-    const response = await ask(app(), { sub: "ann" }, { origin });
-    expect(response.status).toBe(403);
-    expect(await response.json()).toMatchObject({ code: "forbidden" });
+    for (const site of ["same-origin", "same-site", "cross-site"]) {
+      await expectNone({ origin, "sec-fetch-site": site });
+    }
   }
-  await enter(app(), path(), { token: await tokenFor(app(), { sub: "ann" }, { origin: "http://localhost:8787" }) });
-  // A name of a stranger's that leads to this machine.
-  const headers = { origin: "http://evil.test:8787" };
-  const rebound = new Request("http://evil.test:8787/dev/token", { method: "POST", headers, body: '{"sub":"ann"}' });
-  const response = await app()(rebound);
-  expect(response.status).toBe(403);
-  expect(await response.json()).toMatchObject({ code: "forbidden", requestId: expect.any(String) });
+  await expectNone({ "sec-fetch-site": "cross-site" });
+  await enter(app(), path(), { token: await tokenFor(app(), { sub: "ann" }, own) });
 });
 
-it("E14: are given where the project has routes, and to nobody who is not on this computer", async () => {
-  // As `wrangler dev` asks: in the name of the first route, without a port.
-  const from = (ip: string | undefined, url = "https://rooms.example.com/dev/token", origin = new URL(url).origin) =>
-    app()(
-      new Request(url, {
-        method: "POST",
-        headers: { origin, ...(ip !== undefined && { "cf-connecting-ip": ip }) },
-        body: '{"sub":"ann"}',
-      }),
-    );
-  for (const ip of ["127.0.0.1", "::1"]) {
-    const response = await from(ip);
-    expect(response.status).toBe(200);
-    await enter(app(), path(), { token: (await response.json<{ token: string }>()).token });
+it("E14: nobody gets one by a name that leads here, also where `wrangler dev` puts localhost in its place", async () => {
+  const evil = "http://evil.test:8787";
+  await expectNone({ origin: evil }, `${evil}/dev/token`);
+  await expectNone({ origin: evil, "sec-fetch-site": "same-origin" }, `${evil}/dev/token`);
+  // Put in its place in Origin too. Browsers give their word (Sec-Fetch-Site) for localhost, and for no such name.
+  await expectNone({ origin: "http://localhost:8787" });
+});
+
+it("E14: nobody gets one through a tunnel or proxy, whatever the address that is said to ask", async () => {
+  for (const ip of ["127.0.0.1", "::1", "203.0.113.7"]) {
+    for (const host of ["abc.ngrok.test", "203.0.113.7:8787", "rooms.example.com", "127.0.0.1.example.com"]) {
+      await expectNone({ "cf-connecting-ip": ip }, `https://${host}/dev/token`);
+    }
   }
-  const foreign = [
-    from("203.0.113.7"),
-    from(undefined),
-    from("127.0.0.1.example.com"),
-    from("127.0.0.1", "http://evil.test:8787/dev/token"),
-    from("127.0.0.1", "https://rooms.example.com/dev/token", "https://evil.test"),
-  ];
-  for (const response of await Promise.all(foreign)) {
-    expect(response.status).toBe(403);
-    expect(await response.json()).toMatchObject({ code: "forbidden" });
+  for (const name of ["x-forwarded-for", "forwarded", "x-forwarded-host"]) await expectNone({ [name]: "127.0.0.1" });
+});
+
+it("E14: localhost is localhost with a port and without", async () => {
+  for (const host of ["localhost", "127.0.0.1:8787", "[::1]:8787", "127.0.0.1"]) {
+    const asked = new Request(`http://${host}/dev/token`, { method: "POST", body: '{"sub":"ann"}' });
+    expect((await app()(asked)).status, host).toBe(200);
   }
 });
 
 it("T21: are there under whatever path the app is mounted, and signed with a secret of the Secrets Store", async () => {
   const store = { get: async () => Promise.resolve(env.AUTH_SECRET) };
-  const token = await tokenFor(app({ AUTH_SECRET: store }), { sub: "ann" });
-  await enter(app({ AUTH_SECRET: store }), path(), { token });
+  for (const vars of [{ AUTH_SECRET: store }, { AUTH_SECRET_PREVIOUS: "" }]) {
+    await enter(app(vars), path(), { token: await tokenFor(app(vars), { sub: "ann" }) });
+  }
 });
 
 for (const body of [

@@ -52,7 +52,7 @@ function comparable(all: Said): string {
   return JSON.stringify(
     ordered,
     (key, value: unknown) => {
-      if (key === "at" || key === "expires") return "a moment";
+      if (key === "at" || key === "expires" || key === "now") return "a moment";
       if (key !== "session" && key !== "epoch") return value;
       if (!names.has(value)) names.set(value, `${key} ${names.size}`);
       return names.get(value);

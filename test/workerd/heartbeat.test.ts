@@ -1,6 +1,8 @@
 /** Heartbeats from the real alarm: answered by the runtime while the room sleeps, and noticed when they are not. */
 import { expect, it } from "vitest";
 import { Client } from "../support/client.ts";
+import { isOpen, join } from "../support/joined.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
 
 it("keeps who answers, also while the room is out of memory between the heartbeats", async () => {
@@ -24,4 +26,17 @@ it("drops a client that leaves three in a row unanswered, tells it, and announce
   expect(bob.of("heartbeat")).toHaveLength(3);
   await ann.until(() => ann.of("presence").at(-1)?.leave?.[0] === "bob");
   expect(ann.of("bye")).toEqual([]);
+});
+
+it("C2: pings of the clients wake no room: fifty of them are answered while it sleeps", async () => {
+  const room = new TestedRoom();
+  const { client, states } = join(room, "ann", { pingInterval: 10 });
+  await isOpen(client);
+  let answers = 0;
+  client.on("latency", () => answers++);
+  await room.evict();
+  answers = 0;
+  await eventually(() => expect(answers).toBeGreaterThan(50));
+  expect(await room.wasAwake()).toBe(false);
+  expect(states).toEqual(["open"]);
 });

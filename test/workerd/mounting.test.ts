@@ -179,7 +179,9 @@ it("an app that could not work is refused when it is made", () => {
     "*.x.test:8443",
     "",
   ]) {
-    expect(() => createApp<Env>({ rooms, origins: [origin] }), origin).toThrow("An origin is");
+    expect(() => createApp<Env>({ rooms, origins: [origin] }), origin).toThrow(
+      "Entry 1 of the origins of createApp is no origin",
+    );
   }
   expect(() =>
     createApp<Env>({ rooms, origins: ["https://a.test", "http://localhost:3000", "*.a.test"] }),

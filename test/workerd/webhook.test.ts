@@ -88,7 +88,9 @@ describe("the webhook for events", () => {
     const receiver = new Receiver();
     await webhook()(batch, { EVENTS_WEBHOOK_URL: receiver.url, EVENTS_WEBHOOK_SECRET: SECRET });
     expect(receiver.taken.length).toBe(1);
-    await expect(webhook()(batch, { EVENTS_WEBHOOK_URL: receiver.url })).rejects.toThrow("a webhook needs a secret");
+    await expect(webhook()(batch, { EVENTS_WEBHOOK_URL: receiver.url })).rejects.toThrow(
+      "EVENTS_WEBHOOK_SECRET is not set",
+    );
   });
 
   it("E2: is taken by receivers that know the new secret or the previous one", async () => {

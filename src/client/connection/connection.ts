@@ -6,23 +6,30 @@ import type { NextStep } from "../../protocol/codes.ts";
 import type { ServerFrame } from "../../protocol/frames.ts";
 import { watchPage } from "./page.ts";
 import { RoomSocket, type SocketClass } from "./socket.ts";
-import { transition, type Action, type Input, type State } from "./state.ts";
+import { transition, type Action, type Input, type Loss, type State } from "./state.ts";
 
 /** How long a connection must be open before the next loss counts as the first. */
 const STABLE_MS = 10_000;
 /** How long the program may take to get a token. */
 const TOKEN_TIMEOUT_MS = 30_000;
 
+/** Where the tokens of a connection come from. */
+export interface TokenGetter {
+  /** Gets a token, at each try. */
+  forConnection(): Promise<string>;
+  /** What it means that there is none. */
+  missing(why: unknown): Loss;
+}
+
 /** What a connection asks of its owner, and reports to it. */
 export interface ConnectionOwner {
   /** Where to connect, at each try. */
   address(): string;
-  /** Gets a token, at each try. */
-  getToken(): Promise<string>;
+  readonly token: TokenGetter;
   /** The frames of one message, and the length of the message. */
   receive(frames: readonly ServerFrame[], length: number): void;
   /** What to do after a loss, given what the room's code says. */
-  afterLoss(next: NextStep, reason: string): NextStep;
+  afterLoss(loss: Loss): NextStep;
   /** The socket is gone, if there was one. */
   hungUp(): void;
   /** The state has another name. */
@@ -31,10 +38,19 @@ export interface ConnectionOwner {
   measured(latency: number): void;
 }
 
+/** What a {@link Connection} is made from. */
+export interface ConnectionOptions {
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** The longest time between two pings, in ms. */
+  readonly pingInterval: number;
+}
+
 /** The connection of one client. */
 export class Connection {
   readonly #Class: SocketClass;
   readonly #random: () => number;
+  readonly #pingInterval: number;
   readonly #owner: ConnectionOwner;
   #state: State = { name: "idle" };
   #socket: RoomSocket | undefined;
@@ -45,9 +61,10 @@ export class Connection {
   #notBefore = 0;
   #unwatch: (() => void) | undefined;
 
-  constructor(Class: SocketClass, random: () => number, owner: ConnectionOwner) {
+  constructor(Class: SocketClass, { random, pingInterval }: ConnectionOptions, owner: ConnectionOwner) {
     this.#Class = Class;
     this.#random = random;
+    this.#pingInterval = pingInterval;
     this.#owner = owner;
   }
 
@@ -69,6 +86,16 @@ export class Connection {
     this.#socket?.expectAnswer(isDue);
   }
 
+  /** Bytes that wait on this side of the network, where the platform says. */
+  get buffered(): number | undefined {
+    return this.#socket?.buffered;
+  }
+
+  /** Sends a ping behind everything that was sent so far. Calls `answered` when its answer has come. */
+  ping(answered: () => void): void {
+    this.#socket?.ping(answered);
+  }
+
   /** The room has said welcome. */
   open(): void {
     this.#input({ type: "welcome" });
@@ -76,8 +103,18 @@ export class Connection {
 
   /** Connects, or tries again at once. Does nothing while there is a connection. */
   connect(): void {
-    this.#unwatch ??= watchPage(() => this.#wake());
+    this.#unwatch ??= watchPage({
+      online: () => void this.#wake("online"),
+      // Some lines outlive it: those within the device, for instance.
+      offline: () => void this.#socket?.probe(),
+      visible: () => void this.#wake("wake"),
+    });
     this.#input({ type: "connect" });
+  }
+
+  /** Asks an open line for a sign of life, and ends a wait. Resolves with whether there is a line, and it lives. */
+  async check(): Promise<boolean> {
+    return this.#wake("wake") ?? false;
   }
 
   /** Ends it until the next `connect()`. */
@@ -85,10 +122,16 @@ export class Connection {
     this.#input({ type: "close", reason });
   }
 
-  /** The network or the page is back: checks an open line, or tries again unless the room asked to wait. */
-  #wake(): void {
-    if (this.isOpen) this.#socket?.probe();
-    else if (performance.now() >= this.#notBefore) this.#input({ type: "wake" });
+  /** Ends the line as if it were lost in this way. */
+  fail(loss: Loss): void {
+    this.#input({ type: "lost", ...loss });
+  }
+
+  /** The line may have died, or may work again: checks an open one, or tries again unless the room asked to wait. */
+  #wake(type: "wake" | "online"): Promise<boolean> | undefined {
+    if (this.isOpen) return this.#socket?.probe();
+    if (performance.now() >= this.#notBefore) this.#input({ type });
+    return undefined;
   }
 
   /** Something happened: takes the step that follows. */
@@ -127,24 +170,35 @@ export class Connection {
 
   async #dial(): Promise<void> {
     const attempt = ++this.#attempt;
-    const fail = (why: unknown) => this.#input({ type: "lost", next: "later", reason: `no token: ${String(why)}` });
+    const owner = this.#owner;
+    const fail = (why: unknown) => this.fail(owner.token.missing(why));
     this.#after(TOKEN_TIMEOUT_MS, () => fail("too late"));
+    let token: string;
     try {
-      const token = await this.#owner.getToken();
-      // Closed, lost or dialled again while the program got the token.
-      if (attempt !== this.#attempt) return;
-      clearTimeout(this.#timer as never);
-      const owner = this.#owner;
-      this.#socket = new RoomSocket(this.#Class, owner.address(), token, {
-        frames: (frames, length) => owner.receive(frames, length),
-        latency: (ms) => owner.measured(ms),
-        lost: (next, reason, retryAfter = 0) => {
-          this.#notBefore = performance.now() + retryAfter;
-          this.#input({ type: "lost", next: owner.afterLoss(next, reason), reason, retryAfter });
-        },
-      });
+      token = await owner.token.forConnection();
     } catch (error) {
       if (attempt === this.#attempt) fail(error);
+      return;
+    }
+    // Closed, lost or dialled again while the program got the token.
+    if (attempt !== this.#attempt) return;
+    clearTimeout(this.#timer as never);
+    try {
+      this.#socket = new RoomSocket(
+        this.#Class,
+        { url: owner.address(), token, pingInterval: this.#pingInterval },
+        {
+          frames: (frames, length) => owner.receive(frames, length),
+          latency: (ms) => owner.measured(ms),
+          lost: (loss) => {
+            this.#notBefore = performance.now() + (loss.retryAfter ?? 0);
+            this.fail({ ...loss, next: owner.afterLoss(loss) });
+          },
+        },
+      );
+    } catch (error) {
+      // What the platform says of it may quote the token.
+      this.fail({ next: "later", reason: `no WebSocket: ${(error as Error).name}` });
     }
   }
 

@@ -3,9 +3,11 @@
  * sessions and never reconnects: every try is a new `RoomSocket`.
  */
 import { decodeServer, join } from "../../protocol/codec.ts";
-import { nextStep, type NextStep } from "../../protocol/codes.ts";
-import { BEARER_PREFIX, PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../../protocol/frames.ts";
-import { Watchdog } from "./watchdog.ts";
+import { bearerProtocol } from "../../protocol/bearer.ts";
+import { nextStep, type CodeName, type NextStep } from "../../protocol/codes.ts";
+import { PING, PONG, SUBPROTOCOL, type Limits, type ServerFrame } from "../../protocol/frames.ts";
+import type { Loss } from "./state.ts";
+import { PROBE_MS, Watchdog } from "./watchdog.ts";
 
 /** What the client reads of a platform's events. */
 interface PlatformEvent {
@@ -16,6 +18,8 @@ interface PlatformEvent {
 /** The part of the platform's WebSocket that the client needs. */
 export interface Socket {
   readonly readyState: number;
+  /** Bytes that were sent and have not left; not every platform says. */
+  readonly bufferedAmount?: number;
   send(data: string): void;
   close(code?: number, reason?: string): void;
   // One for each event: a class that types its listeners by the event's name, such as that of `ws`, fits too.
@@ -30,16 +34,24 @@ export type SocketClass = new (url: string, protocols: string[]) => Socket;
 export interface SocketEvents {
   /** The frames of one message, and the length of the message. */
   frames(frames: readonly ServerFrame[], length: number): void;
-  /** The socket is over. Called at most once. `retryAfter` is in ms. */
-  lost(next: NextStep, reason: string, retryAfter?: number): void;
+  /** The socket is over. Called at most once. */
+  lost(loss: Loss): void;
   /** Round trip of a ping, in ms. */
   latency(ms: number): void;
 }
 
+/** Where a socket goes. */
+export interface Dial {
+  readonly url: string;
+  readonly token: string;
+  /** The longest time between two pings, in ms. */
+  readonly pingInterval: number;
+}
+
 /** How long the welcome may take. */
 const OPENING_MS = 15_000;
-/** How long the answer to a probe may take. */
-const PROBE_MS = 3_000;
+/** Close codes of a line that was cut, or closed by something that does not know the protocol. */
+const CUT = [1000, 1005, 1006];
 /** Ready state of an open WebSocket. */
 const OPEN = 1;
 
@@ -48,28 +60,44 @@ export class RoomSocket {
   readonly #socket: Socket;
   readonly #events: SocketEvents;
   readonly #watchdog: Watchdog;
-  #pingedAt: number | undefined;
+  /** What to do at the answer of each ping, oldest first: pongs come in the order of their pings. */
+  #pings: (() => void)[] = [];
+  /** Those who wait for a sign of life. */
+  #probes: ((isAlive: boolean) => void)[] = [];
   #outgoing: string[] = [];
   #isOver = false;
   #limits: Limits | undefined;
 
-  constructor(Class: SocketClass, url: string, token: string, events: SocketEvents) {
+  constructor(Class: SocketClass, { url, token, pingInterval }: Dial, events: SocketEvents) {
     this.#events = events;
-    this.#socket = new Class(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    this.#socket = new Class(url, [SUBPROTOCOL, bearerProtocol(token)]);
     this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
-    this.#socket.addEventListener("close", ({ code = 1006, reason }) => {
-      this.#end(nextStep(code), reason || `closed with ${code}`);
+    this.#socket.addEventListener("close", ({ code = 1006, reason = "" }) => {
+      const next = CUT.includes(code) ? this.#afterCut : nextStep(code);
+      // Rooms give their word for the code as the reason.
+      const told = code === 4401 ? "unauthorized" : (reason as CodeName) || undefined;
+      this.#end({ next, code: told, reason: reason || `closed with ${code}` });
     });
     // `close` follows, but not on every platform when the upgrade fails.
-    this.#socket.addEventListener("error", () => this.#end("later", "the connection failed"));
-    this.#watchdog = new Watchdog(OPENING_MS, {
-      ask: () => this.#ping(),
-      giveUp: () => this.#end("reconnect", "the line is dead"),
+    this.#socket.addEventListener("error", () => this.#end({ next: this.#afterCut, reason: "the connection failed" }));
+    this.#watchdog = new Watchdog(OPENING_MS, pingInterval, {
+      ask: () => this.ping(),
+      giveUp: () => this.#end({ next: "reconnect", reason: "the line is dead" }),
     });
   }
 
   get #isOpen(): boolean {
     return !this.#isOver && this.#socket.readyState === OPEN;
+  }
+
+  /** A line that was open proves that connecting works. */
+  get #afterCut(): NextStep {
+    return this.#limits ? "reconnect" : "later";
+  }
+
+  /** Bytes that were sent and have not left, where the platform says. */
+  get buffered(): number | undefined {
+    return this.#socket.bufferedAmount;
   }
 
   /** Sends a frame together with the other frames of this turn. Returns whether the socket is open. */
@@ -85,9 +113,25 @@ export class RoomSocket {
     if (this.#isOpen) this.#watchdog.expectAnswer(isDue);
   }
 
-  /** Asks for a sign of life and gives the answer 3 s: for use after sleep or a change of network. */
-  probe(): void {
-    if (this.#isOpen) this.#watchdog.ask(PROBE_MS);
+  /** Asks for a sign of life, and gives the line up when nothing comes within 3 s. Resolves with whether it lives. */
+  probe(): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.#isOpen) return resolve(false);
+      this.#probes.push(resolve);
+      this.#watchdog.ask(PROBE_MS);
+    });
+  }
+
+  /** Sends a ping behind everything that was sent so far: its answer wakes no room, and is reported as `latency`. */
+  ping(answered?: () => void): void {
+    if (!this.#isOpen) return;
+    this.#flush();
+    const at = performance.now();
+    this.#pings.push(() => {
+      answered?.();
+      this.#events.latency(performance.now() - at);
+    });
+    this.#socket.send(PING);
   }
 
   /** Ends it without a report to the owner. What this turn has sent goes out first. */
@@ -96,6 +140,7 @@ export class RoomSocket {
     this.#flush();
     this.#isOver = true;
     this.#watchdog.stop();
+    this.#answerProbes(false);
     if (this.#socket.readyState <= OPEN) this.#socket.close(1000);
   }
 
@@ -124,38 +169,29 @@ export class RoomSocket {
   #hear(data: unknown): void {
     if (this.#isOver || typeof data !== "string") return;
     this.#watchdog.heard();
-    if (data === PONG) {
-      if (this.#pingedAt !== undefined) this.#events.latency(performance.now() - this.#pingedAt);
-      this.#pingedAt = undefined;
-      return;
-    }
+    this.#answerProbes(true);
+    if (data === PONG) return this.#pings.shift()?.();
     const frames = decodeServer(data);
     if (!frames) return;
     for (const frame of frames) {
-      if (frame.type === "welcome") {
-        this.#limits = frame.limits;
-        this.#heartbeat(frame.heartbeat);
-      } else if (frame.type === "heartbeat") this.#heartbeat(frame);
+      if (frame.type === "welcome") this.#limits = frame.limits;
+      // To a heartbeat the ping is the answer.
+      if (frame.type === "welcome" || frame.type === "heartbeat") this.#watchdog.ask();
     }
     this.#events.frames(frames, data.length);
     const bye = frames.find((frame) => frame.type === "bye");
-    if (bye) this.#end(nextStep(bye.code), bye.message ? `${bye.reason}: ${bye.message}` : bye.reason, bye.retryAfter);
+    if (!bye) return;
+    const { code, reason, message, retryAfter } = bye;
+    this.#end({ next: nextStep(code), code: reason, reason: message ? `${reason}: ${message}` : reason, retryAfter });
   }
 
-  #heartbeat({ next }: { readonly next: number }): void {
-    this.#watchdog.expectHeartbeat(next);
-    this.#ping();
+  #answerProbes(isAlive: boolean): void {
+    for (const answer of this.#probes.splice(0)) answer(isAlive);
   }
 
-  #ping(): void {
-    if (!this.#isOpen) return;
-    this.#pingedAt = performance.now();
-    this.#socket.send(PING);
-  }
-
-  #end(next: NextStep, reason: string, retryAfter?: number): void {
+  #end(loss: Loss): void {
     if (this.#isOver) return;
     this.close();
-    this.#events.lost(next, reason, retryAfter);
+    this.#events.lost(loss);
   }
 }

@@ -32,10 +32,14 @@ export interface FrameTarget {
   readonly calls: Calls;
   readonly position: Position;
   readonly presence: Presence;
+  /** Refs of this client's publications that are still to be handed over, by offset: their acks come first. */
+  readonly own: Map<number, number>;
   welcome(frame: Frame<"welcome">): void;
   /** Tells the program which members are here. */
   showMembers(change: Omit<PresenceFrame, "type">): void;
-  refused(error: RoomError, ref: number | undefined): void;
+  /** The room has answered a frame. */
+  answered(): void;
+  refused(error: RoomError, about: Pick<Frame<"error">, "ref" | "frame">): void;
 }
 
 /** All but `bye`: the socket ends the connection. */
@@ -47,12 +51,15 @@ const handlers: Handlers = {
     message.isResumed = frame.resumed;
     on.welcome(frame);
   },
-  snapshot({ position, events }, { offset, reason, data }) {
+  snapshot({ position, events, own }, { offset, reason, data }) {
+    own.clear();
     position.moveTo(offset, true);
     events.emit("reset", { reason, data, offset });
   },
   pub: handOver,
-  ack: ({ outbox }, { ref, offset, at }) => outbox.ack(ref, { offset, at }),
+  ack({ outbox, position, own }, { ref, offset, at }) {
+    if (outbox.ack(ref, { ref, offset, at }) && offset > position.offset) own.set(offset, ref);
+  },
   signal: ({ events }, { by, data }) => events.emit("signal", { by, data }),
   presence(on, frame) {
     on.presence.confirm(frame);
@@ -67,25 +74,29 @@ const handlers: Handlers = {
   },
   error(on, frame) {
     if (frame.frame === "sync") on.position.syncRefused();
-    on.refused(RoomError.from(frame), frame.ref);
+    on.refused(RoomError.from(frame), frame);
   },
   goaway: ({ events }, { within }) => events.emit("goaway", { within }),
 };
 
 /** Handles one frame. */
 export function handle(on: FrameTarget, frame: ServerFrame, message: Message): void {
+  // That of a welcome answers nothing, but there is no frame of its connection yet.
+  if ("ref" in frame) on.answered();
   if (Object.hasOwn(handlers, frame.type)) handlers[frame.type as Handled](on, frame as never, message);
 }
 
 /** Hands over the publications that are new, unless some are missing before them. */
-function handOver({ position, events }: FrameTarget, { from, upto, items }: Frame<"pub">, message: Message): void {
+function handOver({ position, events, own }: FrameTarget, { from, upto, items }: Frame<"pub">, message: Message): void {
   message.isGap = from > position.offset + 1;
   if (message.isGap) return;
   for (const item of items) {
     if (item.offset <= position.offset) continue;
     // Moved first: a listener that closes the client must not get the same item again.
     position.moveTo(item.offset);
-    events.emit("publication", item);
+    const ref = own.get(item.offset);
+    own.delete(item.offset);
+    events.emit("publication", ref === undefined ? item : { ...item, ref });
     if (!message.isCurrent()) return;
   }
   position.moveTo(Math.max(upto, position.offset));

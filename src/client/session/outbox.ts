@@ -4,16 +4,19 @@
 import { byteLength } from "../../protocol/codec.ts";
 import type { Json } from "../../protocol/frames.ts";
 import { RoomError } from "../error.ts";
-import { validate } from "./validate.ts";
+import { whilePatient, type Patience } from "./patience.ts";
+import { encodeFrame, validate } from "./validate.ts";
 
 /** Where and when a publish took effect. */
 export interface Ack {
+  /** The same as in the publication, where this client gets it. */
+  readonly ref: number;
   readonly offset: number;
   readonly at: number;
 }
 
 /** What a publish may carry besides its data. */
-export interface PublishOptions {
+export interface PublishOptions extends Patience {
   /** The user ids it is for. Default: everyone. */
   to?: readonly string[] | undefined;
   /** W3C trace context: goes with the publication to every receiver. */
@@ -82,10 +85,11 @@ export class Outbox {
   }
 
   /** Takes a publish. The promise settles with its ack, or with the reason why there is none. */
-  add(data: Json, { to, traceparent }: PublishOptions = {}): Promise<Ack> {
-    return new Promise((resolve, reject) => {
+  add(data: Json, { to, traceparent, ...patience }: PublishOptions = {}): Promise<Ack> {
+    let entry: Entry | undefined;
+    const settled = new Promise<Ack>((resolve, reject) => {
       // Encoded now: later changes to the object are not what was published.
-      const body = JSON.stringify({ type: "publish", to, traceparent, data: data ?? null }).slice(0, -1);
+      const body = encodeFrame({ type: "publish", to, traceparent, data }).slice(0, -1);
       const bytes = byteLength(body);
       if (this.size >= this.#limits.count || this.#bytes + bytes > this.#limits.bytes) {
         // What does not fit into an empty outbox never will.
@@ -94,8 +98,10 @@ export class Outbox {
         return;
       }
       this.#bytes += bytes;
-      this.#queue.push({ ref: 0, isSent: false, nth: ++this.#added, body, bytes, resolve, reject });
+      entry = { ref: 0, isSent: false, nth: ++this.#added, body, bytes, resolve, reject };
+      this.#queue.push(entry);
     });
+    return whilePatient(settled, patience, (error) => this.#withdraw(entry, error));
   }
 
   /** Takes what may be sent now, as frames. Rejects what the room would refuse together with its message. */
@@ -158,9 +164,11 @@ export class Outbox {
     this.#renumber(ref);
   }
 
-  /** The room has stored it. */
-  ack(ref: number, ack: Ack): void {
-    this.#remove(ref)?.resolve(ack);
+  /** The room has stored it. Returns whether it was waited for: the acks of another holder of the session may come too. */
+  ack(ref: number, ack: Ack): boolean {
+    const entry = this.#remove(ref);
+    entry?.resolve(ack);
+    return entry !== undefined;
   }
 
   /** The room refused it. For now: then it is sent again, under its ref and in its place. */
@@ -213,5 +221,15 @@ export class Outbox {
       this.#settle(entry);
       entry.reject(new RoomError(entry.isSent ? "outcome_unknown" : "closed", message, false));
     }
+  }
+
+  /**
+   * The program waits no longer. A publish that was not sent is taken out; of one that was, the outcome is unknown, and
+   * it stays until the room has answered, so that it has no effect twice.
+   */
+  #withdraw(entry: Entry | undefined, error: RoomError): void {
+    const at = this.#queue.findIndex((other) => other === entry && !other.isSent);
+    if (at >= 0) this.#queue.splice(at, 1).forEach((other) => this.#settle(other));
+    entry?.reject(at < 0 ? new RoomError("outcome_unknown", error.message, false) : error);
   }
 }

@@ -31,6 +31,8 @@ export class Position {
   readonly #store: SessionStore;
   readonly #key: string;
   #saved: Saved | undefined;
+  /** What the store has of it. */
+  #stored: Saved | undefined;
   #epoch = "";
   #acked = 0;
   #bytes = 0;
@@ -74,7 +76,9 @@ export class Position {
 
   /** Everything up to `offset` was handed over, or replaced by a snapshot. */
   moveTo(offset: number, isSnapshot = false): void {
-    if (this.#saved) this.#saved = { session: this.#saved.session, epoch: this.#epoch, offset };
+    if (this.#saved && (offset !== this.#saved.offset || isSnapshot)) {
+      this.#saved = { session: this.#saved.session, epoch: this.#epoch, offset };
+    }
     if (isSnapshot) this.#acked = offset;
     this.#isSyncing = false;
   }
@@ -96,6 +100,9 @@ export class Position {
       this.#acked = offset;
       this.#bytes = 0;
     }
+    // A store may be slow. Most messages, such as those of signals, move nothing.
+    if (this.#saved === this.#stored) return;
+    this.#stored = this.#saved;
     save(this.#store, this.#key, this.#saved);
   }
 
@@ -106,7 +113,7 @@ export class Position {
 
   /** The session is over, or another client's. `everywhere`: in the store, too. */
   forget(everywhere = true): void {
-    this.#saved = undefined;
+    this.#saved = this.#stored = undefined;
     if (everywhere) save(this.#store, this.#key, undefined);
   }
 }

@@ -1,6 +1,8 @@
 /** The members of the room, and what this one shows of itself. Knows no connection. */
 import { encode } from "../../protocol/codec.ts";
 import type { Json, Member, ServerFrame } from "../../protocol/frames.ts";
+import type { RoomError } from "../error.ts";
+import { validate } from "./validate.ts";
 
 /** A change of the list of members. */
 export type PresenceFrame = Extract<ServerFrame, { type: "presence" }>;
@@ -12,9 +14,17 @@ export class Presence {
   #count: number | undefined;
   /** This member's user id. */
   #me = "";
-  #data: Json | undefined;
-  /** Whether the room has shown that it knows {@link #data}. */
-  #isShown = true;
+  /** The frame with what this member shows: only the newest counts. */
+  #frame: string | undefined;
+  /** Whether it must be sent. */
+  isDue = false;
+  /** Whether the room has shown it. */
+  #isShown = false;
+
+  /** This member's user id; `undefined` before the first welcome. */
+  get me(): string | undefined {
+    return this.#me || undefined;
+  }
 
   /** The members who are here, by id. */
   get list(): readonly Member[] {
@@ -26,26 +36,39 @@ export class Presence {
     return this.#count ?? (this.#members.size || undefined);
   }
 
-  /** The frame that shows this member's data, while the room may not know it. */
-  get due(): string | undefined {
-    return this.#data === undefined || this.#isShown ? undefined : encode({ type: "presence", data: this.#data });
+  /** The frame that shows this member's data, if it must be sent. The caller sends it. */
+  take(): string | undefined {
+    const frame = this.isDue ? this.#frame : undefined;
+    this.isDue = false;
+    return frame;
+  }
+
+  /** What was sent may be lost, or was refused for now. Returns whether it must be sent again. */
+  again(): boolean {
+    return (this.isDue ||= this.#frame !== undefined && !this.#isShown);
   }
 
   /** A connection begins as this member. The room forgets what a member shows when it has announced its leave. */
   begin(me: string, isNewSession: boolean, members: readonly Member[]): void {
     this.#me = me;
     if (isNewSession || members.find(({ id }) => id === me)?.data === undefined) this.#isShown = false;
+    this.again();
   }
 
-  /** Sets what the others see of this member. */
-  set(data: Json): void {
-    this.#data = data;
+  /** Sets what the others see of this member, as a frame. What the room shows, or was sent, is not sent again. */
+  set(frame: string): void {
+    // Another session of this user may have set something else since.
+    if (frame === this.#frame && !(this.#isShown && !this.#shows(this.#members.get(this.#me)))) return;
+    this.#frame = frame;
+    this.isDue = true;
     this.#isShown = false;
   }
 
-  /** What is due can never be sent. */
-  drop(): void {
-    this.#data = undefined;
+  /** The room takes messages up to `limit` bytes. Returns why what is set can never be sent, and forgets it then. */
+  validate(limit: number): RoomError | undefined {
+    const error = validate(this.#frame ?? "", limit);
+    if (error) this.#frame = undefined;
+    return error;
   }
 
   /** The room lists its members, or says how the list changed. */
@@ -58,8 +81,10 @@ export class Presence {
 
   /** Whether the room shows this member as it wants to be seen. */
   confirm({ members = [], update = [] }: Omit<PresenceFrame, "type">): void {
-    this.#isShown ||= [...members, ...update].some(
-      ({ id, data }) => id === this.#me && encode(data as never) === encode(this.#data as never),
-    );
+    this.#isShown ||= [...members, ...update].some((member) => member.id === this.#me && this.#shows(member));
+  }
+
+  #shows(member: Member | undefined): boolean {
+    return encode({ type: "presence", data: member?.data as Json }) === this.#frame;
   }
 }

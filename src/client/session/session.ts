@@ -1,12 +1,12 @@
 /**
  * The client's side of a session, across connections: what it sends, at the room's pace, and what it makes of what comes.
- * Puts together outbox, calls, position, presence, token and pace. Knows a transport, no socket.
+ * Puts together outbox, calls, signals, position, presence, token and pace. Knows a transport, no socket.
  */
-import { encode } from "../../protocol/codec.ts";
 import type { NextStep } from "../../protocol/codes.ts";
 import type { Json, ServerFrame } from "../../protocol/frames.ts";
+import { MAX_PRESENCE_BYTES } from "../../protocol/limits.ts";
 import type { Address } from "../address.ts";
-import type { State } from "../connection/state.ts";
+import type { Loss, State } from "../connection/state.ts";
 import { Emitter } from "../emitter.ts";
 import { RoomError } from "../error.ts";
 import type { RoomEvents } from "../events.ts";
@@ -15,10 +15,20 @@ import { Calls } from "./calls.ts";
 import { handle, type Frame, type Message } from "./frames.ts";
 import { Outbox, type Ack, type OutboxLimits, type PublishOptions } from "./outbox.ts";
 import { Pace } from "./pace.ts";
+import type { Patience } from "./patience.ts";
 import { Position } from "./position.ts";
 import { Presence, type PresenceFrame } from "./presence.ts";
+import { Signals } from "./signals.ts";
 import { Token, type TokenOptions } from "./token.ts";
-import { validate } from "./validate.ts";
+import { encodeFrame } from "./validate.ts";
+
+/** Bytes that wait on this side of a slow line: what is soon out of date goes no sooner than they are gone. */
+const BUFFERED_BYTES = 16_384;
+/** The largest presence with its frame, in bytes. */
+const LARGEST_PRESENCE_BYTES = MAX_PRESENCE_BYTES + '{"type":"presence","data":}'.length;
+
+/** What became of a signal: a queued one may still be dropped. */
+export type SignalFate = "sent" | "queued" | "dropped";
 
 /** What a session needs of whatever carries its frames. */
 export interface Transport {
@@ -26,10 +36,16 @@ export interface Transport {
   readonly isOpen: boolean;
   /** Returns whether the frame is on its way. */
   send(frame: string): boolean;
+  /** Bytes that wait on this side of the network, where the platform says. */
+  readonly buffered: number | undefined;
+  /** Asks for a sign of life behind everything that was sent; calls `answered` when it has come. */
+  ping(answered: () => void): void;
   /** Whether the room owes an answer now. */
   expectAnswer(isDue: boolean): void;
   /** The room has said welcome: from here on it is open, unless a listener closes it. */
   open(): void;
+  /** Ends it as if it were lost in this way. */
+  fail(loss: Loss): void;
 }
 
 /** What a {@link Session} is made from. */
@@ -45,8 +61,10 @@ export interface SessionOptions {
 /** The session of one client. Owns its transport. */
 export class Session<T extends Transport = Transport> {
   readonly events = new Emitter<RoomEvents>();
-  readonly calls = new Calls();
+  readonly own = new Map<number, number>();
   readonly presence = new Presence();
+  readonly signals = new Signals();
+  readonly calls = new Calls();
   readonly outbox: Outbox;
   readonly position: Position;
   readonly token: Token;
@@ -54,6 +72,8 @@ export class Session<T extends Transport = Transport> {
   readonly #address: string;
   #pace: Pace | undefined;
   #paceTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The kind that sends next: presence, signals, calls and publishes share what the room takes. */
+  #turn = 0;
   /** Connections that were lost. */
   #losses = 0;
   /** Tells the attempts of this client from those of another with the same session. */
@@ -64,9 +84,10 @@ export class Session<T extends Transport = Transport> {
   constructor({ outbox, store, address, token, random }: SessionOptions, attach: (session: Session) => T) {
     this.outbox = new Outbox(outbox, random);
     this.position = new Position(store, address.socket);
-    this.token = new Token(token, address.session, (error) =>
-      this.events.emit("error", new RoomError("token_expired", String(error), true)),
-    );
+    this.token = new Token(token, address.session, (error) => {
+      if (error instanceof RoomError && !error.retryable) this.transport.fail(this.token.missing(error));
+      else this.events.emit("error", new RoomError("token_expired", String(error), true));
+    });
     this.#address = address.socket;
     this.#client = Math.floor(random() * 2 ** 48).toString(36);
     this.transport = attach(this);
@@ -80,25 +101,30 @@ export class Session<T extends Transport = Transport> {
   }
 
   /** Sends a signal; see `RoomClient.signal`. */
-  signal(data: Json, options: { to?: readonly string[] }): void {
-    // Too many of them would end the connection: what is above the room's rate is lost here.
-    if (this.#pace?.allowance(performance.now()) !== 0)
-      this.#sendUnawaited(encode({ type: "signal", data, ...options }));
+  signal(data: Json, { to }: { to?: readonly string[] }): SignalFate {
+    const frame = encodeFrame({ type: "signal", to, data }, this.#limit);
+    if (!this.transport.isOpen) {
+      this.signals.dropped++;
+      return "dropped";
+    }
+    this.signals.push(frame, performance.now());
+    this.#flush();
+    return this.signals.size > 0 ? "queued" : "sent";
   }
 
   /** Sets what the others see; see `RoomClient.setPresence`. */
   setPresence(data: Json): void {
-    this.presence.set(data);
-    this.#showPresence();
+    this.presence.set(encodeFrame({ type: "presence", data }, Math.min(this.#limit, LARGEST_PRESENCE_BYTES)));
+    // Of several in one turn only the newest is sent.
+    queueMicrotask(() => this.#flush());
   }
 
   /** Calls a method of the room; see `RoomClient.call`. */
-  async call(method: string, data: Json): Promise<Json> {
+  call(method: string, data: Json, options: Patience): Promise<Json> {
+    if (!this.transport.isOpen) throw new RoomError("not_connected", "Not connected.", true);
     const ref = this.outbox.ref();
-    const error = this.#offer(encode({ type: "call", ref, method, data }));
-    if (error) throw error;
-    const reply = this.calls.wait(ref);
-    this.#expectAnswer();
+    const reply = this.calls.add(ref, encodeFrame({ type: "call", ref, method, data }, this.#limit), options);
+    this.#flush();
     return reply;
   }
 
@@ -112,11 +138,6 @@ export class Session<T extends Transport = Transport> {
     return url.href;
   }
 
-  /** Gets a token from the program. */
-  getToken(): Promise<string> {
-    return this.token.get();
-  }
-
   /** The connection is lost, or there is none to lose. */
   hungUp(): void {
     this.#losses++;
@@ -124,15 +145,17 @@ export class Session<T extends Transport = Transport> {
     this.token.stop();
     this.outbox.requeue();
     this.calls.lose();
+    this.signals.lose();
   }
 
   /** What to do after a loss, given what the room's code says. */
-  afterLoss(next: NextStep, reason: string): NextStep {
-    if (reason.startsWith("replaced")) {
+  afterLoss({ next, code }: Loss): NextStep {
+    if (code === "replaced") {
       // Another client has taken the session over, a duplicated tab for instance: it keeps it, this one gets a new one.
       this.position.forget(false);
       return "reconnect";
     }
+    if (code === "unauthorized" && next === "stop") return this.token.refuse() ? "later" : "stop";
     return next === "renew" && this.token.isFixed ? "stop" : next;
   }
 
@@ -162,7 +185,6 @@ export class Session<T extends Transport = Transport> {
     const mayCost = this.#pace?.allowance(performance.now());
     this.position.read(message, (frame, cost) => !(cost && !mayCost) && this.#send(frame, cost));
     this.#flush();
-    this.#expectAnswer();
   }
 
   /** A connection begins. */
@@ -173,11 +195,12 @@ export class Session<T extends Transport = Transport> {
     this.outbox.advance(frame.ref);
     this.#pace = new Pace(frame.limits, performance.now());
     this.token.keep(frame);
+    this.presence.apply(frame);
+    const error = this.presence.validate(frame.limits.message);
+    if (error) this.events.emit("error", error);
     this.transport.open();
     // A listener may have closed the client.
-    if (!this.transport.isOpen) return;
-    this.showMembers(frame);
-    this.#showPresence();
+    if (this.transport.isOpen) this.events.emit("members", this.presence.list);
   }
 
   /** The list of members has changed. */
@@ -186,55 +209,69 @@ export class Session<T extends Transport = Transport> {
     this.events.emit("members", this.presence.list);
   }
 
-  /** The room refused the frame with this ref, or one without a ref. */
-  refused(error: RoomError, ref: number | undefined): void {
-    if (error.code === "rate_limited") this.#pace?.refused(error.retryAfter ?? 1_000);
-    if (ref === undefined) this.events.emit("error", error);
-    else if (!this.calls.answer(ref, error)) this.outbox.refuse(ref, error);
+  /** The room has answered a frame. */
+  answered(): void {
+    this.#pace?.answered();
   }
 
-  /** Sends what the outbox holds, no faster than the room takes it. */
+  /** The room refused the frame with this ref, or one of this type without a ref. */
+  refused(error: RoomError, { ref, frame }: Pick<Frame<"error">, "ref" | "frame">): void {
+    const { code, retryAfter = 1_000 } = error;
+    // What the room's own code refused it refuses again.
+    const isForNow = code === "rate_limited" || code === "storage_failed";
+    const isAgain = frame === "presence" && isForNow && this.presence.again();
+    if (code === "rate_limited" || isAgain) this.#pace?.refused(retryAfter);
+    if (ref === undefined) {
+      if (!isAgain) this.events.emit("error", error);
+    } else if (!this.calls.answer(ref, error)) this.outbox.refuse(ref, error);
+  }
+
+  /** The largest message, in bytes, as far as it is known. */
+  get #limit(): number {
+    return this.#pace?.limits.message ?? Infinity;
+  }
+
+  /** Sends what waits, no faster than the room takes it: of each kind one in turn, so that none waits for all of another. */
   #flush(): void {
-    const pace = this.#pace;
-    if (!pace || !this.transport.isOpen || this.outbox.size === 0) return;
-    const { refs, burst, message: bytes } = pace.limits;
-    // No more in flight than the room takes at once: a slow line may deliver all of them together.
-    const inFlight = Math.min(refs, burst);
-    const frames = pace.allowance(performance.now());
-    for (const frame of this.outbox.take({ inFlight, bytes, frames })) this.#send(frame);
-    this.#expectAnswer();
-    if (pace.wait === 0) return;
     clearTimeout(this.#paceTimer as never);
-    this.#paceTimer = setTimeout(() => this.#flush(), pace.wait);
+    const { transport, outbox, calls } = this;
+    const pace = this.#pace;
+    if (!pace || !transport.isOpen) return;
+    const now = performance.now();
+    let idle = 0;
+    for (; idle < 4 && pace.allowance(now) > 0; this.#turn = (this.#turn + 1) % 4) {
+      const frame = this.#next(pace, now);
+      idle = frame ? 0 : idle + 1;
+      if (frame && !this.#send(frame, 1, this.#turn > 1)) return;
+    }
+    const arrived = pace.ask(now);
+    if (arrived) {
+      const answered = () => {
+        arrived();
+        this.#flush();
+      };
+      // Behind what else is sent in this turn, so that this stays one message.
+      queueMicrotask(() => transport.ping(answered));
+    }
+    transport.expectAnswer(outbox.inFlight + calls.size > 0 || pace.isAsking);
+    const isWaiting = idle < 4 && outbox.size + calls.size > outbox.inFlight;
+    if (isWaiting || this.presence.isDue || this.signals.size > 0)
+      this.#paceTimer = setTimeout(() => this.#flush(), pace.wait);
   }
 
-  #expectAnswer(): void {
-    this.transport.expectAnswer(this.outbox.inFlight + this.calls.size > 0);
+  /** A frame of the kind whose turn it is, if there is one. */
+  #next(pace: Pace, now: number): string | undefined {
+    if (this.#turn > 2)
+      return this.outbox.take({ inFlight: pace.limits.refs, bytes: pace.limits.message, frames: 1 })[0];
+    if (this.#turn > 1) return this.calls.next();
+    // What is soon out of date waits here, where newer may take its place, until it would arrive soon.
+    if (!pace.isQuick(now) || (this.transport.buffered ?? 0) > BUFFERED_BYTES) return undefined;
+    return this.#turn > 0 ? this.signals.next(now) : this.presence.take();
   }
 
-  #send(frame: string, cost = 1): boolean {
+  #send(frame: string, cost = 1, isAnswered = false): boolean {
     if (!this.transport.isOpen || !this.transport.send(frame)) return false;
-    this.#pace?.spend(cost);
+    this.#pace?.spend(cost, isAnswered);
     return true;
-  }
-
-  /** Sends what a program made. Returns the reason when it cannot. */
-  #offer(frame: string): RoomError | undefined {
-    const error = validate(frame, this.#pace?.limits.message ?? Infinity);
-    if (error || this.#send(frame)) return error;
-    return new RoomError("not_connected", "Not connected.", true);
-  }
-
-  /** Sends what no promise waits for. Returns `false` when it can never be sent. */
-  #sendUnawaited(frame: string): boolean {
-    const error = this.#offer(frame);
-    if (!error || error.retryable) return true;
-    this.events.emit("error", error);
-    return false;
-  }
-
-  #showPresence(): void {
-    const { due } = this.presence;
-    if (due !== undefined && !this.#sendUnawaited(due)) this.presence.drop();
   }
 }

@@ -1,20 +1,58 @@
-/** Finds out before sending what the room would refuse, together with everything else in the same message. */
+/** Finds out before sending what JSON cannot carry, and what the room would refuse. */
 import { exceeds } from "../../protocol/codec.ts";
+import type { ClientFrame } from "../../protocol/frames.ts";
 import { MAX_DEPTH } from "../../protocol/limits.ts";
 import { RoomError } from "../error.ts";
 
 /** Strings of a JSON text: brackets in them are not nesting. */
 const STRINGS = /"(?:[^"\\]+|\\.)*"/g;
+/** The innermost arrays and objects of a JSON text without strings. */
+const INNERMOST = /[[{][^[\]{}]*[\]}]/g;
+
+/**
+ * A frame with a program's data as text. Properties that are undefined are left out, as JSON does.
+ *
+ * @param limit the largest message, in bytes, as far as it is known
+ * @throws RoomError `bad_data` for what would arrive as something else: NaN, bytes, a Map, an instance of a class
+ */
+export function encodeFrame(
+  frame: { readonly type: ClientFrame["type"]; readonly data: unknown; readonly [key: string]: unknown },
+  limit = Infinity,
+): string {
+  let text: string;
+  try {
+    text = JSON.stringify(frame, function (this: Record<string, unknown>, key, value: unknown) {
+      // As it is before `toJSON`: that of a Buffer gives an object, that of an invalid Date null.
+      const raw = this[key];
+      const isKept =
+        value === undefined
+          ? !Array.isArray(this) && (this !== frame || key !== "data")
+          : isCarried(value) && !ArrayBuffer.isView(raw) && (value !== null || raw === null);
+      if (isKept) return value;
+      throw new TypeError(`"${key}" is ${typeof value === "number" ? value : Object.prototype.toString.call(raw)}`);
+    });
+  } catch (error) {
+    throw new RoomError("bad_data", `JSON cannot carry this: ${(error as Error).message}`, false);
+  }
+  const error = validate(text, limit);
+  if (error) throw error;
+  return text;
+}
+
+/** Whether JSON has this kind of value. Objects of other windows and processes are plain, too. */
+function isCarried(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object") return typeof value === "string" || typeof value === "boolean";
+  if (value === null || Array.isArray(value)) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
 
 /** Why this frame must not be sent, or `undefined`. `limit` is the largest message, in bytes. */
 export function validate(frame: string, limit: number): RoomError | undefined {
-  if (exceeds(frame, limit)) return new RoomError("too_large", `A message is at most ${limit} bytes.`, false);
-  let depth = 0;
-  for (const char of frame.replace(STRINGS, "")) {
-    if (char === "{" || char === "[") depth++;
-    else if (char === "}" || char === "]") depth--;
-    // It may travel in an array, which is one level more.
-    if (depth >= MAX_DEPTH) return new RoomError("bad_frame", `Nesting is at most ${MAX_DEPTH} deep.`, false);
-  }
-  return undefined;
+  if (exceeds(frame, limit)) return new RoomError("too_large", `A frame is at most ${limit} bytes.`, false);
+  let rest = frame.replace(STRINGS, "");
+  // It may travel in an array, which is one level more.
+  for (let depth = 1; rest && depth < MAX_DEPTH; depth++) rest = rest.replace(INNERMOST, "");
+  return rest ? new RoomError("bad_frame", `Nesting is at most ${MAX_DEPTH} deep.`, false) : undefined;
 }

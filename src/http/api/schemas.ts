@@ -220,7 +220,13 @@ export const schemas = {
   ),
 
   Health: object({ ok: { const: true }, protocol: { const: SUBPROTOCOL } }),
-  Ready: object({ ok: { const: true } }),
+  Ready: object(
+    {
+      ok: { const: true },
+      warnings: { ...list({ type: "string" }, 10), description: "What may be a mistake, as sentences." },
+    },
+    ["warnings"],
+  ),
   Refresh: object({ session: { type: "string", description: "The id of a session of this user." } }),
   Refreshed: object({ expires: moment("When the session's token now runs out.") }),
   Publish: object(

@@ -3,6 +3,7 @@
  * tokens are good, verify.ts whether one is, grants.ts what it allows where.
  */
 import { errors } from "jose";
+import { UpstreamFailed } from "../../ops/upstream.ts";
 import { MAX_USER_ID } from "../../protocol/limits.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { Denied } from "../request.ts";
@@ -85,18 +86,26 @@ export function jwt(options: JwtOptions = {}): Authenticator {
         const { payload } = await verifiedBy(trust, token, clockTolerance);
         return read(payload, clockTolerance);
       } catch (error) {
+        if (error instanceof UpstreamFailed) throw error;
         return refusalFor(error);
       }
     },
     async problems(env) {
       try {
-        await trustOf(options, env);
-        return [];
+        const { keysFor } = await trustOf(options, env);
+        const keys = keysFor(undefined);
+        const others = keys && "secrets" in keys ? keys.secrets.others : [];
+        const settled = await Promise.allSettled(others);
+        return settled.flatMap((each) => (each.status === "rejected" ? [sentenceOf(each.reason)] : []));
       } catch (error) {
-        return [error instanceof Error ? error.message : "The configuration of tokens cannot be read."];
+        return [sentenceOf(error)];
       }
     },
   };
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : "The configuration of tokens cannot be read.";
 }
 
 function read(claims: Claims, clockTolerance: number): Verified | Denied {

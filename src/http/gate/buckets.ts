@@ -50,17 +50,48 @@ export class Buckets {
   }
 }
 
-/** What one household or server has: an IPv4 address, or the first half of an IPv6 one; nothing for this computer. */
+/** What every Worker outside of our own zone comes from, as Cloudflare says: no address of anybody. */
+const WORKERS = "2a06:98c0:3600:0:0:0:0:103";
+/** How IPv4 in IPv6 begins: the two groups after it are the address. */
+const MAPPED = "0:0:0:0:0:ffff:";
+
+/**
+ * What one household or server has: an IPv4 address, or the first half of an IPv6 one; nothing for this computer, and for a
+ * Worker of somebody else.
+ */
 export function addressKey(ip: string): string | undefined {
   if (ip === "" || isLoopback(ip) || isLoopback(`[${ip}]`)) return undefined;
   if (!ip.includes(":")) return ip.slice(0, 45);
-  const [head = "", tail] = ip.toLowerCase().split("::", 2);
-  const first = head.split(":").filter((part) => part !== "");
-  const last = tail?.split(":").filter((part) => part !== "") ?? [];
+  const groups = groupsOf(ip);
+  const whole = groups.join(":");
+  if (whole === WORKERS) return undefined;
+  if (whole.startsWith(MAPPED)) return addressKey(groups.slice(6, 8).flatMap(bytesOf).join("."));
+  return groups.slice(0, 4).join(":");
+}
+
+/** The groups of an IPv6 address without leading zeros; eight, when it is one. */
+function groupsOf(ip: string): string[] {
+  const [head = "", tail] = ip.toLowerCase().slice(0, 45).split("::", 2);
+  const first = partsOf(head);
+  const last = partsOf(tail ?? "");
   const zeros = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length);
-  const parts = [...first, ...Array<string>(zeros).fill("0"), ...last];
-  return parts
-    .slice(0, 4)
-    .map((part) => part.replace(/^0+(?=.)/, "").slice(0, 4))
-    .join(":");
+  return [...first, ...Array<string>(zeros).fill("0"), ...last];
+}
+
+function partsOf(text: string): string[] {
+  return text
+    .split(":")
+    .filter((part) => part !== "")
+    .flatMap((part) => (part.includes(".") ? fromDotted(part) : [part.replace(/^0+(?=.)/, "").slice(0, 4)]));
+}
+
+/** An IPv4 address as two groups. */
+function fromDotted(text: string): string[] {
+  const [a = 0, b = 0, c = 0, d = 0] = text.split(".").map(Number);
+  return [a * 256 + b, c * 256 + d].map((group) => group.toString(16).slice(0, 4));
+}
+
+function bytesOf(group: string): number[] {
+  const value = Number.parseInt(group, 16);
+  return [value >> 8, value & 255];
 }

@@ -64,8 +64,7 @@ export class Gate<Env extends object> {
   allowsOrigin(c: Context<{ Bindings: Env }>): boolean {
     const origin = c.req.raw.headers.get("origin");
     if (origin === null) return true;
-    const allowed = this.#origins(c.env);
-    const wrong = wrongOrigins(allowed);
+    const { allowed, wrong } = this.#origins(c.env);
     if (wrong !== undefined) reportMisconfigured("origins", wrong);
     return isAllowedOrigin(origin, c.req.url, allowed);
   }
@@ -76,12 +75,13 @@ export class Gate<Env extends object> {
     info = requestInfo(c),
     limit: LimitName = "request",
   ): Promise<{ readonly verified: Verified; readonly info: RequestInfo } | Denied> {
-    if (!this.allowsOrigin(c)) return { ...NO_ORIGIN, info };
     try {
+      if (!this.allowsOrigin(c)) return { ...NO_ORIGIN, info };
       // Before anything is verified, which costs more than to count.
-      const flooding = await this.#limits.ofAddress(c.req.raw, c.env);
+      const flooding = this.#limits.ofAddress(c.req.raw);
       if (flooding) return { ...flooding, info };
-      const token = bearerToken(c.req.raw, this.#auth.tokenInUrl) ?? cookieToken(c, this.#auth.cookie);
+      // A client without a token of its own offers an empty one.
+      const token = bearerToken(c.req.raw, this.#auth.tokenInUrl) || cookieToken(c, this.#auth.cookie);
       const answer = await spanned(info, "verify", () => this.#auth.verify(token, c.env, c.req.raw));
       const verified = readVerified(answer);
       if ("code" in verified) return { ...verified, info };
@@ -146,7 +146,6 @@ export class Gate<Env extends object> {
 
   /** What of the environment keeps this gate from working, as sentences for anybody. */
   async problems(env: Env): Promise<string[]> {
-    const wrong = wrongOrigins(this.#origins(env));
     const unbound = Object.keys(this.#options.rooms).flatMap((kind) => {
       try {
         this.#namespace(env, { kind, room: "" });
@@ -157,8 +156,8 @@ export class Gate<Env extends object> {
     });
     return [
       ...unbound,
-      ...((await this.#auth.problems?.(env)) ?? []),
-      ...(wrong === undefined ? [] : [wrong]),
+      ...(await failing("The Authenticator", async () => (await this.#auth.problems?.(env)) ?? [])),
+      ...(await failing("The function `origins` of createApp", () => this.#origins(env).wrong ?? [])),
       ...this.#limits.problems(env),
     ];
   }
@@ -169,9 +168,14 @@ export class Gate<Env extends object> {
     return `A room is at /rooms/KIND/NAME${kinds.length === 1 ? " or /rooms/NAME" : ""}. Kinds: ${kinds.join(", ")}.`;
   }
 
-  #origins(env: Env): readonly string[] {
-    const { origins = originsIn } = this.#options;
-    return typeof origins === "function" ? origins(env) : origins;
+  /** Which pages may connect, and what is wrong with the list. What is no text is no entry. */
+  #origins(env: Env): { readonly allowed: readonly string[]; readonly wrong: string | undefined } {
+    const { origins } = this.#options;
+    // The deployer's code: its types promise more than it keeps.
+    const entries: unknown = typeof origins === "function" ? origins(env) : (origins ?? originsIn(env));
+    if (!Array.isArray(entries)) throw new HookFailed("the function `origins` of createApp returned no array");
+    const wrong = wrongOrigins(entries, origins === undefined ? "ALLOWED_ORIGINS" : "the origins of createApp");
+    return { allowed: entries.filter((entry) => typeof entry === "string"), wrong };
   }
 
   #address(c: Context): RoomAddress | Denied {
@@ -201,6 +205,18 @@ export class Gate<Env extends object> {
     if (word === true) return credentials;
     // A caller spread into the answer has its claims in it: those stay here.
     return typeof word === "object" && word !== null ? readCredentials(word, "authorize") : undefined;
+  }
+}
+
+/** What the deployer's own code says of itself; when it throws, that it does. What it throws may be a secret. */
+async function failing(
+  what: string,
+  run: () => Promise<readonly string[]> | readonly string[] | string,
+): Promise<readonly string[]> {
+  try {
+    return [await run()].flat();
+  } catch {
+    return [`${what} failed.`];
   }
 }
 

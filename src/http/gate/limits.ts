@@ -1,6 +1,6 @@
 /**
- * How much one user, and one network address, may ask of the Worker before a room is asked: the rate limiter that is bound
- * as `RATE_LIMIT`, or buckets in this isolate. Knows no tokens and no rooms.
+ * How much one user, and one network address, may ask of the Worker before a room is asked: buckets in this isolate, and for
+ * users the rate limiter that is bound as `RATE_LIMIT` instead. Knows no tokens and no rooms.
  */
 import { reportMisconfigured } from "../observe.ts";
 import type { Denied } from "../request.ts";
@@ -15,6 +15,9 @@ export interface Limits {
   /** Requests of one IPv4 address or IPv6 /64. Default 200 a second, 2,000 at once. */
   readonly address: Pace;
 }
+
+/** Limits of a program; each one that is absent is the default. */
+export type LimitOptions = { readonly [Name in keyof Limits]?: Limits[Name] | undefined };
 
 /** What a request of a user counts towards. */
 export type LimitName = Exclude<keyof Limits, "address">;
@@ -38,9 +41,9 @@ export class RequestLimits {
   readonly #buckets: Readonly<Record<keyof Limits, Buckets>> | undefined;
 
   /** @throws RangeError for a pace that is no pace */
-  constructor(limits: Partial<Limits> | false = {}) {
+  constructor(limits: LimitOptions | false = {}) {
     if (limits === false) return;
-    const { join, request, address } = { ...DEFAULTS, ...limits };
+    const { join = DEFAULTS.join, request = DEFAULTS.request, address = DEFAULTS.address } = limits;
     for (const { perSecond, burst } of [join, request, address]) {
       if (!(perSecond > 0 && burst >= 1)) throw new RangeError("a limit has perSecond above 0 and burst of 1 or more");
     }
@@ -48,14 +51,20 @@ export class RequestLimits {
   }
 
   /** Why a request is refused, by where it comes from. On the developer's own computer nobody is counted. */
-  async ofAddress(request: Request, env: object): Promise<Denied | undefined> {
+  ofAddress(request: Request): Denied | undefined {
     const key = addressKey(request.headers.get("cf-connecting-ip") ?? "");
-    return key === undefined ? undefined : this.#take("address", key, env);
+    // Never by the bound limiter: its limit is one user's, and an address may be a school's.
+    return key === undefined ? undefined : this.#take("address", key);
   }
 
   /** Why a request of a user is refused. */
   async ofUser(limit: LimitName, user: string, env: object): Promise<Denied | undefined> {
-    return this.#take(limit, user, env);
+    const { RATE_LIMIT: bound } = env as { RATE_LIMIT?: unknown };
+    if (!this.#buckets) return undefined;
+    const isTaken = isRateLimiter(bound) ? await ask(bound, `${limit}:${user}`) : undefined;
+    if (isTaken !== undefined) return isTaken ? undefined : refusal(limit, BOUND_RETRY_MS);
+    for (const problem of this.problems(env)) reportMisconfigured("RATE_LIMIT", problem);
+    return this.#take(limit, user);
   }
 
   /** What is wrong with the binding, as a sentence for anybody. */
@@ -64,13 +73,9 @@ export class RequestLimits {
     return bound === undefined || isRateLimiter(bound) ? [] : ["RATE_LIMIT is no binding of a rate limiter."];
   }
 
-  async #take(limit: keyof Limits, key: string, env: object): Promise<Denied | undefined> {
-    const { RATE_LIMIT: bound } = env as { RATE_LIMIT?: unknown };
-    if (!this.#buckets) return undefined;
-    const wait = isRateLimiter(bound) ? await ask(bound, `${limit}:${key}`) : undefined;
-    if (wait === undefined) for (const problem of this.problems(env)) reportMisconfigured("RATE_LIMIT", problem);
-    const retryAfter = wait ?? this.#buckets[limit].take(key, Date.now());
-    return retryAfter > 0 ? { code: "rate_limited", message: REFUSED[limit], retryAfter } : undefined;
+  #take(limit: keyof Limits, key: string): Denied | undefined {
+    const wait = this.#buckets?.[limit].take(key, Date.now()) ?? 0;
+    return wait > 0 ? refusal(limit, wait) : undefined;
   }
 }
 
@@ -80,15 +85,20 @@ const REFUSED: Readonly<Record<keyof Limits, string>> = {
   address: "Too many requests from this address.",
 };
 
+/** Up to twice the wait, by chance: those who are refused together do not come back together. */
+function refusal(limit: keyof Limits, wait: number): Denied {
+  return { code: "rate_limited", message: REFUSED[limit], retryAfter: Math.ceil(wait * (1 + Math.random())) };
+}
+
 function isRateLimiter(value: unknown): value is RateLimiter {
   return typeof value === "object" && value !== null && "limit" in value && typeof value.limit === "function";
 }
 
 /** Asks the bound limiter; `undefined` when it does not answer: then the buckets count. */
-async function ask(limiter: RateLimiter, key: string): Promise<number | undefined> {
+async function ask(limiter: RateLimiter, key: string): Promise<boolean | undefined> {
   try {
     const { success } = await limiter.limit({ key });
-    return success ? 0 : BOUND_RETRY_MS;
+    return success;
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@ import type { Credentials } from "../../room/admission.ts";
 import type { Room } from "../../room.ts";
 import type { RoomAddress } from "../request.ts";
 import type { Authenticator, Verified } from "./auth.ts";
-import type { Limits } from "./limits.ts";
+import type { LimitOptions } from "./limits.ts";
 
 /** Credentials with every claim of the token they came from. */
 export type Caller = Credentials & Pick<Verified, "claims">;
@@ -44,9 +44,9 @@ export interface AppOptions<Env extends object> {
     | undefined;
   /**
    * What one isolate takes of one user and one address before it asks a room; `false` for no such limits. Default: see
-   * {@link Limits}. Where a rate limiter is bound as `RATE_LIMIT`, its own limit counts instead.
+   * {@link LimitOptions}. Where a rate limiter is bound as `RATE_LIMIT`, its own limit counts for users instead.
    */
-  limits?: Partial<Limits> | false | undefined;
+  limits?: LimitOptions | false | undefined;
   /**
    * Called with failures of severity `alert`, at most once a minute for each code and isolate. Rooms call their own
    * `onAlert`. Default: the webhook at `ALERT_WEBHOOK_URL`, if there is one.

@@ -47,14 +47,16 @@ export function originsIn(env: object): readonly string[] {
 }
 
 /**
- * What is wrong with an allow-list, as a sentence; `undefined` when every entry can match. An entry that never can would
- * otherwise be a silent mistake.
+ * What is wrong with an allow-list, as a sentence for anybody; `undefined` when every entry can match. An entry that never can
+ * would otherwise be a silent mistake. Says which entry it is and not what is in it, which may be somebody's password.
+ *
+ * @param list what the list is called
  */
-export function wrongOrigins(allowed: readonly string[]): string | undefined {
-  const wrong = allowed.find((entry) => !isEntry(entry));
-  return wrong === undefined
+export function wrongOrigins(allowed: readonly unknown[], list: string): string | undefined {
+  const wrong = allowed.findIndex((entry) => !isEntry(entry));
+  return wrong === -1
     ? undefined
-    : `An origin is "https://app.example.com", "*.example.com" or "capacitor://localhost", not ${JSON.stringify(wrong)}.`;
+    : `Entry ${wrong + 1} of ${list} is no origin such as "https://app.example.com", "*.example.com" or "capacitor://localhost".`;
 }
 
 function isEntry(entry: unknown): boolean {

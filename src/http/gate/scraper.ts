@@ -1,5 +1,7 @@
 /** Whether a request is the scraper's: the one secret that is compared here, by its hash. */
-import { Misconfigured, secretsIn } from "../../ops/settings.ts";
+import { rotatingIn, type Rotating } from "../../ops/secrets.ts";
+import { Misconfigured } from "../../ops/settings.ts";
+import { reportUnusable } from "../observe.ts";
 import { denial } from "../thrown.ts";
 import type { Denied } from "../request.ts";
 
@@ -12,27 +14,34 @@ const MIN_TOKEN_BYTES = 16;
  */
 export async function isScraper(request: Request, env: object): Promise<boolean | Denied> {
   try {
-    const tokens = await scraperSecrets(env);
+    const tokens = await scraperTokens(env);
     const [scheme = "", given = ""] = (request.headers.get("authorization") ?? "").split(/ +/, 2);
-    if (scheme.toLowerCase() !== "bearer" || given === "") return false;
-    const matches = await Promise.all(tokens.map(async (token) => same(given, token)));
-    return matches.includes(true);
+    if (!tokens || scheme.toLowerCase() !== "bearer" || given === "") return false;
+    if (await same(given, tokens.current)) return true;
+    for (const other of tokens.others) if (await same(given, await other)) return true;
+    return false;
   } catch (error) {
     return denial(error, env);
   }
 }
 
 /**
- * The tokens that a scraper may have; none when there is none.
+ * What keeps a scraper's token from being used.
  *
  * @throws Misconfigured when one is no secret, or too short
+ * @throws UpstreamFailed when a store does not answer
  */
-export async function scraperSecrets(env: object): Promise<readonly string[]> {
-  const tokens = await secretsIn(env, "METRICS_TOKEN");
-  if (tokens.some((token) => new TextEncoder().encode(token).length < MIN_TOKEN_BYTES)) {
-    throw new Misconfigured(`METRICS_TOKEN must have ${MIN_TOKEN_BYTES} bytes or more.`);
-  }
-  return tokens;
+export async function checkScraperTokens(env: object): Promise<void> {
+  await Promise.all((await scraperTokens(env))?.others ?? []);
+}
+
+async function scraperTokens(env: object): Promise<Rotating | undefined> {
+  const found = await rotatingIn(env, "METRICS_TOKEN", (text, name) => {
+    if (new TextEncoder().encode(text).length >= MIN_TOKEN_BYTES) return;
+    throw new Misconfigured(`${name} must have ${MIN_TOKEN_BYTES} bytes or more.`);
+  });
+  if (found) reportUnusable(found);
+  return found;
 }
 
 /** Compares secrets by their hashes, so that the time it takes says nothing about them. */

@@ -2,7 +2,7 @@
  * How a program says which tokens are good. A file of its own because the types of the package's entry reach it: what is
  * beside the options in trust.ts has types of jose, which users do not have.
  */
-import type { Secret } from "../../ops/settings.ts";
+import type { Secret } from "../../ops/secrets.ts";
 
 /** One value, or several that are good at once. */
 export type Several<T> = T | readonly T[];

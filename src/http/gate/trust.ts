@@ -4,12 +4,14 @@
  */
 import { MIN_SECRET_BYTES } from "../../protocol/identity.ts";
 import { checkAddress } from "../../ops/address.ts";
-import { listIn, Misconfigured, secret as secretText, secretsIn, type Secret } from "../../ops/settings.ts";
+import { rotating, rotatingIn, type Rotating, type Secret } from "../../ops/secrets.ts";
+import { listIn, Misconfigured } from "../../ops/settings.ts";
+import { reportUnusable } from "../observe.ts";
 import { keySet, type KeySet } from "./keys.ts";
 import type { Several, TrustOptions } from "./trust-options.ts";
 
 /** What verifies one token: shared secrets, any of which may have signed it, or the key set of its issuer. */
-export type Keys = { readonly secrets: readonly Uint8Array[] } | { readonly keySet: KeySet };
+export type Keys = { readonly secrets: Rotating } | { readonly keySet: KeySet };
 
 /** Which tokens are good. */
 export interface Trust {
@@ -22,8 +24,11 @@ export interface Trust {
 /**
  * Reads which tokens are good.
  *
+ * A secret besides the current one that cannot be meant is reported and left out: it must not turn away the tokens of the
+ * current one.
+ *
  * @throws Misconfigured when nothing says so, or a setting is empty or cannot be meant
- * @throws UpstreamFailed when the store of a secret does not answer
+ * @throws UpstreamFailed when the store of the current secret does not answer
  */
 export async function trustOf(options: TrustOptions, env: object): Promise<Trust> {
   const issuers = several(options.issuer, "issuer") ?? listIn(env, "AUTH_ISSUER");
@@ -48,26 +53,27 @@ function setsOf(urls: readonly string[], issuers: readonly string[] | undefined)
   };
 }
 
-async function secretsOf(given: Several<Secret> | undefined, env: object): Promise<Uint8Array[]> {
-  const name = given === undefined ? "AUTH_SECRET" : "the secret of jwt()";
-  const texts = given === undefined ? await secretsIn(env, name) : await Promise.all(listOf(given).map(textOf));
-  if (texts.length === 0) {
+async function secretsOf(given: Several<Secret> | undefined, env: object): Promise<Rotating> {
+  const name = "the secret of jwt()";
+  const found =
+    given === undefined
+      ? await rotatingIn(env, "AUTH_SECRET", longEnough)
+      : await rotating(
+          listOf(given).map((value, i) => ({ value, name: i === 0 ? name : `Secret ${i + 1} of jwt()` })),
+          longEnough,
+        );
+  if (!found) {
     throw new Misconfigured(
       `Nobody can be verified: set AUTH_SECRET (${MIN_SECRET_BYTES} bytes or more) or AUTH_JWKS_URL.`,
     );
   }
-  return texts.map((text, i) => {
-    const bytes = new TextEncoder().encode(text);
-    if (bytes.length >= MIN_SECRET_BYTES) return bytes;
-    const which = given === undefined && i > 0 ? `${name}_PREVIOUS` : name;
-    throw new Misconfigured(`${which} must have ${MIN_SECRET_BYTES} bytes or more.`);
-  });
+  reportUnusable(found);
+  return found;
 }
 
-async function textOf(given: Secret): Promise<string> {
-  const text = await secretText(given, "the secret of jwt()");
-  if (text === undefined) throw new Misconfigured("A secret of jwt() is undefined.");
-  return text;
+function longEnough(text: string, name: string): void {
+  if (new TextEncoder().encode(text).length >= MIN_SECRET_BYTES) return;
+  throw new Misconfigured(`${name} must have ${MIN_SECRET_BYTES} bytes or more.`);
 }
 
 function several(value: Several<string> | undefined, name: string): readonly string[] | undefined {

@@ -3,6 +3,8 @@
  * settings nor what a token's claims mean.
  */
 import { decodeJwt, errors, jwtVerify, type CryptoKey, type JWTVerifyOptions, type JWTVerifyResult } from "jose";
+import type { Rotating } from "../../ops/secrets.ts";
+import { Misconfigured } from "../../ops/settings.ts";
 import type { Trust } from "./trust.ts";
 
 const SECRET_ALGORITHMS = ["HS256"];
@@ -14,6 +16,7 @@ const MAX_KEYS_TRIED = 10;
  * Verifies a token with whatever may have signed it.
  *
  * @throws what jose or the key set throws for the last try
+ * @throws UpstreamFailed when no other secret fits, and the store of one does not answer
  */
 export async function verifiedBy(trust: Trust, token: string, clockTolerance: number): Promise<JWTVerifyResult> {
   const { issuers, audiences } = trust;
@@ -26,7 +29,7 @@ export async function verifiedBy(trust: Trust, token: string, clockTolerance: nu
     ...(issuers && { issuer: [...issuers] }),
     ...(audiences && { audience: [...audiences] }),
   };
-  if ("secrets" in keys) return byAny(token, keys.secrets, options);
+  if ("secrets" in keys) return byAny(token, inTurn(keys.secrets), options);
   try {
     return await jwtVerify(token, keys.keySet.get, options);
   } catch (error) {
@@ -38,7 +41,7 @@ export async function verifiedBy(trust: Trust, token: string, clockTolerance: nu
 /** Verifies with each key in turn. Only a signature that does not fit leads to the next one. */
 async function byAny(
   token: string,
-  keys: Iterable<Uint8Array> | AsyncIterable<CryptoKey>,
+  keys: AsyncIterable<Uint8Array | CryptoKey>,
   options: JWTVerifyOptions,
 ): Promise<JWTVerifyResult> {
   let tried = 0;
@@ -51,6 +54,20 @@ async function byAny(
     }
   }
   throw new errors.JWSSignatureVerificationFailed();
+}
+
+/** The bytes of the secrets. Only a token that the current one did not sign waits for the others. */
+async function* inTurn({ current, others }: Rotating): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  yield encoder.encode(current);
+  for (const other of others) {
+    try {
+      yield encoder.encode(await other);
+    } catch (error) {
+      // It was reported. One that is out of reach might fit: then nobody knows whether the token is good.
+      if (!(error instanceof Misconfigured)) throw error;
+    }
+  }
 }
 
 /** What a token says of its issuer, before anything is verified: only to choose the key set that must verify it. */

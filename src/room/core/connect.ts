@@ -67,6 +67,7 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
     heartbeat: { next: Math.max(0, (state.heartbeat?.due ?? now) - now) },
     limits: limitsOf(definition),
     expires: session.expires,
+    now,
   } as const;
   if (definition.presence === "list") return turn.sendList(connection, frame);
   // Clients from before there was a count expect a list.

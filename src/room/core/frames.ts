@@ -96,7 +96,7 @@ function dispatch(turn: Turn, sender: Sender, frame: Exclude<ClientFrame, Frame<
 function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
   const { log } = turn.state;
   const { connection, session } = sender;
-  const { ref, after = 0, traceparent } = frame;
+  const { ref, traceparent } = frame;
   const last = log.refs.last(session.id);
   // Before the grant and the hook: whatever has changed since, a repeat gets the answer of the first time.
   if (ref <= last) {
@@ -107,8 +107,7 @@ function onPublish(turn: Turn, sender: Sender, frame: Frame<"publish">): void {
     return turn.send(connection, { type: "ack", ref, ...taken });
   }
   // The one before was refused for now, and comes again: this one must not overtake it.
-  if (after > Math.max(last, connection.rejectedRef))
-    return answer(turn, sender, frame, failure("rate_limited", AFTER));
+  if (isEarly(turn, sender, frame)) return answer(turn, sender, frame, failure("rate_limited", AFTER));
   if (!allowed(turn, sender, "publish", frame)) return;
   if (traceparent !== undefined) turn.about = { ...turn.about, traceparent };
   const publisher = { user: session.user, me: () => meOf(turn, sender), source: { session: session.id, ref } };
@@ -147,12 +146,15 @@ function allowed(turn: Turn, sender: Sender, grant: Grant, frame: ClientFrame): 
 }
 
 /** Tells the sender what went wrong with its frame. */
-function answer(turn: Turn, { connection }: Sender, frame: Received, error: FrameError): void {
+function answer(turn: Turn, sender: Sender, frame: Received, error: FrameError): void {
+  const { connection } = sender;
   const { code } = error;
   // What a hook threw has been reported with what it threw.
   if (code !== "hook_failed") turn.fail({ code, source: frame.type });
   const isPublish = frame.type === "publish" || (frame.type === "malformed" && !frame.call);
-  if (isPublish && frame.ref !== undefined && code !== "rate_limited") connection.reject(frame.ref);
+  // One that came before its turn says nothing of those that it follows.
+  if (isPublish && frame.ref !== undefined && code !== "rate_limited" && !isEarly(turn, sender, frame))
+    connection.reject(frame.ref);
   turn.sendText(connection, encodeFailure(frame, error));
 }
 
@@ -163,6 +165,15 @@ export function encodeFailure(frame: Received, error: FrameError): string {
   if (isCall && ref !== undefined) return encode({ type: "reply", ref, error });
   if (ref !== undefined) return encode({ type: "error", ...error, ref });
   return encode({ type: "error", ...error, ...(frame.type !== "malformed" && { frame: frame.type }) });
+}
+
+/** Whether a publish follows one that is neither taken nor refused for good. */
+function isEarly(
+  { state }: Turn,
+  { connection, session }: Sender,
+  { after = 0 }: { readonly after?: number },
+): boolean {
+  return after > Math.max(state.log.refs.last(session.id), connection.rejectedRef);
 }
 
 /** An error of the table, as frames carry it. */

@@ -4,7 +4,17 @@
  */
 import { createElement as h, StrictMode, useEffect, useRef, useState } from "react";
 import { createRoot, type Container } from "react-dom/client";
-import { useMembers, usePublications, useRoom, useRoomEvent, useSignal } from "../../../src/react/react.ts";
+import {
+  RoomProvider,
+  useMembers,
+  usePending,
+  usePublications,
+  useRoom,
+  useRoomEvent,
+  useSelf,
+  useSignal,
+  useSnapshot,
+} from "../../../src/react/react.ts";
 import type { RoomHandle, RoomOptions } from "../../../src/react/react.ts";
 
 interface Chat {
@@ -21,8 +31,8 @@ const query = new URLSearchParams(location.search);
 const url = query.get("url") ?? "";
 const tokens = new Map([...query].filter(([key]) => key.startsWith("token.")));
 
-/** How often a token was asked for: once for each connection. */
-const counts = Object.assign(globalThis, { asked: 0 });
+/** How often a token was asked for, once for each connection; and how many farewells were acknowledged. */
+const counts = Object.assign(globalThis, { asked: 0, said: 0 });
 
 function optionsFor(user: string): RoomOptions {
   // A new function at every render, as people write it.
@@ -73,6 +83,31 @@ function People({ user }: { user: string }) {
   );
 }
 
+/** Below a provider, whose address is spelled another way: the same connection. */
+function Below() {
+  const room = useRoom<Chat>();
+  const ids = useMembers(room, (members) => members.map(({ id }) => id));
+  const pending = usePending(room).map(({ data }) => data);
+  return h(
+    "section",
+    { id: "below" },
+    h("p", { id: "ids" }, ids.join(", ")),
+    h("p", { id: "self" }, useSelf(room)?.data?.mood),
+    h("p", { id: "snapshot" }, useSnapshot(room)?.reason),
+    h("p", { id: "pending" }, pending.join(", ")),
+  );
+}
+
+/** Publishes, and all components go, in one handler. */
+function Farewell({ go }: { go: () => void }) {
+  const room = useRoom<Chat>();
+  const say = () => {
+    void room.publish("farewell").then(() => counts.said++);
+    go();
+  };
+  return h("button", { id: "farewell", onClick: say }, "Farewell");
+}
+
 function App() {
   const [shown, setShown] = useState(true);
   const [generation, setGeneration] = useState(0);
@@ -81,11 +116,19 @@ function App() {
     "main",
     null,
     h("button", { id: "toggle", onClick: () => setShown(!shown) }, "Toggle"),
+
     h("button", { id: "remount", onClick: () => setGeneration(generation + 1) }, "Remount"),
     h("button", { id: "switch", onClick: () => setUser("cem") }, "Switch user"),
     h("p", { id: "generation" }, generation),
     shown && h(Talk, { key: `talk ${generation}`, user }),
     shown && h(People, { key: `people ${generation}`, user }),
+    shown &&
+      h(
+        RoomProvider,
+        { key: `below ${generation}`, url: `${url}/`, ...optionsFor(user) },
+        h(Below),
+        h(Farewell, { go: () => setShown(false) }),
+      ),
   );
 }
 

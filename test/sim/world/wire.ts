@@ -104,6 +104,11 @@ export class Wire {
     this.#down.stall(ms);
   }
 
+  /** Nothing that the client sends arrives for `ms`; then all of it does, together. */
+  stall(ms: number): void {
+    this.#up.stall(ms);
+  }
+
   /** The client reads again. */
   release(): void {
     this.#down.release();
