@@ -131,7 +131,7 @@ function lineOf({ t, what, ...rest }: Event, start: number): string {
 
 /**
  * What chaos does to the server, what clients do wrong, what workerd remarks of its alarms when objects vanish, and of a
- * send that an eviction left unfinished (pull request 7147 of workerd is about that): its connection ends, no more.
+ * send that an eviction left unfinished (pull request 7147 of workerd is about that): no promise was broken where it was seen.
  */
 const EXPECTED =
   /"source":"onPublish".*"message":"Error: chaos"|"level":"(?:info|warn)"|\bchaos\b|actor-sqlite.*warning: NOSENTRY|!currentlySending/;

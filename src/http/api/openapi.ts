@@ -55,6 +55,7 @@ const upgrade: Described = {
     query("epoch", "The epoch of the client's position; with `offset`.", ID),
     query("offset", "The offset of the client's position; with `epoch`.", OFFSET),
     query("credit", "1: the client acknowledges what it reads.", { type: "string" }),
+    query("attempt", "Which attempt of which client it is: a name, a dot, a number that goes up.", { type: "string" }),
     query("traceparent", "W3C Trace Context, from clients that cannot set the header.", { type: "string" }),
   ],
   responses: {
