@@ -55,7 +55,7 @@ export class Run {
           if (!names.has(String(value))) names.set(String(value), `${key} ${names.size}`);
           return names.get(String(value));
         }
-        return key === "at" || key === "expires" ? "a moment" : value;
+        return key === "at" || key === "expires" || key === "now" ? "a moment" : value;
       },
       1,
     );

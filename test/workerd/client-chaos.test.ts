@@ -12,6 +12,8 @@ const EACH = 500;
 const CUTS = 60;
 /** Publications received, by all together, before the next eviction or kill. */
 const BREAK_EVERY = 1_000;
+/** A publication as all see it: its ref is known to its publisher only. */
+const everyones = ({ ref: _, ...rest }: Publication) => rest;
 /** No client is left so far behind that the log (1,000) could forget what it misses. */
 const LEAD = 500;
 
@@ -122,10 +124,11 @@ it("2,500 publishes, 60 cuts, evictions and kills: nothing lost, doubled, out of
   );
 
   const [first] = peers;
-  const log = first?.items ?? [];
+  const log = (first?.items ?? []).map(everyones);
   expect(log.map(({ offset }) => offset)).toEqual(Array.from({ length: total }, (_, i) => i + 1));
   for (const [i, { items, resets, failures, settled, room }] of peers.entries()) {
-    expect(items).toEqual(log);
+    expect(items.map(everyones)).toEqual(log);
+    for (const { by, ref } of items) expect(ref !== undefined, `ref ${ref} of ${by} at ${i}`).toBe(by === `user ${i}`);
     expect(resets).toEqual(["new"]);
     expect(failures).toEqual([]);
     expect(room.pending).toBe(0);
