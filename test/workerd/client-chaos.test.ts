@@ -13,7 +13,11 @@ const CUTS = 60;
 /** Publications received, by all together, before the next eviction or kill. */
 const BREAK_EVERY = 1_000;
 /** A publication as all see it: its ref is known to its publisher only. */
-const everyones = ({ ref: _, ...rest }: Publication) => rest;
+const everyones = (item: Publication): Publication => {
+  const { ref: _ref, ...rest } = item;
+  return rest;
+};
+
 /** No client is left so far behind that the log (1,000) could forget what it misses. */
 const LEAD = 500;
 
