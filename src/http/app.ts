@@ -29,22 +29,14 @@ import { observe, onThrown, spanned } from "./observe.ts";
  * which describes them all; without `:kind/` too when there is one kind. Where `ENVIRONMENT` is "development" also
  * `POST /dev/token`.
  *
- * @throws TypeError when no kind of room is given, two share a binding, or an origin is invalid
+ * @throws TypeError when no kind of room is given, two share a binding, or a place or an origin is invalid
  * @throws RangeError when a limit is invalid
  */
 export function createApp<Env extends object>(options: AppOptions<Env>): Hono<{ Bindings: Env }> {
-  // JavaScript may leave it out.
-  const rooms = options.rooms as AppOptions<Env>["rooms"] | undefined;
-  const kinds = Object.keys(rooms ?? {});
-  if (kinds.length === 0)
-    throw new TypeError('createApp needs a kind of room: createApp({ rooms: { chat: "BINDING" } })');
-  // A binding and a name are one room: two kinds on one binding would give it two sets of grants.
-  if (new Set(Object.values(options.rooms)).size < kinds.length)
-    throw new TypeError("every kind needs its own binding");
   const wrong = Array.isArray(options.origins) ? wrongOrigins(options.origins, "the origins of createApp") : undefined;
   if (wrong !== undefined) throw new TypeError(wrong);
-  const paths = ["/rooms/:kind/:room", ...(kinds.length === 1 ? ["/rooms/:room"] : [])];
   const gate = new Gate(options);
+  const paths = ["/rooms/:kind/:room", ...(gate.places.kinds.length === 1 ? ["/rooms/:room"] : [])];
 
   const app = new Hono<{ Bindings: Env }>();
   const { onAlert } = options;

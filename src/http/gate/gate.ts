@@ -3,7 +3,6 @@
  * before a room object is touched, so that not one byte of a stranger reaches a room.
  */
 import type { Context } from "hono";
-import { Misconfigured } from "../../ops/settings.ts";
 import { ROOM_NAME, type GrantName } from "../../protocol/api.ts";
 import { texts } from "../../protocol/codes.ts";
 import { readRefusal, type Refusal } from "../../protocol/refusal.ts";
@@ -20,6 +19,7 @@ import { grantsIn, patternsWith } from "./grants.ts";
 import { RequestLimits, type LimitName } from "./limits.ts";
 import type { AppOptions } from "./options.ts";
 import { isAllowedOrigin, originsIn, wrongOrigins } from "./origin.ts";
+import { Places } from "./places.ts";
 
 const NO_ORIGIN: Denied = {
   code: "forbidden",
@@ -46,11 +46,13 @@ export interface AdminScope {
 
 /** The way in. */
 export class Gate<Env extends object> {
+  readonly places: Places<Env>;
   readonly #options: AppOptions<Env>;
   readonly #auth: Authenticator;
   readonly #limits: RequestLimits;
 
   constructor(options: AppOptions<Env>) {
+    this.places = new Places(options.rooms);
     this.#options = options;
     this.#auth = options.auth ?? jwt();
     this.#limits = new RequestLimits(options.limits);
@@ -121,7 +123,7 @@ export class Gate<Env extends object> {
       const credentials = await this.#credentials(c, verified, address);
       if (!credentials?.grants.includes(grant)) return { code: "forbidden", info };
       if (credentials.expires <= Date.now()) return { code: "token_expired", info };
-      return { info, address, credentials, stub: this.#namespace(c.env, address).getByName(address.room) };
+      return { info, address, credentials, stub: this.places.stub(c.env, address) };
     } catch (error) {
       return denial(error, c.env, info);
     }
@@ -146,16 +148,8 @@ export class Gate<Env extends object> {
 
   /** What of the environment keeps this gate from working, as sentences for anybody. */
   async problems(env: Env): Promise<string[]> {
-    const unbound = Object.keys(this.#options.rooms).flatMap((kind) => {
-      try {
-        this.#namespace(env, { kind, room: "" });
-        return [];
-      } catch (error) {
-        return error instanceof Misconfigured ? [error.message] : [];
-      }
-    });
     return [
-      ...unbound,
+      ...this.places.problems(env),
       ...(await failing("The Authenticator", async () => (await this.#auth.problems?.(env)) ?? [])),
       ...(await failing("The function `origins` of createApp", () => this.#origins(env).wrong ?? [])),
       ...this.#limits.problems(env),
@@ -164,7 +158,7 @@ export class Gate<Env extends object> {
 
   /** Where rooms are, for a caller that asked somewhere else. */
   get map(): string {
-    const kinds = Object.keys(this.#options.rooms);
+    const { kinds } = this.places;
     return `A room is at /rooms/KIND/NAME${kinds.length === 1 ? " or /rooms/NAME" : ""}. Kinds: ${kinds.join(", ")}.`;
   }
 
@@ -179,17 +173,9 @@ export class Gate<Env extends object> {
   }
 
   #address(c: Context): RoomAddress | Denied {
-    const { rooms } = this.#options;
-    const { kind = Object.keys(rooms)[0] ?? "", room = "" } = c.req.param() as Partial<RoomAddress>;
-    if (!Object.hasOwn(rooms, kind)) return { code: "not_found", message: `There is no such kind. ${this.map}` };
+    const { kind = this.places.kinds[0] ?? "", room = "" } = c.req.param() as Partial<RoomAddress>;
+    if (!this.places.has(kind)) return { code: "not_found", message: `There is no such kind. ${this.map}` };
     return ROOM_NAME.test(room) ? { kind, room } : { code: "bad_room", message: texts.bad_room };
-  }
-
-  #namespace(env: Env, { kind }: RoomAddress): DurableObjectNamespace<Room> {
-    const binding: keyof Env | undefined = this.#options.rooms[kind];
-    const namespace = binding && (env[binding] as Partial<DurableObjectNamespace<Room>> | undefined);
-    if (typeof namespace?.getByName === "function") return namespace as DurableObjectNamespace<Room>;
-    throw new Misconfigured(`There is no Durable Object binding ${String(binding)}: add it to the wrangler config.`);
   }
 
   async #credentials(

@@ -2,27 +2,18 @@
 import type { Context } from "hono";
 import type { Alert } from "../../ops/failures.ts";
 import type { Credentials } from "../../room/admission.ts";
-import type { Room } from "../../room.ts";
 import type { RoomAddress } from "../request.ts";
 import type { Authenticator, Verified } from "./auth.ts";
 import type { LimitOptions } from "./limits.ts";
+import type { Kinds } from "./places.ts";
 
 /** Credentials with every claim of the token they came from. */
 export type Caller = Credentials & Pick<Verified, "claims">;
 
-/** The names of an environment's bindings of rooms. */
-export type RoomBinding<Env extends object> = {
-  [Name in keyof Env & string]: Env[Name] extends DurableObjectNamespace<infer Object>
-    ? Object extends Room | undefined
-      ? Name
-      : never
-    : never;
-}[keyof Env & string];
-
 /** What {@link createApp} needs. */
 export interface AppOptions<Env extends object> {
-  /** Kinds of rooms: from the name in the URL to the Durable Object binding in wrangler.toml. */
-  rooms: Readonly<Record<string, RoomBinding<Env>>>;
+  /** Kinds of rooms: from the name in the URL to the Durable Object binding in wrangler.toml, and where the rooms are. */
+  rooms: Kinds<Env>;
   /** Says which user a token is for. Default: `jwt()`, configured by the environment. */
   auth?: Authenticator | undefined;
   /**

@@ -1,0 +1,90 @@
+/** Where rooms are: what reaches the namespace of a kind, and what is refused before. */
+import { describe, expect, it } from "vitest";
+import { Places, type Jurisdiction, type Kind, type LocationHint } from "../../src/http/gate/places.ts";
+import { HookFailed } from "../../src/http/thrown.ts";
+import { Misconfigured } from "../../src/ops/settings.ts";
+
+interface Env {
+  readonly CHAT: DurableObjectNamespace;
+  readonly GAME: DurableObjectNamespace;
+}
+
+/** The platform's namespace, which locally ignores places: it says what it was asked for instead of giving an object. */
+function env(): Env {
+  const within = (jurisdiction?: string) => ({
+    jurisdiction: (one: string) => within(one),
+    getByName: (...asked: unknown[]) => ({ jurisdiction, asked }),
+  });
+  return { CHAT: within(), GAME: within() } as unknown as Env;
+}
+
+const asked = (chat: Partial<Kind<Env>>, room = "lobby") =>
+  new Places<Env>({ chat: { room: "CHAT" as never, ...chat } }).stub(env(), { kind: "chat", room });
+
+describe("a room", () => {
+  it.each<[string, Partial<Kind<Env>>, object]>([
+    ["is wherever the platform makes it, by default", {}, { jurisdiction: undefined, asked: ["lobby"] }],
+    ["is in the jurisdiction of its kind", { jurisdiction: "eu" }, { jurisdiction: "eu", asked: ["lobby"] }],
+    [
+      "is in the jurisdiction that its name says",
+      { jurisdiction: { among: ["eu", "us"], of: (room) => (room === "lobby" ? "us" : undefined) } },
+      { jurisdiction: "us", asked: ["lobby"] },
+    ],
+    [
+      "is near the place of its kind",
+      { locationHint: "apac" },
+      { jurisdiction: undefined, asked: ["lobby", { locationHint: "apac" }] },
+    ],
+    [
+      "is near the place that its name says, within its jurisdiction",
+      { jurisdiction: "eu", locationHint: (room) => (room === "lobby" ? "weur" : undefined) },
+      { jurisdiction: "eu", asked: ["lobby", { locationHint: "weur" }] },
+    ],
+    [
+      "is anywhere when the functions say nothing",
+      { jurisdiction: { among: ["eu"], of: () => undefined }, locationHint: () => undefined },
+      { jurisdiction: undefined, asked: ["lobby"] },
+    ],
+  ])("%s", (_, kind, where) => {
+    expect(asked(kind)).toEqual(where);
+  });
+
+  it("of a function that returns no place is not looked for", () => {
+    const of = () => "us" as Jurisdiction;
+    expect(() => asked({ jurisdiction: { among: ["eu"], of } })).toThrow(HookFailed);
+    expect(() => asked({ jurisdiction: { among: ["eu"], of: () => null as never } })).toThrow(HookFailed);
+    expect(() => asked({ locationHint: () => "mars" as LocationHint })).toThrow(HookFailed);
+  });
+
+  it("without a binding is a setting that is missing, and named", () => {
+    const places = new Places<Env>({ chat: "CHAT" as never, game: { room: "GAME" as never, jurisdiction: "eu" } });
+    const { GAME } = env();
+    expect(() => places.stub({ GAME } as Env, { kind: "chat", room: "lobby" })).toThrow(Misconfigured);
+    expect(places.problems({ GAME } as Env)).toEqual([expect.stringContaining("binding CHAT")]);
+    expect(places.problems(env())).toEqual([]);
+  });
+});
+
+describe("kinds", () => {
+  it("are in all jurisdictions that any of them names, and the Worker in none", () => {
+    const of = () => undefined;
+    const places = new Places<Env>({
+      chat: { room: "CHAT" as never, jurisdiction: { among: ["eu", "us"], of } },
+      game: { room: "GAME" as never, jurisdiction: "eu" },
+    });
+    expect(places.jurisdictions).toEqual([undefined, "eu", "us"]);
+    expect(new Places<Env>({ chat: "CHAT" as never }).jurisdictions).toEqual([undefined]);
+  });
+
+  it.each<[string, object | undefined]>([
+    ["none", {}],
+    ["nothing at all", undefined],
+    ["two of one binding", { chat: "CHAT", talk: { room: "CHAT", jurisdiction: "eu" } }],
+    ["a jurisdiction that does not exist", { chat: { room: "CHAT", jurisdiction: "ch" } }],
+    ["one among others", { chat: { room: "CHAT", jurisdiction: { among: ["eu", "ch"], of: () => "eu" } } }],
+    ["several without a function", { chat: { room: "CHAT", jurisdiction: { among: ["eu"] } } }],
+    ["a place that does not exist", { chat: { room: "CHAT", locationHint: "mars" } }],
+  ])("are refused where they are given: %s", (_, kinds) => {
+    expect(() => new Places(kinds as never)).toThrow(TypeError);
+  });
+});
