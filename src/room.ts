@@ -13,6 +13,7 @@ import type { Directory } from "./ops/directory.ts";
 import { recordEnd } from "./ops/ends.ts";
 import { record, type Alert } from "./ops/failures.ts";
 import { isolate } from "./ops/isolate.ts";
+import type { Jurisdiction } from "./ops/jurisdiction.ts";
 import { dataPoint } from "./ops/metrics.ts";
 import { span } from "./ops/trace.ts";
 import { alertWebhook, webhook } from "./ops/webhook.ts";
@@ -69,8 +70,10 @@ export abstract class Room<Env = unknown> extends RoomObject<Env> {
     // What this isolate counted for all its rooms, such as its breakers: no room counts it.
     const own = isolate.take();
     try {
-      // One stub: its calls arrive in their order.
-      this.#directory ??= directory.getByName(String(shardOf(listing.kind, listing.room)));
+      // One stub: its calls arrive in their order. It is in the room's jurisdiction: not even its name may leave that.
+      const { jurisdiction } = this.ctx.id;
+      const within = jurisdiction === undefined ? directory : directory.jurisdiction(jurisdiction as Jurisdiction);
+      this.#directory ??= within.getByName(String(shardOf(listing.kind, listing.room)));
       await withTimeout(
         this.#directory.update({ ...listing, counts, notes: records, own }),
         "the directory",

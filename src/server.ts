@@ -1,7 +1,8 @@
 /** The package entry `edgerooms`: what a Worker needs to define rooms and serve them. */
 export { createApp } from "./http/app.ts";
 export type { AppOptions, Caller } from "./http/gate/options.ts";
-export type { Jurisdiction, Kind, LocationHint, RoomBinding, SomeJurisdictions } from "./http/gate/places.ts";
+export type { Jurisdiction } from "./ops/jurisdiction.ts";
+export type { Kind, LocationHint, RoomBinding, SomeJurisdictions } from "./http/gate/places.ts";
 export type { RoomAddress } from "./http/request.ts";
 export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/gate/auth.ts";
 export type { Pace } from "./http/gate/buckets.ts";

@@ -108,9 +108,10 @@ function report(
   if (REPORTED_BY_ROOMS.includes(code) && cause === undefined) return undefined;
   isolate.count("errors", { code });
   if (codes[code].severity === "info") return undefined;
-  const { address, ...about } = info;
+  const { address, isConfined = false, ...about } = info;
   // Until its token is verified a request is a stranger's, who chose the name of the room: that is no news.
-  const place = address && { kind: address.kind, room: about.user === undefined ? "" : address.room };
+  const isNamed = about.user !== undefined && !isConfined;
+  const place = address && { kind: address.kind, room: isNamed ? address.room : "" };
   const failure = recordOf({ ...about, code, source, error: cause ?? message }, Date.now(), place);
   // The directory keeps failures for long. The user is in the log, where the id of the request leads.
   const { user: _user, ...kept } = failure;

@@ -21,6 +21,8 @@ export interface RequestInfo {
   readonly traceparent?: string;
   /** The room that it is about. */
   readonly address?: RoomAddress;
+  /** The room must stay in a jurisdiction: its name is not kept elsewhere. */
+  readonly isConfined?: boolean;
   /** The user of its token. */
   readonly user?: string;
 }

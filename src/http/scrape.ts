@@ -1,10 +1,9 @@
 /** What an operator of all rooms reads: `GET /metrics` for Prometheus, `GET /failures` for people. */
 import type { Context, Hono } from "hono";
-import type { Directory } from "../ops/directory.ts";
 import { isolate } from "../ops/isolate.ts";
 import { prometheusText } from "../ops/metrics.ts";
 import { reportNow } from "../ops/reporting.ts";
-import { allFailures, allTotals } from "../ops/shards.ts";
+import { allFailures, allTotals, shardsIn } from "../ops/shards.ts";
 import type { FailureList, FailureRecord } from "../protocol/api.ts";
 import { codes } from "../protocol/codes.ts";
 import { breakerStates } from "../ops/upstream.ts";
@@ -24,9 +23,9 @@ async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const refusal = scraper === true ? undefined : await gate.requireGlobalAdmin(c);
   // A scrape token that cannot be used is why the scraper is refused.
   if (refusal) return problem(c, typeof scraper === "object" ? scraper : refusal);
-  const directory = directoryOf(c.env);
-  if (directory) await reportNow(c.env);
-  const { value: totals, missing } = directory ? await allTotals(directory) : ownTotals();
+  const shards = shardsIn(c.env, gate.places.jurisdictions);
+  if (shards) await reportNow(c.env);
+  const { value: totals, missing } = shards ? await allTotals(shards) : ownTotals();
   const text = prometheusText({ totals, breakers: breakerStates(), missing: missing.length });
   return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8", ...FRESH });
 }
@@ -34,9 +33,9 @@ async function metrics<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
 async function failures<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gate<Env>): Promise<Response> {
   const refusal = await gate.requireGlobalAdmin(c);
   if (refusal) return problem(c, refusal);
-  const directory = directoryOf(c.env);
-  if (directory) await reportNow(c.env);
-  const { value, missing } = directory ? await allFailures(directory) : NONE;
+  const shards = shardsIn(c.env, gate.places.jurisdictions);
+  if (shards) await reportNow(c.env);
+  const { value, missing } = shards ? await allFailures(shards) : NONE;
   const listed = (records: readonly FailureRecord[]) =>
     records.map((each) => ({ ...each, severity: codes[each.code].severity }));
   const list: FailureList = {
@@ -53,8 +52,4 @@ const NONE = { value: { failures: [], ends: [] }, missing: [] };
 function ownTotals() {
   const nothing = { rooms: 0, connections: 0, members: 0, sessions: 0, undelivered_rooms: 0, dead_letters: 0 };
   return { value: { "": { ...nothing, counts: isolate.counts } }, missing: [] };
-}
-
-function directoryOf(env: object): DurableObjectNamespace<Directory> | undefined {
-  return (env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> }).EDGEROOMS_DIRECTORY;
 }

@@ -1,12 +1,14 @@
 /**
  * All parts of the directory together: its pages, totals and failures, and where an isolate reports. A part that fails or
- * hangs makes an answer incomplete, which says so; it does not make all the others unreadable.
+ * hangs makes an answer incomplete, which says so; it does not make all the others unreadable. Rooms that must stay in a
+ * jurisdiction have parts there.
  */
 import type { LiveRoom } from "../protocol/api.ts";
 import { withTimeout } from "../protocol/with-timeout.ts";
 import type { Counts } from "../room/telemetry/counts.ts";
 import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 import { DIRECTORY_SHARDS } from "../room/telemetry/listing.ts";
+import { confinedTo, type Jurisdiction } from "./jurisdiction.ts";
 import { addTotals, type Directory, type Wanted } from "./directory.ts";
 import type { KindTotals } from "./metrics.ts";
 import { MAX_RECORDS, type Recorded } from "./records.ts";
@@ -21,6 +23,38 @@ const REPORT_TIMEOUT_MS = 3_000;
 const OTHER_VERSION = "the directory runs another version";
 /** The part that this isolate reports to. */
 let chosen: string | undefined;
+
+/** The parts of the directory of a Worker, by number. Those of rooms that may be anywhere come first. */
+export class Shards {
+  readonly #within: readonly DurableObjectNamespace<Directory>[];
+
+  constructor(within: readonly DurableObjectNamespace<Directory>[]) {
+    this.#within = within;
+  }
+
+  get count(): number {
+    return this.#within.length * DIRECTORY_SHARDS;
+  }
+
+  /** @throws RangeError when there is no such part */
+  get(shard: number): DurableObjectStub<Directory> {
+    const namespace = this.#within[Math.floor(shard / DIRECTORY_SHARDS)];
+    if (!namespace) throw new RangeError(`the directory has no part ${shard}`);
+    return namespace.getByName(String(shard % DIRECTORY_SHARDS));
+  }
+}
+
+/**
+ * The parts of the directory that is bound as `EDGEROOMS_DIRECTORY`; `undefined` when none is.
+ *
+ * @param jurisdictions that rooms may be in; `undefined` stands for anywhere, and comes first
+ */
+export function shardsIn(env: object, jurisdictions: readonly (Jurisdiction | undefined)[]): Shards | undefined {
+  const { EDGEROOMS_DIRECTORY: bound } = env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
+  if (!bound) return undefined;
+  const within = jurisdictions.map((one) => (one === undefined ? bound : confinedTo(bound, one)));
+  return new Shards(within.filter((namespace) => namespace !== undefined));
+}
 
 /** Where a list goes on. */
 export interface Position {
@@ -46,13 +80,13 @@ export interface Gathered<T> {
 
 /** A page of rooms, of one part of the directory. */
 export async function listRooms(
-  directory: DurableObjectNamespace<Directory>,
+  shards: Shards,
   { shard, after }: Position,
   wanted: Omit<Wanted, "after">,
 ): Promise<Rooms> {
-  const following = shard + 1 < DIRECTORY_SHARDS ? { next: { shard: shard + 1 } } : {};
+  const following = shard + 1 < shards.count ? { next: { shard: shard + 1 } } : {};
   try {
-    const listed = await asked(directory.getByName(String(shard)).list({ ...wanted, after }), shard);
+    const listed = await asked(shards.get(shard).list({ ...wanted, after }), shard);
     // A part of an older version knows nothing of patterns: what it lists may not be for the caller.
     if (!("rooms" in listed)) throw new TypeError(OTHER_VERSION);
     const next = listed.after === undefined ? following : { next: { shard, after: listed.after } };
@@ -63,7 +97,7 @@ export async function listRooms(
 }
 
 /**
- * Reports what this isolate counted. Any part will do; each isolate chooses one, so that none is hot, and another after one
+ * Reports what this isolate counted. Any part of those of anywhere will do; each isolate chooses one, so that none is hot, and another after one
  * that failed.
  */
 export async function reportCounts(
@@ -81,10 +115,8 @@ export async function reportCounts(
 }
 
 /** What the parts of the directory have counted, added up. */
-export async function allTotals(
-  directory: DurableObjectNamespace<Directory>,
-): Promise<Gathered<Record<string, KindTotals>>> {
-  const { value, missing } = await all(directory, async (part) => {
+export async function allTotals(shards: Shards): Promise<Gathered<Record<string, KindTotals>>> {
+  const { value, missing } = await all(shards, async (part) => {
     const totals: unknown = await part.totals();
     if (!isTotals(totals)) throw new TypeError(OTHER_VERSION);
     return totals;
@@ -95,8 +127,8 @@ export async function allTotals(
 }
 
 /** The newest failures of all parts, at most a hundred: half of the places are kept for grave ones. And as many ends. */
-export async function allFailures(directory: DurableObjectNamespace<Directory>): Promise<Gathered<Recorded>> {
-  const { value, missing } = await all(directory, async (part) => {
+export async function allFailures(shards: Shards): Promise<Gathered<Recorded>> {
+  const { value, missing } = await all(shards, async (part) => {
     const answer: Partial<Recorded> = await part.failures();
     const { failures, ends } = answer;
     if (!Array.isArray(failures) || !Array.isArray(ends)) throw new TypeError(OTHER_VERSION);
@@ -123,12 +155,9 @@ function newestFirst(records: readonly FailureRecord[]): FailureRecord[] {
  *
  * @throws what the first of them threw when no part answered
  */
-async function all<T>(
-  directory: DurableObjectNamespace<Directory>,
-  ask: (part: DurableObjectStub<Directory>) => Promise<T>,
-): Promise<Gathered<T[]>> {
+async function all<T>(shards: Shards, ask: (part: DurableObjectStub<Directory>) => Promise<T>): Promise<Gathered<T[]>> {
   const answers = await Promise.allSettled(
-    Array.from({ length: DIRECTORY_SHARDS }, (_, part) => asked(ask(directory.getByName(String(part))), part)),
+    Array.from({ length: shards.count }, (_, part) => asked(ask(shards.get(part)), part)),
   );
   const value = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
   const missing = answers.flatMap((answer, part) => (answer.status === "rejected" ? [part] : []));

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reportNow } from "../../src/ops/reporting.ts";
 import type { Report } from "../../src/ops/directory.ts";
-import { allFailures } from "../../src/ops/shards.ts";
+import { allFailures, Shards } from "../../src/ops/shards.ts";
 import { dataPointDoubles } from "../../src/ops/metrics.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import { shardOf } from "../../src/room/telemetry/listing.ts";
@@ -352,7 +352,7 @@ it("failures that are grave stay, however many strangers are refused and whateve
   await client.until(() => client.of("error").length === 7);
   await client.close();
   const grave = async () =>
-    (await allFailures(env.EDGEROOMS_DIRECTORY)).value.failures.filter(
+    (await allFailures(new Shards([env.EDGEROOMS_DIRECTORY]))).value.failures.filter(
       (note) => note.code === "hook_failed" && note.room === room.name,
     );
   await eventually(async () => expect(await grave()).toHaveLength(1));

@@ -1,6 +1,7 @@
 /** Where rooms are: what reaches the namespace of a kind, and what is refused before. */
 import { describe, expect, it } from "vitest";
-import { Places, type Jurisdiction, type Kind, type LocationHint } from "../../src/http/gate/places.ts";
+import type { Jurisdiction } from "../../src/ops/jurisdiction.ts";
+import { Places, type Kind, type LocationHint } from "../../src/http/gate/places.ts";
 import { HookFailed } from "../../src/http/thrown.ts";
 import { Misconfigured } from "../../src/ops/settings.ts";
 
@@ -62,6 +63,27 @@ describe("a room", () => {
     expect(() => places.stub({ GAME } as Env, { kind: "chat", room: "lobby" })).toThrow(Misconfigured);
     expect(places.problems({ GAME } as Env)).toEqual([expect.stringContaining("binding CHAT")]);
     expect(places.problems(env())).toEqual([]);
+  });
+});
+
+describe("a namespace without jurisdictions", () => {
+  const place = { kind: "chat", room: "lobby" };
+  const places = new Places<Env>({ chat: { room: "CHAT" as never, jurisdiction: "eu" } });
+  const refusing = (message: string) => {
+    const jurisdiction = () => {
+      throw new Error(message);
+    };
+    return { CHAT: { jurisdiction, getByName: (room: string) => room } } as unknown as Env;
+  };
+
+  it("is one of a developer's machine: the room is where all others are", () => {
+    const local = refusing("Jurisdiction restrictions are not implemented in workerd.");
+    expect(places.stub(local, place)).toBe("lobby");
+  });
+
+  it("that fails in another way puts no room elsewhere", () => {
+    const failing = refusing("no such jurisdiction");
+    expect(() => places.stub(failing, place)).toThrow("no such jurisdiction");
   });
 });
 

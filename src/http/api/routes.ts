@@ -4,9 +4,7 @@
  */
 import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { Directory } from "../../ops/directory.ts";
-import { listRooms } from "../../ops/shards.ts";
-import { DIRECTORY_SHARDS } from "../../room/telemetry/listing.ts";
+import { listRooms, shardsIn } from "../../ops/shards.ts";
 import { roomRoutes, ROOMS_PATH, type RoomOperation, type RoomPage } from "../../protocol/api.ts";
 import type { Caller } from "../../room/operator.ts";
 import type { Gate, Passage } from "../gate/gate.ts";
@@ -97,14 +95,14 @@ async function list<Env extends object>(c: Context<{ Bindings: Env }>, gate: Gat
   const { verified, info } = known;
   const { patterns, isNamed, isFinal } = await gate.adminScope(c, verified);
   if (patterns.length === 0) return problem(c, { code: "forbidden", info });
-  const { EDGEROOMS_DIRECTORY: directory } = c.env as { EDGEROOMS_DIRECTORY?: DurableObjectNamespace<Directory> };
-  if (!directory) return problem(c, { ...NO_DIRECTORY, info });
+  const shards = shardsIn(c.env, gate.places.jurisdictions);
+  if (!shards) return problem(c, { ...NO_DIRECTORY, info });
   const cursor = c.req.query("cursor");
-  const position = cursor === undefined ? { shard: 0 } : readCursor(cursor, DIRECTORY_SHARDS);
+  const position = cursor === undefined ? { shard: 0 } : readCursor(cursor, shards.count);
   const dead = deadIn(c.req.query("dead"));
   if (!position || dead === undefined) return problem(c, { ...NO_PAGE, info });
   const limit = isNamed ? MAX_ASKED : MAX_ASKED_FOR_MEMBERS;
-  const found = await listRooms(directory, position, { patterns, dead, ...(!isFinal && { limit }) });
+  const found = await listRooms(shards, position, { patterns, dead, ...(!isFinal && { limit }) });
   const isSeen = await Promise.all(found.rooms.map(async (listed) => isFinal || gate.isAdmin(c, verified, listed)));
   const page: RoomPage = {
     rooms: found.rooms.filter((_, i) => isSeen[i]),

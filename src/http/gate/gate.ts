@@ -116,7 +116,9 @@ export class Gate<Env extends object> {
   async authorize(c: Context<{ Bindings: Env }>, grant: GrantName): Promise<Passage | Denied> {
     const address = this.#address(c);
     if ("code" in address) return address;
-    const known = await this.verify(c, { ...requestInfo(c), address }, grant === "join" ? "join" : "request");
+    const isConfined = this.places.isConfined(address.kind);
+    const about = { ...requestInfo(c), address, ...(isConfined && { isConfined }) };
+    const known = await this.verify(c, about, grant === "join" ? "join" : "request");
     if ("code" in known) return known;
     const { verified, info } = known;
     try {

@@ -2,13 +2,11 @@
  * Where rooms are: the kinds of an app, and the Durable Object of a room of each, in the jurisdiction and near the place that
  * its kind asks for. The only file that makes a room's stub. Says what is wrong with a kind; knows nothing of requests.
  */
+import { confinedTo, JURISDICTIONS, type Jurisdiction } from "../../ops/jurisdiction.ts";
 import { Misconfigured } from "../../ops/settings.ts";
 import type { Room } from "../../room.ts";
 import type { RoomAddress } from "../request.ts";
 import { HookFailed } from "../thrown.ts";
-
-/** Where objects can be bound to stay. From the platform's documentation of data location. */
-export const JURISDICTIONS = ["eu", "us", "fedramp", "fedramp-high"] as const;
 
 /** Where the platform can be asked to make an object; it may make it elsewhere. From its documentation of data location. */
 export const LOCATION_HINTS = [
@@ -25,7 +23,6 @@ export const LOCATION_HINTS = [
   "me",
 ] as const;
 
-export type Jurisdiction = (typeof JURISDICTIONS)[number];
 export type LocationHint = (typeof LOCATION_HINTS)[number];
 
 /** The names of an environment's bindings of rooms. */
@@ -89,6 +86,11 @@ export class Places<Env extends object> {
     return this.#kinds.has(kind);
   }
 
+  /** Whether rooms of a kind must stay in a jurisdiction, or some of them. */
+  isConfined(kind: string): boolean {
+    return this.#kinds.get(kind)?.jurisdiction !== undefined;
+  }
+
   /** Jurisdictions that rooms of any kind may be in; `undefined` stands for anywhere. Each has a directory. */
   get jurisdictions(): readonly (Jurisdiction | undefined)[] {
     const all = [...this.#kinds.values()].flatMap(({ jurisdiction }) =>
@@ -123,7 +125,7 @@ export class Places<Env extends object> {
     const namespace = this.#namespace(env, address.kind);
     const jurisdiction = this.jurisdictionOf(address);
     const locationHint = this.#hintOf(address);
-    const within = jurisdiction === undefined ? namespace : namespace.jurisdiction(jurisdiction);
+    const within = (jurisdiction && confinedTo(namespace, jurisdiction)) ?? namespace;
     return locationHint === undefined
       ? within.getByName(address.room)
       : within.getByName(address.room, { locationHint });

@@ -19,7 +19,7 @@ export interface Listing {
   readonly ttl: number;
 }
 
-/** Parts of the directory; each is a Durable Object. At one report per room and 10 minutes a part has room for many. */
+/** Parts of the directory in each jurisdiction; each is a Durable Object. At one report per room and 10 minutes a part has room for many. */
 export const DIRECTORY_SHARDS = 16;
 /** A live room reports again when a heartbeat passes a multiple of this, in ms: stateless, so sleeping changes nothing. */
 const RELIST_EVERY = 600_000;
