@@ -7,9 +7,9 @@ import { withTimeout } from "../protocol/with-timeout.ts";
 import type { Counts } from "../room/telemetry/counts.ts";
 import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 import { DIRECTORY_SHARDS } from "../room/telemetry/listing.ts";
-import { addTotals, type Directory, type Wanted } from "./directory.ts";
-import type { KindTotals } from "./metrics.ts";
+import type { Directory, Wanted } from "./directory.ts";
 import { MAX_RECORDS, type Recorded } from "./records.ts";
+import { addTotals, isTotals, type KindTotals } from "./totals.ts";
 
 /** Grave failures that have a place in a list, however many others are newer. */
 const MAX_GRAVE = 50;
@@ -107,11 +107,6 @@ export async function allFailures(directory: DurableObjectNamespace<Directory>):
   const others = newest.filter((failure) => !grave.includes(failure)).slice(0, MAX_RECORDS - grave.length);
   const ends = newestFirst(value.flatMap((part) => part.ends)).slice(0, MAX_RECORDS);
   return { value: { failures: newestFirst([...grave, ...others]), ends }, missing };
-}
-
-/** Numbers that a version does not know are absent; there is nothing to add where none are known. */
-function isTotals(answer: unknown): answer is Record<string, Partial<KindTotals>> {
-  return typeof answer === "object" && answer !== null && !Array.isArray(answer);
 }
 
 function newestFirst(records: readonly FailureRecord[]): FailureRecord[] {

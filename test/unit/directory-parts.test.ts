@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Listed } from "../../src/ops/directory.ts";
-import type { KindTotals } from "../../src/ops/metrics.ts";
+import type { KindTotals } from "../../src/ops/totals.ts";
 import type { FailureList, RoomPage } from "../../src/protocol/api.ts";
 
 vi.mock("cloudflare:workers", () => ({
