@@ -158,6 +158,7 @@ export class RoomList {
       nameOf,
     );
     write(this.#part(".totals"), this.#rooms && !this.#absence ? totals(rooms, found, wanted) : "");
+    write(this.#part("h2"), this.#isDead ? "Rooms with undelivered events" : "Live rooms");
     this.#part("table").hidden = found.length === 0;
     const empty = this.#part(".empty");
     empty.hidden = found.length > 0;
@@ -175,18 +176,22 @@ export class RoomList {
 }
 
 function totals(rooms, found, wanted) {
-  const sum = (key) => count(found.reduce((all, room) => all + room[key], 0));
+  const sum = (key, noun) => {
+    const all = found.reduce((before, room) => before + room[key], 0);
+    return `${count(all)} ${noun}${all === 1 ? "" : "s"}`;
+  };
   const shown = found.length > SHOWN ? `, the first ${SHOWN} shown` : "";
   const of = wanted ? ` of ${count(rooms.length)}` : "";
   const noun = (wanted ? rooms : found).length === 1 ? "room" : "rooms";
-  return `${count(found.length)}${of} ${noun}${shown} · ${sum("connections")} connections · ${sum("members")} members`;
+  return `${count(found.length)}${of} ${noun}${shown} · ${sum("connections", "connection")} · ${sum("members", "member")}`;
 }
 
 function row(room) {
   const link = make("a", "cut");
   link.href = toHash(room);
   const kind = make("span", "soft", `${plain(room.kind)}/`);
-  link.append(kind, plain(room.room));
+  const held = make("span", "held small");
+  link.append(kind, plain(room.room), " ", held);
   link.title = nameOf(room);
   const [connections, members, offset] = ["Connections", "Members", "Publications"].map((label) =>
     cell(label, "number"),
@@ -197,10 +202,15 @@ function row(room) {
     update(item) {
       if (item.isCurrent) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
+      write(held, undelivered(item));
       write(connections, count(item.connections));
       write(members, count(item.members));
       write(offset, count(item.offset));
       writeWhole(age, span(Date.now() - item.at), `Reported ${momentOf(item.at)}`);
     },
   };
+}
+
+function undelivered({ dead = 0, pending = 0 }) {
+  return [dead > 0 && `${count(dead)} dead`, pending > 0 && `${count(pending)} held up`].filter(Boolean).join(", ");
 }

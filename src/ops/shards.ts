@@ -3,11 +3,12 @@
  * hangs makes an answer incomplete, which says so; it does not make all the others unreadable.
  */
 import type { LiveRoom } from "../protocol/api.ts";
+import { codes } from "../protocol/codes.ts";
 import { withTimeout } from "../protocol/with-timeout.ts";
 import type { Counts } from "../room/telemetry/counts.ts";
 import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 import { DIRECTORY_SHARDS } from "../room/telemetry/listing.ts";
-import type { Directory, Wanted } from "./directory.ts";
+import type { Directory, Listed, Wanted } from "./directory.ts";
 import { MAX_RECORDS, type Recorded } from "./records.ts";
 import { addTotals, isTotals, type KindTotals } from "./totals.ts";
 
@@ -21,6 +22,9 @@ const REPORT_TIMEOUT_MS = 3_000;
 const OTHER_VERSION = "the directory runs another version";
 /** The part that this isolate reports to. */
 let chosen: string | undefined;
+
+/** What a part's mark of a row can be: it goes into a cursor, and a name must not get in by mistake. */
+export const MARK = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Where a list goes on. */
 export interface Position {
@@ -54,7 +58,7 @@ export async function listRooms(
   try {
     const listed = await asked(directory.getByName(String(shard)).list({ ...wanted, after }), shard);
     // A part of an older version knows nothing of patterns: what it lists may not be for the caller.
-    if (!("rooms" in listed)) throw new TypeError(OTHER_VERSION);
+    if (!isListed(listed)) throw new TypeError(OTHER_VERSION);
     const next = listed.after === undefined ? following : { next: { shard, after: listed.after } };
     return { rooms: listed.rooms, ...next, isMissing: false };
   } catch {
@@ -100,13 +104,25 @@ export async function allFailures(directory: DurableObjectNamespace<Directory>):
     const answer: Partial<Recorded> = await part.failures();
     const { failures, ends } = answer;
     if (!Array.isArray(failures) || !Array.isArray(ends)) throw new TypeError(OTHER_VERSION);
-    return { failures, ends };
+    return { failures: failures.filter(isRecord), ends: ends.filter(isRecord) };
   });
   const newest = newestFirst(value.flatMap(({ failures }) => failures));
   const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);
   const others = newest.filter((failure) => !grave.includes(failure)).slice(0, MAX_RECORDS - grave.length);
   const ends = newestFirst(value.flatMap((part) => part.ends)).slice(0, MAX_RECORDS);
   return { value: { failures: newestFirst([...grave, ...others]), ends }, missing };
+}
+
+function isListed(answer: unknown): answer is Listed {
+  const { rooms, after } = (answer ?? {}) as { rooms?: unknown; after?: unknown };
+  const isRooms = Array.isArray(rooms) && rooms.every((room: unknown) => typeof room === "object" && room !== null);
+  return isRooms && (after === undefined || (typeof after === "string" && MARK.test(after)));
+}
+
+/** A later version has codes that this one has no severity for. */
+function isRecord(value: unknown): value is FailureRecord {
+  if (typeof value !== "object" || value === null || !("code" in value) || !("at" in value)) return false;
+  return typeof value.code === "string" && Object.hasOwn(codes, value.code) && Number.isFinite(value.at);
 }
 
 function newestFirst(records: readonly FailureRecord[]): FailureRecord[] {

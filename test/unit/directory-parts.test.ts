@@ -127,7 +127,8 @@ it("E8: a part of the version before counts for what it knows of, and no number 
 });
 
 it.each(["totals", "failures"] as const)("E8: a part whose %s have another shape is missing", async (method) => {
-  for (const answer of [undefined, null, [], "none"]) {
+  const inside = [{ chat: null }, { chat: { rooms: "1" } }, { chat: { counts: { publications: NaN } } }, { chat: 5 }];
+  for (const answer of [undefined, null, [], "none", ...inside]) {
     const directory = withOlderPart(3, { [method]: () => Promise.resolve(answer) });
     const { status, text } = await get(method === "totals" ? "/metrics" : "/failures", directory);
     expect(status, String(answer)).toBe(200);
@@ -194,4 +195,24 @@ it("E8: a page of rooms from a directory of an earlier version, which knows no f
   const leak = [{ kind: "chat", room: "secret", connections: 1, members: 1, sessions: 1, offset: 0, at: 1 }];
   const { text } = await get("/rooms", { getByName: () => ({ list: () => Promise.resolve(leak) }) });
   expect(JSON.parse(text)).toEqual({ rooms: [], next: await cursorOf(1), incomplete: [0] });
+});
+
+it("E8: a part whose page of rooms has another shape is missing, and the list goes on behind it", async () => {
+  const room = { kind: "chat", room: "a", connections: 1, members: 1, sessions: 1, offset: 0, at: 1 };
+  const answers = [undefined, null, "none", { rooms: "r" }, { rooms: [null] }, { rooms: [room], after: "chat/secret" }];
+  for (const answer of [...answers, { rooms: [room], after: 7 }]) {
+    const { status, text } = await get("/rooms", { getByName: () => ({ list: () => Promise.resolve(answer) }) });
+    expect([status, JSON.parse(text)]).toEqual([200, { rooms: [], next: await cursorOf(1), incomplete: [0] }]);
+  }
+});
+
+it("E8: a failure that a later version has recorded is left out, and the others are shown", async () => {
+  const known = { at: 9, code: "internal", source: "tick" };
+  const records = [known, { at: 1, code: "of_tomorrow", source: "x" }, null, { code: "internal" }, "text"];
+  const failures = () => Promise.resolve({ failures: records, ends: [{ at: 1, code: "constructor", source: "x" }] });
+  const { status, text } = await get("/failures", withOlderPart(3, { failures }));
+  expect(status).toBe(200);
+  const list = JSON.parse(text) as FailureList;
+  expect(list.failures).toHaveLength(PARTS);
+  expect(list.ends).toEqual([]);
 });
