@@ -234,10 +234,10 @@ it("E6: rooms with undelivered events are listed, also those that nobody is in",
   });
   const names = () => tab.at("#rooms tbody a").allInnerTexts();
   await becomes(names, ["room/live"]);
-  await tab.page.getByLabel("With undelivered events").check();
+  await tab.page.getByRole("checkbox", { name: "With undelivered events" }).check();
   await becomes(names, ["room/left 2 dead"]);
   expect(await tab.at("#rooms h2").innerText()).toBe("Rooms with undelivered events");
-  await tab.page.getByLabel("With undelivered events").uncheck();
+  await tab.page.getByRole("checkbox", { name: "With undelivered events" }).uncheck();
   await becomes(names, ["room/live"]);
   expect(tab.complaints).toEqual([]);
 });
