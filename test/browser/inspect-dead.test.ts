@@ -23,6 +23,18 @@ const told = (tab: Tab) => tab.at("#told").innerText();
 /** What a stranger would like to have run, or to turn the text around it. */
 const HOSTILE = `<img src=x onerror="document.title='owned'">\u202e\u0007`;
 
+const STATS = {
+  kind: "room",
+  room: WHERE,
+  epoch: "e",
+  offset: 0,
+  oldest: 1,
+  members: 1,
+  sessions: 1,
+  connections: 1,
+  counts: {},
+};
+
 /** A room with dead letters as the API tells of it, and what was asked of it. */
 class HeldUp {
   dead: string[];
@@ -51,8 +63,7 @@ class HeldUp {
     switch (path) {
       case "stats":
         return {
-          ...{ kind: "room", room: WHERE, epoch: "e", offset: 0, oldest: 1, counts: {} },
-          ...{ members: 1, sessions: 1, connections: 1 },
+          ...STATS,
           outbox: { pending, dead: this.dead.length, tries: this.stuck ? 5 : 0 },
         };
       case "dead-letters": {

@@ -131,7 +131,7 @@ it.each(["totals", "failures"] as const)("E8: a part whose %s have another shape
   for (const answer of [undefined, null, [], "none", ...inside]) {
     const directory = withOlderPart(3, { [method]: () => Promise.resolve(answer) });
     const { status, text } = await get(method === "totals" ? "/metrics" : "/failures", directory);
-    expect(status, String(answer)).toBe(200);
+    expect(status, JSON.stringify(answer)).toBe(200);
     if (method === "totals") expect(text).toContain("\nedgerooms_directory_parts_missing 1\n");
     else expect(JSON.parse(text)).toMatchObject({ incomplete: [3] });
   }

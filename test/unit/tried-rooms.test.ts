@@ -20,7 +20,7 @@ it("T10: what a member shows is gone with the member: at once with a leave, afte
     const writer = await room.join({ user });
     await room.settled(writer.say({ type: "presence", data: { typing: true } }));
     const isTyping = async () => {
-      const { members = [] } = (await room.join({ user: `new-${room.now}` })).welcome;
+      const { members } = (await room.join({ user: `new-${room.now}` })).welcome;
       return members.some(({ id, data }) => id === user && data !== undefined);
     };
     expect(await isTyping()).toBe(true);
@@ -77,6 +77,6 @@ it("T27: a name that a room keeps with what was said is there when its owner has
   await room.settled(ann.say({ type: "leave" }));
   await room.pass(1_000);
   const bob = await room.join({ user: "bob" });
-  expect(bob.welcome.members?.map(({ id }) => id)).toEqual(["bob"]);
+  expect(bob.welcome.members.map(({ id }) => id)).toEqual(["bob"]);
   expect(JSON.stringify(bob.of("snapshot"))).toContain('{"text":"hello","name":"Ann"}');
 });

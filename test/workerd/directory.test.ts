@@ -231,7 +231,7 @@ it("E8: a scrape of 3,000 rooms reads their rows once, and then none, whatever i
         },
       });
       try {
-        await happens(object as Directory);
+        await happens(object);
         return cursors.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
       } finally {
         Reflect.deleteProperty(sql, "exec");
