@@ -10,6 +10,13 @@ export const edge: readonly Guard[] = [
     tests: ["workerd/directory.test.ts"],
   },
   {
+    name: "a failure that is recorded reads no others",
+    file: "src/ops/records.ts",
+    text: "this.#newest.get(first) ?? this.#newestIn(first)",
+    without: "this.#newestIn(first)",
+    tests: ["workerd/directory.test.ts"],
+  },
+  {
     name: "totals go down with a room that is gone",
     file: "src/ops/running.ts",
     text: "rooms: Number(after !== undefined) - Number(before !== undefined),\n      connections",

@@ -250,12 +250,17 @@ it("E8: a scrape of 3,000 rooms reads their rows once, and then none, whatever i
     report: await rows((object) => object.update(reportOf("r7", { counts: { publications: 1 } }))),
     left: await rows((object) => object.update(reportOf("r8", { connections: 0, counts: { publications: 1 } }))),
     again: await rows((object) => object.totals()),
+    failures: await rows((object) => {
+      for (let n = 0; n < 100; n++) object.count({}, [{ at: Date.now(), code: "bad_frame", source: "publish" }]);
+    }),
     page: await rows((object) => object.list({ limit: 10 })),
   };
   console.log(`rows read by the directory: ${JSON.stringify(read)}`);
   expect(read.first).toBeGreaterThanOrEqual(6_000);
   expect(read.again).toBe(0);
   for (const each of [read.report, read.left]) expect(each).toBeLessThan(20);
+  // Two for a report, and a hundred once.
+  expect(read.failures).toBeLessThan(500);
   expect(read.page).toBeLessThanOrEqual(2 * PAGE);
   expect(await directory.totals()).toMatchObject({
     chat: {
