@@ -89,8 +89,8 @@ export const edge: readonly Guard[] = [
   {
     name: "an empty secret in the program is no key set of the environment",
     file: "src/http/gate/trust.ts",
-    text: 'options.secret === undefined ? listIn(env, "AUTH_JWKS_URL") : undefined',
-    without: 'options.secret ? undefined : listIn(env, "AUTH_JWKS_URL")',
+    text: 'own === undefined ? listIn(env, "AUTH_JWKS_URL") : undefined',
+    without: 'own ? undefined : listIn(env, "AUTH_JWKS_URL")',
     tests: ["workerd/auth.test.ts"],
   },
   {
