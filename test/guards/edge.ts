@@ -87,6 +87,13 @@ export const edge: readonly Guard[] = [
     tests: ["workerd/request-limits.test.ts"],
   },
   {
+    name: "a refresh is done only when the room says until when",
+    file: "src/http/app.ts",
+    text: "result?.ok === true && Number.isFinite(result.expires)",
+    without: "result?.ok === true",
+    tests: ["unit/refresh-answers.test.ts"],
+  },
+  {
     name: "an empty secret in the program is no key set of the environment",
     file: "src/http/gate/trust.ts",
     text: 'own === undefined ? listIn(env, "AUTH_JWKS_URL") : undefined',
