@@ -1,7 +1,7 @@
 /**
  * The snippets of the README and of docs/ are code: TypeScript compiles against the source, JavaScript is bundled with it, JSON
  * and TOML are read, shell commands parse. What readers fill in themselves is declared in test/docs. What must run is played elsewhere:
- * test/package/tutorial.test.ts, and the frames of docs/protocol.md in docs.test.ts.
+ * test/package/tutorial.test.ts, and the frames of docs/reference/protocol.md in docs.test.ts.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

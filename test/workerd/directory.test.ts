@@ -6,7 +6,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
-import operateDoc from "../../docs/operate.md?raw";
+import operateDoc from "../../docs/guides/operate.md?raw";
 import { openapi } from "../../src/http/api/openapi.ts";
 import type { Report } from "../../src/ops/directory.ts";
 import type { FailureRecord } from "../../src/protocol/api.ts";
