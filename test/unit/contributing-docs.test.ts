@@ -1,6 +1,6 @@
 /**
- * CONTRIBUTING.md and the README against the repository: what they tell people to run or to change exists, no duration is claimed that
- * nobody measures, and questions that people ask have an answer that the README leads to.
+ * CONTRIBUTING.md, RELEASING.md and the README against the repository: what they tell people to run or to change exists, no
+ * duration is claimed that nobody measures, and questions that people ask have an answer that the README leads to.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";
@@ -93,5 +93,35 @@ describe("the README", () => {
     for (const other of ["partyserver", "Agents SDK", "managed service", "bare Durable Object"]) {
       expect(readme.split("## Try it")[0]).toContain(other);
     }
+  });
+});
+
+describe("RELEASING.md", () => {
+  const text = read("RELEASING.md");
+  const workflow = read(".github/workflows/publish.yml");
+
+  it("names scripts and files that exist", () => {
+    const named = [...text.matchAll(/`(?:npm run )?([a-z]+:dry)/g)].map(([, name = ""]) => name);
+    expect(named.filter((name) => !scripts.includes(name))).toEqual([]);
+    expect(text).toContain(".github/workflows/publish.yml");
+  });
+
+  it("and the workflow agree: a dry run first, no stored token, prereleases apart", () => {
+    const order = [
+      "The tag is the version",
+      "npm ci --ignore-scripts",
+      "npm run release:dry -- --tagged",
+      "npm publish",
+    ];
+    const places = order.map((step) => workflow.indexOf(step));
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places).not.toContain(-1);
+    expect(workflow).toContain("id-token: write");
+    expect(workflow).not.toMatch(/secrets\.|NODE_AUTH_TOKEN/);
+    expect(workflow).toMatch(/\*-\*\) npm publish .*--tag next/);
+  });
+
+  it("the dry run is a step of CI", () => {
+    expect(read(".ci/run")).toMatch(/^step .* npm run release:dry$/m);
   });
 });
