@@ -97,13 +97,13 @@ describe("the README", () => {
 });
 
 describe("RELEASING.md", () => {
-  const text = read("RELEASING.md");
+  const steps = read("RELEASING.md");
   const workflow = read(".github/workflows/publish.yml");
 
   it("names scripts and files that exist", () => {
-    const named = [...text.matchAll(/`(?:npm run )?([a-z]+:dry)/g)].map(([, name = ""]) => name);
+    const named = [...steps.matchAll(/`(?:npm run )?([a-z]+:dry)/g)].map(([, name = ""]) => name);
     expect(named.filter((name) => !scripts.includes(name))).toEqual([]);
-    expect(text).toContain(".github/workflows/publish.yml");
+    expect(steps).toContain(".github/workflows/publish.yml");
   });
 
   it("and the workflow agree: a dry run first, no stored token, prereleases apart", () => {
