@@ -49,7 +49,9 @@ try {
   ].map((path) => path.replace(/^\.\//, ""));
   for (const path of new Set(named)) check(files.has(path), `${path} is named and not in the tarball.`);
   const strange = [...files].filter((path) =>
-    /^(?:src|test|bench|scripts|node_modules)\/|\.tgz$|\.dev\.vars|\.test\.[cm]?[jt]sx?$/.test(path),
+    /^(?:src|test|bench|scripts|node_modules|public\/(?!inspect\/))|\.tgz$|\.dev\.vars|\.test\.[cm]?[jt]sx?$/.test(
+      path,
+    ),
   );
   check(strange.length === 0, `The tarball has ${strange.join(", ")}.`);
   const lint = spawnSync(join(root, "node_modules/.bin/publint"), ["run", join(place, packed.filename), "--strict"], {
