@@ -11,20 +11,36 @@ const doc = (name: string) =>
 
 /** What was left out or wrong, where it is said now, and how. */
 const SAID: readonly (readonly [what: string, file: string, said: RegExp])[] = [
-  ["a 426 and the header Upgrade", "protocol.md", /A `426` names the WebSocket in its body alone/],
-  ["the rate of publications over HTTP", "operate.md", /publication over HTTP also takes from a bucket of its user/],
-  ["an empty page with a next", "operate.md", /A page can be empty and still have a `next`/],
+  ["a 426 and the header Upgrade", "reference/protocol.md", /A `426` names the WebSocket in its body alone/],
+  [
+    "the rate of publications over HTTP",
+    "reference/http.md",
+    /A publication takes from a bucket of its user in its room/,
+  ],
+  ["an empty page with a next", "reference/http.md", /A page can be empty and still have a `next`/],
   ["a key id that nobody knows", "guides/auth.md", /\| `token_early` +\| .*or the issuer's key is new/],
-  ["an issuer that hangs", "operate.md", /answers `upstream_timeout` \(504\) when the issuer hangs/],
-  ["a session id that cannot be one", "protocol.md", /\| `bad_resume` .*Also for the body of a token refresh/],
+  ["an issuer that hangs", "guides/operate.md", /answers `upstream_timeout` \(504\) when the issuer hangs/],
+  [
+    "a session id that cannot be one",
+    "reference/protocol.md",
+    /\| `bad_resume` .*Also for the body of a token refresh/,
+  ],
   [
     "an ack that is ahead",
-    "protocol.md",
+    "reference/protocol.md",
     /An `ack` ahead of what was sent is answered with `error` of code `bad_frame`/,
   ],
-  ["a repeat under one Idempotency-Key", "operate.md", /201 the first time, 200 and `idempotent-replayed: true` after/],
-  ["a token of the future", "protocol.md", /`iat` or `nbf` lies further ahead is refused: with `token_early`/],
-  ["presence that is too large", "protocol.md", /code `rejected` when the data is larger than 2,048 bytes/],
+  [
+    "a repeat under one Idempotency-Key",
+    "reference/http.md",
+    /The first answer is 201; a repeat is 200, with the header `idempotent-replayed: true`/,
+  ],
+  [
+    "a token of the future",
+    "reference/protocol.md",
+    /`iat` or `nbf` lies further ahead is refused: with `token_early`/,
+  ],
+  ["presence that is too large", "reference/protocol.md", /code `rejected` when the data is larger than 2,048 bytes/],
   ["a Worker without a secret", "guides/auth.md", /\| `misconfigured` .*AUTH_SECRET/],
 ];
 

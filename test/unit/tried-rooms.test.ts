@@ -31,7 +31,7 @@ it("T10: what a member shows is gone with the member: at once with a leave, afte
     expect(left, user).toContain(user);
     expect(await isTyping()).toBe(false);
   }
-  expect(doc("rooms.md")).toContain('("is typing", a cursor) is presence: it goes when its member does');
+  expect(doc("reference/rooms.md")).toContain('("is typing", a cursor) is presence: it goes when its member does');
 });
 
 it("T10: a signal has no place in the order of publications, and the documents say so", async () => {
@@ -41,7 +41,7 @@ it("T10: a signal has no place in the order of publications, and the documents s
   await room.pass(100);
   expect(bob.of("signal").map(({ data }) => data)).toEqual(["now"]);
   expect(bob.items.map(({ data }) => data)).toEqual(["said before"]);
-  expect(doc("rooms.md")).toContain("**A signal can overtake a publication** that was sent before it");
+  expect(doc("reference/rooms.md")).toContain("**A signal can overtake a publication** that was sent before it");
 });
 
 it("T17: a user who is revoked is out of that room with all tokens of before, and of no other; the guide says so", async () => {
@@ -62,8 +62,8 @@ it("T17: a user who is revoked is out of that room with all tokens of before, an
 
 it("T27: a name that a room keeps with what was said is there when its owner has left, as the documents do it", async () => {
   const keepsName = "return { text: data.text.trim(), ...(me.name !== undefined && { name: me.name }) };";
-  expect(doc("rooms.md")).toContain(keepsName);
-  expect(doc("rooms.md")).toContain("names of people who have left keeps them with what was said");
+  expect(doc("reference/rooms.md")).toContain(keepsName);
+  expect(doc("reference/rooms.md")).toContain("names of people who have left keeps them with what was said");
   const room = new HostedRoom({
     grace: 0,
     snapshot: (of) => of.recent(10),

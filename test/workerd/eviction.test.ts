@@ -5,7 +5,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
-import roomsDoc from "../../docs/rooms.md?raw";
+import roomsDoc from "../../docs/reference/rooms.md?raw";
 import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 import { Run, scenarios } from "../support/scenarios.ts";
@@ -25,7 +25,7 @@ for (const [name, play] of Object.entries(scenarios)) {
   });
 }
 
-it("T9: a field of the class is gone when the room has slept, a row is not, and docs/rooms.md says so", async () => {
+it("T9: a field of the class is gone when the room has slept, a row is not, and docs/reference/rooms.md says so", async () => {
   const room = new TestedRoom();
   const { client } = await Client.join(room.path);
   await client.publish(1, "kept");
