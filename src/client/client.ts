@@ -57,7 +57,8 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     const { room, token, storage: store = memoryStore(), random = Math.random, outbox } = options ?? {};
     need(url, "url");
     need(room && typeof room === "string", "room");
-    need(token && /string|function/.test(typeof token), "token");
+    // A page that logs in by cookie has none. One that is there and undefined is a mistake.
+    need(!("token" in options) || (token && /string|function/.test(typeof token)), "token");
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
     need(Class, "WebSocket");
     const { count = 1_000, bytes = 8_000_000 } = outbox ?? {};

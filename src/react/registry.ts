@@ -9,8 +9,8 @@ import { viewOf } from "./view.ts";
 /** Options of `useRoom`. */
 export interface RoomOptions extends ConnectOptions {
   /**
-   * The user, when `token` is a function: another value is another connection. Needed where users change without a
-   * reload of the page.
+   * The user, when `token` is a function or left out: another value is another connection. Needed where users change
+   * without a reload of the page.
    */
   user?: string | undefined;
 }
@@ -37,7 +37,8 @@ const held = new Map<string, Held>();
 
 /** The key of a connection: the same for all components that share it. */
 export function keyOf(url: Base, { room, token, user }: RoomOptions): string {
-  return JSON.stringify([spelling(url), room, user ?? null, typeof token === "string" ? token : null]);
+  // Without a token cookies are it.
+  return JSON.stringify([spelling(url), room, user ?? null, typeof token === "function" ? 0 : (token ?? null)]);
 }
 
 /** One text for all spellings of an address that lead to the same place. */
@@ -81,15 +82,12 @@ export function hold(key: string, url: string, holder: Holder): () => void {
 function find(key: string, url: string, holder: Holder): Held {
   const existing = held.get(key);
   if (existing) return existing;
-  const { user: _, token, ...options } = holder.current;
-  const ask = () => {
-    const { current } = entry.asked;
-    return typeof current.token === "string" ? current.token : current.token();
+  const { user: _, ...options } = holder.current;
+  const ask = async () => {
+    const { token } = entry.asked.current;
+    return typeof token === "function" ? token() : (token ?? "");
   };
-  const client = new RoomClient(url, {
-    ...options,
-    token: typeof token === "string" ? token : ask,
-  });
+  const client = new RoomClient(url, { ...options, ...(typeof options.token === "function" && { token: ask }) });
   const entry: Held = { client, holders: new Set(), asked: holder, closing: undefined };
   // The view must see every event, also those before a component asks for it.
   viewOf(client);

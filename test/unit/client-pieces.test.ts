@@ -42,7 +42,7 @@ describe("options", () => {
     ["http://a.test", { token: "t" }, "room is missing, or of the wrong type"],
     ["http://a.test", { ...good, room: "" }, "room is missing, or of the wrong type"],
     ["http://a.test", { ...good, room: 7 }, "room is missing, or of the wrong type"],
-    ["http://a.test", { room: "x" }, "token is missing, or of the wrong type"],
+    ["http://a.test", { room: "x", token: undefined }, "token is missing, or of the wrong type"],
     ["http://a.test", { ...good, token: "" }, "token is missing, or of the wrong type"],
     ["http://a.test", { ...good, token: {} }, "token is missing, or of the wrong type"],
   ])("T25: connect(%j, %j) throws a TypeError that says what is wrong", (url, options, message) => {

@@ -43,7 +43,8 @@ export interface SocketEvents {
 /** Where a socket goes. */
 export interface Dial {
   readonly url: string;
-  readonly token: string;
+  /** `undefined` where cookies are the token. */
+  readonly token: string | undefined;
   /** The longest time between two pings, in ms. */
   readonly pingInterval: number;
 }
@@ -70,7 +71,7 @@ export class RoomSocket {
 
   constructor(Class: SocketClass, { url, token, pingInterval }: Dial, events: SocketEvents) {
     this.#events = events;
-    this.#socket = new Class(url, [SUBPROTOCOL, bearerProtocol(token)]);
+    this.#socket = new Class(url, token ? [SUBPROTOCOL, bearerProtocol(token)] : [SUBPROTOCOL]);
     this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
     this.#socket.addEventListener("close", ({ code = 1006, reason = "" }) => {
       const next = CUT.includes(code) ? this.#afterCut : nextStep(code);
