@@ -12,8 +12,14 @@ const EACH = 500;
 const CUTS = 60;
 /** Publications received, by all together, before the next eviction or kill. */
 const BREAK_EVERY = 1_000;
+type Got = Publication & { readonly ref?: number };
+
 /** A publication as all see it: its ref is known to its publisher only. */
-const everyones = ({ ref: _, ...rest }: Publication) => rest;
+const everyones = (item: Got): Publication => {
+  const { ref: _ref, ...rest } = item;
+  return rest;
+};
+
 /** No client is left so far behind that the log (1,000) could forget what it misses. */
 const LEAD = 500;
 
@@ -27,7 +33,7 @@ interface ChaosRoom {
 
 class Peer {
   readonly room: RoomClient<ChaosRoom>;
-  readonly items: Publication[] = [];
+  readonly items: Got[] = [];
   readonly resets: string[] = [];
   readonly sockets = new Set<WorkerSocket>();
   /** What each promise settled with, and how often. */
@@ -53,7 +59,7 @@ class Peer {
       random: () => random() / 50,
     });
     this.room.on("publication", (item) => {
-      this.items.push(item as unknown as Publication);
+      this.items.push(item as unknown as Got);
       onItem();
     });
     this.room.on("reset", ({ reason }) => this.resets.push(reason));

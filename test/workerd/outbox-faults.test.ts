@@ -27,7 +27,7 @@ describe("a receiver that is down", () => {
     await eventually(() => words(room).length === 4);
     expect(words(room)).toEqual(["one", "two", "three", "four"]);
     const [first, again] = room.receiver.tried;
-    // Who publishes by RPC does not say of which kind the room is; who asked over HTTP did.
+    // A publish by RPC does not say of which kind the room is. The request over HTTP did.
     expect(again).toEqual({ ...first, kind: "events", tries: 1 });
   });
 
