@@ -100,6 +100,25 @@ describe("order", () => {
     ]);
   });
 
+  it("C1: a room that took what followed a refused publish loses none: it goes again under a new ref", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c", "d");
+    outbox.advance(0);
+    const [[a = 0] = [], [b = 0] = [], [c = 0] = []] = frames(outbox, 3);
+    outbox.refuse(a, refused("rate_limited"));
+    outbox.ack(b, ack(1));
+    outbox.refuse(c, refused("rate_limited"));
+    const again = frames(outbox);
+    expect(again.map(([, data]) => data)).toEqual(["a", "c", "d"]);
+    const refs = again.map(([ref]) => ref);
+    expect(refs).toEqual(refs.toSorted((x, y) => x - y));
+    expect(Math.min(...refs)).toBeGreaterThan(b);
+    again.forEach(([ref], i) => outbox.ack(ref, ack(2 + i)));
+    await settle();
+    expect(log).toEqual(["b at 1", "a at 2", "c at 3", "d at 4"]);
+  });
+
   it("a refused publish has another ref where its own cannot take effect any more", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, () => 0);
     add(outbox, [], "a");

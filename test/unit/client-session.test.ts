@@ -239,7 +239,7 @@ describe("people", () => {
     line().hears({ type: "presence", join: [{ id: "cem" }, { id: "bob", data: 1 }] });
     line().hears({ type: "presence", update: [{ id: "bob", data: 2 }], leave: ["cem"] });
     line().hears({ type: "presence", members: [{ id: "dan" }] });
-    expect(lists).toEqual(["bob 1,cem undefined", "bob 2", "dan undefined"]);
+    expect(lists).toEqual(["ann undefined,bob 1,cem undefined", "ann undefined,bob 2", "dan undefined"]);
     expect(client.members).toEqual([{ id: "dan" }]);
   });
 
@@ -317,7 +317,44 @@ describe("people", () => {
     line().hears({ type: "error", frame: "presence", code: "rejected", message: "full", retryable: false });
     await pass(2_000);
     expect([log, line().of("presence").length]).toEqual([["error rejected full"], 1]);
+    // The program may try it again, as after a hook that says "not now".
+    line().pongs();
+    client.setPresence("here");
+    await turn();
+    client.setPresence("here");
+    await turn();
+    expect(line().of("presence")).toHaveLength(2);
   });
+
+  it.each([
+    ["count", { members: [], count: 2 }],
+    ["off", { members: [] }],
+  ])(
+    "C3: T13: in a room whose presence is %s, what it refused is not sent again at each reconnect",
+    async (_, shown) => {
+      const { client, line, log } = dialled();
+      client.setPresence("here");
+      await turn();
+      line().welcome(shown, snapshot);
+      await turn();
+      expect(line().of("presence")).toHaveLength(1);
+      line().hears({ type: "error", frame: "presence", code: "rejected", message: "no list", retryable: false });
+      for (const wait of [10, 20, 40]) {
+        line().cut();
+        await pass(wait);
+        line().welcome({ resumed: true, ...shown });
+        await turn();
+        expect(line().of("presence")).toEqual([]);
+      }
+      expect(log.filter((entry) => entry.startsWith("error"))).toEqual(["error rejected no list"]);
+      // It becomes one that lists its members.
+      line().cut();
+      await pass(50);
+      line().welcome({ resumed: true, members: [{ id: "ann" }] });
+      await turn();
+      expect(line().of("presence")).toEqual([{ type: "presence", data: "here" }]);
+    },
+  );
 
   it("a refusal that names no frame is an error event", async () => {
     const { line, log } = await joined();

@@ -113,7 +113,8 @@ export class Outbox {
       // One that was refused waits until those that followed it are refused as well.
       if (!entry || (before && before.nth > entry.nth)) break;
       this.#queue.shift();
-      entry.ref ||= this.ref();
+      // Refs rise in the order of publishing, whatever had to have another.
+      if (!entry.isSent && (before?.ref ?? 0) >= entry.ref) entry.ref = this.ref();
       // The room takes nothing that follows a publish that it has refused: so they keep their order.
       const after = before && before.ref < entry.ref;
       const frame = `${entry.body},"ref":${entry.ref}${after ? `,"after":${before.ref}` : ""}}`;
@@ -167,6 +168,8 @@ export class Outbox {
   /** The room has stored it. Returns whether it was waited for: the acks of another holder of the session may come too. */
   ack(ref: number, ack: Ack): boolean {
     const entry = this.#remove(ref);
+    // A room that does not know `after` takes publishes that follow a refused one: that one's ref can take effect no more.
+    if (entry) this.#renumber(ref);
     entry?.resolve(ack);
     return entry !== undefined;
   }

@@ -219,7 +219,7 @@ export class Session<T extends Transport = Transport> {
     const { code, retryAfter = 1_000 } = error;
     // What the room's own code refused it refuses again.
     const isForNow = code === "rate_limited" || code === "storage_failed";
-    const isAgain = frame === "presence" && isForNow && this.presence.again();
+    const isAgain = frame === "presence" && this.presence.refused(isForNow);
     if (code === "rate_limited" || isAgain) this.#pace?.refused(retryAfter);
     if (ref === undefined) {
       if (!isAgain) this.events.emit("error", error);

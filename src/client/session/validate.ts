@@ -28,7 +28,8 @@ export function encodeFrame(
     text = JSON.stringify(frame, function (this: Record<string, unknown>, key, value: unknown) {
       // As it is before `toJSON`: that of a Buffer gives an object, that of an invalid Date null.
       const raw = this[key];
-      if (this === frame && value !== undefined && RULES[key]?.(value) === false) throw new TypeError(`"${key}" is invalid`);
+      if (this === frame && value !== undefined && RULES[key]?.(value) === false)
+        throw new TypeError(`"${key}" is invalid`);
       const isKept =
         value === undefined
           ? !Array.isArray(this) && (this !== frame || key !== "data")
