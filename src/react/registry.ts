@@ -1,7 +1,7 @@
 /**
  * The connections that the components of a page hold: one client for all components that ask for the same room. A client
  * without holders is closed one macrotask later, so that a remount (as in StrictMode) finds it again, and not before what
- * was published has its ack. Knows no hooks.
+ * was published has its ack. One that was never held waits for its holder. Knows no hooks.
  */
 import { RoomClient, type Base, type ConnectOptions, type RoomTypes } from "../client/client.ts";
 import { viewOf } from "./view.ts";
@@ -28,7 +28,7 @@ interface Held {
   closing: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** How long a client without holders waits for the acks of what was published. */
+/** How long a client without holders waits for the acks of what was published, or for its first holder. */
 const LINGER_MS = 10_000;
 /** How often it looks. */
 const LOOK_MS = 50;
@@ -99,7 +99,9 @@ function find(key: string, url: string, holder: Holder): Held {
 function closeSoon(key: string, entry: Held): void {
   const last = performance.now() + LINGER_MS;
   const look = () => {
-    if (entry.client.pending > 0 && performance.now() < last) {
+    const { pending, state } = entry.client;
+    // One that nobody held yet has no socket. It has what a child's layout effect set before the parent's effect held it.
+    if ((pending > 0 || state.name === "idle") && performance.now() < last) {
       entry.closing = setTimeout(look, LOOK_MS);
       return;
     }

@@ -14,6 +14,21 @@ if (as === "react-native") {
   }
   globalThis.window = globalThis;
   globalThis.navigator = { product: "ReactNative" };
+  // Its URL has had an href and nothing else for most of its life, and puts a slash at the end.
+  globalThis.URL = class {
+    constructor(url) {
+      this.href = url.endsWith("/") ? url : `${url}/`;
+    }
+    get origin() {
+      throw new Error("URL.origin is not implemented");
+    }
+    get pathname() {
+      throw new Error("URL.pathname is not implemented");
+    }
+    get searchParams() {
+      throw new Error("URL.searchParams is not implemented");
+    }
+  };
 }
 const { connect } = await import("edgerooms/client");
 const manifest = fileURLToPath(import.meta.resolve("edgerooms/package.json"));

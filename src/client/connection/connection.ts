@@ -4,6 +4,7 @@
  */
 import type { NextStep } from "../../protocol/codes.ts";
 import type { ServerFrame } from "../../protocol/frames.ts";
+import { after } from "../timer.ts";
 import { watchPage } from "./page.ts";
 import { RoomSocket, type SocketClass } from "./socket.ts";
 import { transition, type Action, type Input, type Loss, type State } from "./state.ts";
@@ -203,6 +204,6 @@ export class Connection {
   }
 
   #after(ms: number, run: () => void): void {
-    this.#timer = setTimeout(run, ms);
+    this.#timer = after(ms, run);
   }
 }

@@ -130,12 +130,10 @@ export class Session<T extends Transport = Transport> {
 
   /** Where to connect: with credit, and with the session and position to resume, if there are any. */
   address(): string {
-    const url = new URL(this.#address);
     const attempt = `${this.#client}.${++this.#attempts}`;
-    for (const [key, value] of Object.entries({ credit: 1, attempt, ...this.position.resume })) {
-      url.searchParams.set(key, String(value));
-    }
-    return url.href;
+    const asked = Object.entries({ credit: 1, attempt, ...this.position.resume });
+    const query = asked.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
+    return this.#address + (this.#address.includes("?") ? "&" : "?") + query;
   }
 
   /** The connection is lost, or there is none to lose. */

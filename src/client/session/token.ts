@@ -5,6 +5,7 @@
  */
 import type { Loss } from "../connection/state.ts";
 import { RoomError } from "../error.ts";
+import { LONGEST_MS } from "../timer.ts";
 
 /**
  * How long before its end a token is replaced, or half of what is left when that is less; and up to twice as long, so that
@@ -15,8 +16,6 @@ const AHEAD_MS = 60_000;
 const HOLD_MS = 3_000;
 /** What an HTTP header can carry. */
 const HEADER_SAFE = /^[!-~]+$/;
-/** The longest wait of a timer. */
-const LONGEST_MS = 2 ** 31 - 1;
 /** The shortest, so that tokens that end at once are not asked for without pause. */
 const SHORTEST_MS = 1_000;
 
