@@ -28,7 +28,7 @@ export function addressOf(base: Base, room: string): Address {
   const text = textOf(base).trim();
   const { location } = globalThis as { location?: { href: string } };
   const isRelative = location && !/^\w+:/.test(text);
-  const [, s, place, query = ""] = PARTS.exec(isRelative ? new URL(text, location.href).href : text) ?? [];
+  const [, s, place, query = ""] = (isRelative ? new URL(text, location.href).href : text).match(PARTS) ?? [];
   if (!place) throw new TypeError(`url is not an http or ws URL: ${text}`);
   const path = `${s}://${place.replace(/\/$/, "")}/rooms/${room.split("/").map(encodeURIComponent).join("/")}`;
   return { socket: `ws${path}${query}`, session: `http${path}/session${query}` };
