@@ -44,6 +44,9 @@ it("C11: options may be undefined where they may be left out", () => {
     random: undefined,
   };
   expectTypeOf(options).toExtend<ConnectOptions>();
+  expectTypeOf({ to: undefined, traceparent: undefined, timeout: undefined, signal: undefined }).toExtend<
+    Parameters<RoomClient["publish"]>[1]
+  >();
   expectTypeOf<{ token: string }>().not.toExtend<ConnectOptions>();
 });
 

@@ -12,9 +12,9 @@ export interface Abortable {
 /** When a program stops waiting. What was not sent by then never is; of what was sent the outcome is unknown. */
 export interface Patience {
   /** In ms. Default: for ever. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Ends the wait when it is aborted. */
-  signal?: Abortable;
+  signal?: Abortable | undefined;
 }
 
 /** Calls `giveUp` when the program waits no longer, unless the promise has settled by then. Returns the promise. */

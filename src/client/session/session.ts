@@ -154,7 +154,9 @@ export class Session<T extends Transport = Transport> {
       return "reconnect";
     }
     if (code === "unauthorized" && next === "stop") return this.token.refuse() ? "later" : "stop";
-    return next === "renew" && this.token.isFixed ? "stop" : next;
+    if (next !== "renew" || !this.token.isFixed) return next;
+    // Time makes it good.
+    return code === "token_early" ? "later" : "stop";
   }
 
   /** The connection has another state. */
