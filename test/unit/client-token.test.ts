@@ -1,10 +1,10 @@
 /** The client's tokens in virtual time: how they are got, carried, replaced, refused, and what is said of them. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { connect, RoomError } from "../../src/client/client.ts";
+import { RoomError } from "../../src/client/client.ts";
 import type { Fetch } from "../../src/client/session/token.ts";
 import { tokenIn } from "../../src/protocol/bearer.ts";
 import { dialled, joined, pub, snapshot } from "../support/dialled.ts";
-import { Line, lines } from "../support/line.ts";
+import { Line } from "../support/line.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -214,6 +214,19 @@ describe("a token that is refused", () => {
     expect([client.state.name, all.length]).toEqual(["open", 2]);
   });
 
+  it("T5: a text that is early is tried again when the room says, because time makes it good", async () => {
+    const { client, line, all } = dialled({ token: "t" });
+    await pass(0);
+    line().hears({ type: "bye", code: 4201, reason: "token_early", retryAfter: 12_000 });
+    await pass(11_900);
+    expect([client.state.name, all.length]).toEqual(["reconnecting", 1]);
+    await pass(200);
+    line().welcome({}, snapshot);
+    expect([client.state.name, all.length]).toEqual(["open", 2]);
+    line().hears({ type: "bye", code: 4200, reason: "token_expired" });
+    expect(client.state).toMatchObject({ name: "closed", code: "token_expired" });
+  });
+
   it("T5: close() while a token is kept back leaves no timer and opens no socket", async () => {
     const { client, line, all } = dialled();
     await pass(0);
@@ -283,53 +296,6 @@ describe("a token function that says stop", () => {
     const { all } = dialled({ token });
     await pass(100);
     expect([asked, all.length]).toEqual([3, 1]);
-  });
-});
-
-describe("T7: a page that logs in by cookie", () => {
-  const cookie = async (fetch: Fetch, expires: number) => {
-    const { Class, all } = lines();
-    const client = connect("http://edge.test", { room: "relay/one", WebSocket: Class, fetch, random: () => 0.01 });
-    await pass(0);
-    all[0]?.welcome({ expires }, snapshot);
-    return { client, all };
-  };
-
-  it("T7: offers no token, and renews its session with its cookies", async () => {
-    const posts: unknown[] = [];
-    const fetch: Fetch = (url, init) => {
-      posts.push([url, init]);
-      return Promise.resolve({ ok: true, status: 200, json: async () => ({ expires: Date.now() + 3_600_000 }) });
-    };
-    const { client, all } = await cookie(fetch, Date.now() + 4_000);
-    await pass(3_000);
-    const headers = { "content-type": "application/json" };
-    const body = '{"session":"s"}';
-    expect(posts).toEqual([
-      ["http://edge.test/rooms/relay/one/session", { method: "POST", headers, body, credentials: "include" }],
-    ]);
-    expect(all.map(({ protocols }) => protocols)).toEqual([["edgerooms.v1"]]);
-    client.close();
-  });
-
-  it("T7: tries a refused cookie once more, which another page may have renewed, and closes at the second refusal", async () => {
-    const { client, all } = await cookie(globalThis.fetch, Date.now() + 3_600_000);
-    const bye = { type: "bye", code: 4401, reason: "unauthorized" };
-    all[0]?.hears(bye);
-    await pass(5_000);
-    expect([all.length, client.state.name]).toEqual([2, "connecting"]);
-    all[1]?.hears(bye);
-    await pass(60_000);
-    expect([all.length, client.state]).toMatchObject([2, { name: "closed", code: "unauthorized" }]);
-  });
-
-  it("T7: comes back at once when the cookie's time is over", async () => {
-    const { client, all } = await cookie(globalThis.fetch, Date.now() + 3_600_000);
-    all[0]?.hears({ type: "bye", code: 4200, reason: "token_expired" });
-    await pass(0);
-    expect([all.length, client.state.name]).toEqual([2, "connecting"]);
-    client.close();
-    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
