@@ -192,7 +192,7 @@ const QUOTE = 34;
 const BACKSLASH = 92;
 
 /** Whether brackets outside strings nest deeper than `limit`. Before JSON.parse, so that depth never costs memory. */
-export function deeper(text: string, limit: number): boolean {
+function deeper(text: string, limit: number): boolean {
   let depth = 0;
   let quoted = false;
   for (let i = 0; i < text.length; i++) {

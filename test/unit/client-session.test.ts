@@ -219,9 +219,9 @@ it("frames that are too large or too deep are refused unsent, and nothing else w
   const { client, line, log } = await joined();
   const refused = [client.publish("x".repeat(2_048)), client.publish(nested(31))];
   refused.push(client.call("x", "x".repeat(3_000)) as never, client.call("x", nested(40)) as never);
-  expect(await Promise.all(refused.map(codeOf))).toEqual(["too_large", "bad_frame", "too_large", "bad_frame"]);
+  expect(await Promise.all(refused.map(codeOf))).toEqual(["too_large", "bad_data", "too_large", "bad_data"]);
   expect(() => client.signal("x".repeat(3_000))).toThrow(expect.objectContaining({ code: "too_large" }));
-  expect(() => client.setPresence(nested(40))).toThrow(expect.objectContaining({ code: "bad_frame" }));
+  expect(() => client.setPresence(nested(40))).toThrow(expect.objectContaining({ code: "bad_data" }));
   expect(() => client.setPresence("x".repeat(2_047))).toThrow(expect.objectContaining({ code: "too_large" }));
   expect(log).toEqual([]);
   void client.publish("fits");

@@ -2,7 +2,7 @@
 import { encode } from "../../protocol/codec.ts";
 import type { Json, Member, ServerFrame } from "../../protocol/frames.ts";
 import type { RoomError } from "../error.ts";
-import { validate } from "./validate.ts";
+import { tooLarge } from "./validate.ts";
 
 /** A change of the list of members. */
 export type PresenceFrame = Extract<ServerFrame, { type: "presence" }>;
@@ -73,7 +73,7 @@ export class Presence {
 
   /** The room takes messages up to `limit` bytes. Returns why what is set can never be sent, and forgets it then. */
   validate(limit: number): RoomError | undefined {
-    const error = validate(this.#frame ?? "", limit);
+    const error = tooLarge(this.#frame ?? "", limit);
     if (error) this.#frame = undefined;
     return error;
   }

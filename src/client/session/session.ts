@@ -261,8 +261,7 @@ export class Session<T extends Transport = Transport> {
 
   /** A frame of the kind whose turn it is, if there is one. */
   #next(pace: Pace, now: number): string | undefined {
-    if (this.#turn > 2)
-      return this.outbox.take({ inFlight: pace.limits.refs, bytes: pace.limits.message, frames: 1 })[0];
+    if (this.#turn > 2) return this.outbox.take({ inFlight: pace.limits.refs, bytes: pace.limits.message });
     if (this.#turn > 1) return this.calls.next();
     // What is soon out of date waits here, where newer may take its place, until it would arrive soon.
     if (!pace.isQuick(now) || (this.transport.buffered ?? 0) > BUFFERED_BYTES) return undefined;
