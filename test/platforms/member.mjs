@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { scenario } from "./scenario.js";
 
 const { as, ...options } = JSON.parse(process.env.SCENARIO);
-if (as === "ws") options.WebSocket = (await import("ws")).WebSocket;
+// That of Node.js needs a whole URL, which React Native has not.
+if (as !== "plain") options.WebSocket = (await import("ws")).WebSocket;
 if (as === "react-native") {
   // `window` is the global object and has no addEventListener; there is no document, and no storage.
   for (const name of ["document", "sessionStorage", "localStorage", "addEventListener", "navigator"]) {
