@@ -63,6 +63,7 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     need(Class, "WebSocket");
     const { count = 1_000, bytes = 8_000_000 } = outbox ?? {};
     const { pingInterval = 25_000, lostAfter = 3_000 } = options;
+    need(pingInterval > 0, "pingInterval");
     const address = addressOf(url, room);
     const settings = { outbox: { count, bytes }, store, address, random, pingInterval, token: options };
     this.#session = new Session(settings, (session) => new Connection(Class, settings, session));

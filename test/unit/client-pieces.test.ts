@@ -56,6 +56,8 @@ describe("options", () => {
     ["http://a.test", { ...good, room: 7 }, "room is missing, or of the wrong type"],
     ["http://a.test", { room: "x", token: undefined }, "token is missing, or of the wrong type"],
     ["http://a.test", { ...good, token: "" }, "token is missing, or of the wrong type"],
+    ["http://a.test", { ...good, pingInterval: 0 }, "pingInterval is missing, or of the wrong type"],
+    ["http://a.test", { ...good, pingInterval: NaN }, "pingInterval is missing, or of the wrong type"],
     ["http://a.test", { ...good, token: {} }, "token is missing, or of the wrong type"],
   ])("T25: connect(%j, %j) throws a TypeError that says what is wrong", (url, options, message) => {
     const open = () => connect(url as string, options as never);
@@ -79,6 +81,7 @@ describe("token", () => {
     ["a year", 31_536_000_000, 2 ** 31 - 1],
     ["nothing: this clock is wrong", 0, undefined],
     ["less than nothing", -7_200_000, undefined],
+    ["no number, as something that is no room may say it", NaN, undefined],
   ])("a token that has %s left is replaced in time", (_, left, due) => {
     expect(dueIn(left, 0)).toBe(due);
   });

@@ -54,7 +54,8 @@ export interface TokenEnd {
  * @param random from 0 to 1
  */
 export function dueIn(left: number, random: number): number | undefined {
-  if (left <= 0) return undefined;
+  // Nor for what is no number: whatever answered then is no room.
+  if (!(left > 0)) return undefined;
   const ahead = Math.min(AHEAD_MS, left / 2) + random * Math.min(AHEAD_MS, left / 4);
   return Math.max(SHORTEST_MS, Math.min(LONGEST_MS, left - ahead));
 }
