@@ -108,7 +108,7 @@ describe("order", () => {
     const log: string[] = [];
     add(outbox, log, "a", "b", "c", "d");
     outbox.advance(0);
-    const [[a = 0] = [], [b = 0] = [], [c = 0] = []] = frames(outbox, 3);
+    const [a = 0, b = 0, c = 0] = frames(outbox, 3).map(([ref]) => ref);
     outbox.refuse(a, refused("rate_limited"));
     outbox.ack(b, ack(1));
     outbox.refuse(c, refused("rate_limited"));
