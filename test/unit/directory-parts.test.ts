@@ -186,7 +186,7 @@ it("E12: a scrape is 17 requests to the directory: one report of this isolate, a
   asked.length = 0;
   await get("/metrics", directory);
   expect(asked).toEqual(["count", ...Array.from({ length: PARTS }, () => "totals")]);
-  const doc = readFileSync(join(import.meta.dirname, "../../docs/operate.md"), "utf8").replaceAll(/\s+/g, " ");
+  const doc = readFileSync(join(import.meta.dirname, "../../docs/guides/operate.md"), "utf8").replaceAll(/\s+/g, " ");
   expect(doc.includes(`A scrape is ${asked.length} requests to the directory`)).toBe(true);
 });
 

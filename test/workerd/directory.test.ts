@@ -6,7 +6,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
-import operateDoc from "../../docs/operate.md?raw";
+import httpDoc from "../../docs/reference/http.md?raw";
 import { openapi } from "../../src/http/api/openapi.ts";
 import type { Report } from "../../src/ops/directory.ts";
 import type { FailureRecord } from "../../src/protocol/api.ts";
@@ -158,7 +158,7 @@ it("E12: a room whose last report was lost leaves the list after half an hour, a
   expect(ttl).toBe(30 * 60_000);
   const { description = "" } = openapi(["/rooms/:kind/:room"]).paths["/rooms"]?.get ?? {};
   const said = /stays\s(?:listed\s)?for\sup\sto\shalf\san\shour/;
-  expect([description, operateDoc as string].map((text) => said.test(text))).toEqual([true, true]);
+  expect([description, httpDoc as string].map((text) => said.test(text))).toEqual([true, true]);
 });
 
 it("E11: records of failures, which can name users, are gone after a week", async () => {
