@@ -156,4 +156,11 @@ export const client: readonly Guard[] = [
     without: "(pending > 0 || state.name === undefined)",
     tests: ["unit/react-registry.test.ts"],
   },
+  {
+    name: "client: repeats go before what needs a new ref",
+    file: "src/client/session/outbox.ts",
+    text: "    this.#queue.sort((a, b) => Number(a.ref === 0) - Number(b.ref === 0));\n",
+    without: "",
+    tests: ["unit/client-outbox.test.ts"],
+  },
 ];

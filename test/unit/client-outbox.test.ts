@@ -122,6 +122,29 @@ describe("order", () => {
     expect(log).toEqual(["b at 1", "a at 2", "c at 3", "d at 4"]);
   });
 
+  it("C1: what may have taken effect is repeated before one that needs a new ref, whose ref would end it", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c");
+    outbox.advance(0);
+    const [a = 0, b = 0, c = 0] = frames(outbox).map(([ref]) => ref);
+    outbox.refuse(a, refused("rate_limited"));
+    // The room took `b`, and the line breaks before it has answered `c`.
+    outbox.requeue();
+    outbox.advance(b);
+    expect(frames(outbox)).toEqual([
+      [b, "b"],
+      [c, "c"],
+    ]);
+    outbox.ack(b, ack(1));
+    outbox.ack(c, ack(2));
+    const [last = 0] = frames(outbox).map(([ref]) => ref);
+    expect(last).toBeGreaterThan(c);
+    outbox.ack(last, ack(3));
+    await settle();
+    expect(log).toEqual(["b at 1", "c at 2", "a at 3"]);
+  });
+
   it("a refused publish has another ref where its own cannot take effect any more", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, () => 0);
     add(outbox, [], "a");

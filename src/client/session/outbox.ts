@@ -194,9 +194,12 @@ export class Outbox {
     this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
   }
 
-  /** What took no effect under a ref up to `ref`, and never will, gets another when it is sent. */
+  /** What took no effect under a ref up to `ref`, and never will, gets another when it is sent; so does what follows it. */
   #renumber(ref: number): void {
-    for (const entry of this.#queue) if (!entry.isSent && entry.ref <= ref) entry.ref = 0;
+    let isLate = false;
+    for (const entry of this.#queue) if (!entry.isSent && (isLate ||= entry.ref <= ref)) entry.ref = 0;
+    // What may have taken effect goes before all that is new: a ref that is above its own would end it.
+    this.#queue.sort((a, b) => Number(a.ref === 0) - Number(b.ref === 0));
   }
 
   #remove(ref: number): Entry | undefined {
