@@ -44,7 +44,15 @@ it("C11: options may be undefined where they may be left out", () => {
     random: undefined,
   };
   expectTypeOf(options).toExtend<ConnectOptions>();
-  expectTypeOf<{ room: string }>().not.toExtend<ConnectOptions>();
+  expectTypeOf({ to: undefined, traceparent: undefined, timeout: undefined, signal: undefined }).toExtend<
+    Parameters<RoomClient["publish"]>[1]
+  >();
+  expectTypeOf<{ token: string }>().not.toExtend<ConnectOptions>();
+});
+
+it("T7: T25: a token may be left out, and may not be undefined", () => {
+  expectTypeOf<{ room: string }>().toExtend<ConnectOptions>();
+  expectTypeOf<{ room: string; token: string | undefined }>().not.toExtend<ConnectOptions>();
 });
 
 it("C13: ready, check and me have the types that the documents say", () => {

@@ -1,8 +1,6 @@
 /** How long a program waits for a publish or a call. */
 import { RoomError } from "../error.ts";
-
-/** The longest wait of a timer. */
-const LONGEST_MS = 2 ** 31 - 1;
+import { after, LONGEST_MS } from "../timer.ts";
 
 /** The part of the platform's AbortSignal that the client needs. */
 export interface Abortable {
@@ -29,7 +27,7 @@ export function whilePatient<T>(
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort);
   const late = () => giveUp(new RoomError("timeout", "It took too long.", true));
-  const timer = timeout < LONGEST_MS ? setTimeout(late, timeout) : undefined;
+  const timer = timeout < LONGEST_MS ? after(timeout, late) : undefined;
   return promise.finally(() => {
     clearTimeout(timer as never);
     signal?.removeEventListener("abort", abort);
