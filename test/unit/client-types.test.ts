@@ -22,7 +22,7 @@ it("C8: what stream() gives is told apart by its event", () => {
     for await (const item of stream("reset", "publication")) {
       if (item.event === "reset") {
         expectTypeOf(item.value.reason).toEqualTypeOf<ResetReason>();
-        expectTypeOf(item.value.data).toEqualTypeOf<Publication[]>();
+        expectTypeOf(item.value.data).toEqualTypeOf<Publication[] | null>();
       } else expectTypeOf(item.value.data).toEqualTypeOf<{ text: string }>();
     }
   };
