@@ -1,5 +1,6 @@
 // `npm run release:dry`: what a release would publish, and whether it may. Packs as `npm publish` does, into a folder that it removes
-// again. Ends with 1 and says what is wrong; RELEASING.md has the steps around it. Asks no registry.
+// again. Ends with 1 and says what is wrong; RELEASING.md has the steps around it. Asks no registry. `--tagged`: of a version that is
+// to be published now, which must have a date and a repository.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,6 +23,9 @@ const schema = /SCHEMA_VERSION = (\d+)/.exec(text("src/room/store/schema.ts"))?.
 check(lines.includes(`\`${wire}\``), `The first lines of ${version} do not name the wire, ${wire}.`);
 check(lines.includes(`schema ${schema}`), `The first lines of ${version} do not name the storage schema, ${schema}.`);
 check(manifest.private !== true, "package.json is private.");
+const isTagged = process.argv.includes("--tagged");
+check(!isTagged || state !== "unreleased", `CHANGELOG.md says that ${version} is unreleased.`);
+check(!isTagged || manifest.repository, "package.json has no `repository`: npm refuses --provenance.");
 
 const place = mkdtempSync(join(tmpdir(), "edgerooms-release-"));
 try {
@@ -45,7 +49,9 @@ try {
   ].map((path) => path.replace(/^\.\//, ""));
   for (const path of new Set(named)) check(files.has(path), `${path} is named and not in the tarball.`);
   const strange = [...files].filter((path) =>
-    /^(?:src|test|bench|scripts|node_modules)\/|\.tgz$|\.dev\.vars|\.test\.[cm]?[jt]sx?$/.test(path),
+    /^(?:src|test|bench|scripts|node_modules|public\/(?!inspect\/))|\.tgz$|\.dev\.vars|\.test\.[cm]?[jt]sx?$/.test(
+      path,
+    ),
   );
   check(strange.length === 0, `The tarball has ${strange.join(", ")}.`);
   const lint = spawnSync(join(root, "node_modules/.bin/publint"), ["run", join(place, packed.filename), "--strict"], {
@@ -60,7 +66,7 @@ try {
   rmSync(place, { recursive: true, force: true });
 }
 
-if (!manifest.repository)
+if (!isTagged && !manifest.repository)
   console.log("Before publishing: package.json needs `repository`, or npm refuses --provenance.");
 for (const problem of problems) console.error(problem);
 process.exit(problems.length > 0 ? 1 : 0);

@@ -1,4 +1,4 @@
-/** `npm run bench:cost`: counts, prices, prints, and writes bench/results/cost.json; `--report` fills docs/cost.md. */
+/** `npm run bench:cost`: counts, prices, prints, and writes bench/results/cost.json; `--report` fills docs/guides/cost.md. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { circumstances } from "../machine.ts";

@@ -1,4 +1,4 @@
-/** Writes the tables of docs/benchmarks.md, from the result files of the last full run and the last run of growth. */
+/** Writes the tables of docs/concepts/benchmarks.md, from the result files of the last full run and the last run of growth. */
 import { budgetTable, judge } from "../budgets.ts";
 import type { Circumstances } from "../sample.ts";
 import { scenarioTable } from "../table.ts";
@@ -9,7 +9,7 @@ export async function reportBench(): Promise<void> {
   const full = readResults("full");
   const growth = readResults("growth");
   const nothing = "Not measured yet: `npm run bench`.";
-  await fill("benchmarks.md", {
+  await fill("concepts/benchmarks.md", {
     circumstances: full ? [described(full.circumstances), ...full.skipped].join("\n\n") : nothing,
     budgets: full ? budgetTable(judge(full, "full")) : nothing,
     scenarios: full

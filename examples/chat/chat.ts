@@ -25,7 +25,7 @@ const room = connect<Chat>("/", {
 
 room.on("reset", ({ data }) => {
   list.replaceChildren();
-  for (const { by, data: text } of data) show(by, text);
+  for (const { by, data: text } of data ?? []) show(by, text);
 });
 room.on("publication", ({ by, data }) => show(by, data));
 room.on("members", (members) => (element("members").textContent = members.map(({ id }) => id).join(", ")));

@@ -24,8 +24,8 @@ const room = connect<Poll>(url, {
 });
 
 room.on("reset", ({ data }) => {
-  console.log("so far:", data.votes);
-  if (data.over) room.leave();
+  console.log("so far:", data?.votes ?? "the room cannot say");
+  if (data?.over) room.leave();
 });
 room.on("publication", ({ by, data }) => {
   console.log(by ?? "the room", data.choice ?? "closes the poll:", data.votes);

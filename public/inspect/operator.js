@@ -72,19 +72,29 @@ export class Operator {
     });
   }
 
-  redeliver(address) {
-    return this.#act(
-      address,
-      ["Redeliver", "redeliver"],
-      undefined,
-      ({ redelivered }) =>
-        `${count(redelivered)} dead ${redelivered === 1 ? "letter is" : "letters are"} on the way again.`,
-    );
+  /** Tries a dead letter again; without its id, all of the room. */
+  redeliver(address, batch) {
+    const said = ({ redelivered }) => `${letters(redelivered)} of ${nameOf(address)} on the way again.`;
+    return this.#act(address, ["Redeliver", "redeliver"], bodyOf(batch), said);
+  }
+
+  /** Sets the batch that holds up the others aside. */
+  skip(address, batch) {
+    const said = ({ pending, dead }) =>
+      `Skipped a batch of ${nameOf(address)}: ${count(pending)} pending, ${letters(dead)} now.`;
+    return this.#act(address, ["Skip", "skip"], { batch }, said);
+  }
+
+  /** Forgets a dead letter for good; without its id, all of the room. */
+  drop(address, batch) {
+    const said = ({ dropped, dead }) =>
+      `Dropped ${letters(dropped)} of ${nameOf(address)} for good: ${count(dead)} left.`;
+    return this.#act(address, ["Drop", "drop"], bodyOf(batch) ?? { all: true }, said);
   }
 
   /** Nobody looks at what failed any more. */
   forget() {
-    for (const name of ["Kick", "Revoke", "Drain", "Redeliver"]) this.#trouble.clear(name);
+    for (const name of ["Kick", "Revoke", "Drain", "Redeliver", "Skip", "Drop"]) this.#trouble.clear(name);
   }
 
   #end(address, what, { user, session }) {
@@ -120,6 +130,14 @@ function option(value, text) {
   const made = make("option", "", text);
   made.value = value;
   return made;
+}
+
+function bodyOf(batch) {
+  return batch === undefined ? undefined : { batch };
+}
+
+function letters(n) {
+  return `${count(n)} dead ${n === 1 ? "letter" : "letters"}`;
 }
 
 function kickName(user, session) {

@@ -21,7 +21,7 @@ export class RoomView {
   #fresh;
   #rate = new Rate();
   #parts;
-  #hasDead = false;
+  #isHeldUp = false;
 
   /**
    * @param address of the room
@@ -45,7 +45,12 @@ export class RoomView {
       members: new Members(part),
       sessions: new Sessions(part, (whom) => operator.ending(address, whom, look)),
       log: new LogTail(part, look),
-      dead: new DeadLetters(part, () => operator.redeliver(address).then(look)),
+      dead: new DeadLetters(part, {
+        redeliver: (batch) => operator.redeliver(address, batch).then(look),
+        skip: (batch) => operator.skip(address, batch).then(look),
+        drop: (batch) => operator.drop(address, batch).then(look),
+        look: (batch) => api.get(`${this.#path}/dead-letter?batch=${encodeURIComponent(batch)}`),
+      }),
     };
     part(".within").addEventListener("input", ({ target }) => this.#search(target.value));
   }
@@ -92,15 +97,15 @@ export class RoomView {
         this.#rate.add(now, stats.offset);
         chart.show(this.#rate, now);
         log.reached(stats.offset);
-        this.#hasDead = stats.outbox?.dead > 0;
+        this.#isHeldUp = stats.outbox?.dead > 0 || stats.outbox?.tries > 0;
       }),
       show("sessions", (answer) => sessions.show(answer.sessions)),
       show("members", (answer) => members.show(answer.members)),
       ...(tail === undefined ? [] : [show(`log${tail}`, (answer) => log.show(answer))]),
     ]);
     this.root.removeAttribute("aria-busy");
-    if (this.#hasDead) await show("dead-letters", (answer) => dead.show(answer.dead));
-    else dead.show([]);
+    if (this.#isHeldUp) await show("dead-letters", (answer) => dead.show(answer));
+    else dead.show({ dead: [] });
     const failed = results.find(({ status }) => status === "rejected");
     if (failed) throw failed.reason;
   }

@@ -1,4 +1,4 @@
-/** The list of live rooms: all of its pages, sorted and filtered. Knows rooms only by what the list says of them. */
+/** The list of live rooms, or of those with undelivered events: all of its pages, sorted and filtered. Knows rooms only by what the list says of them. */
 import { make, write } from "./element.js";
 import { nameOf, toHash } from "./address.js";
 import { count, momentOf, plain, span } from "./format.js";
@@ -22,6 +22,7 @@ export class RoomList {
   #fresh;
   #rows;
   #rooms;
+  #live;
   #missing = new Set();
   #absence = "";
   #order = { by: "connections", isDown: true };
@@ -36,14 +37,15 @@ export class RoomList {
     this.#rows = new Rows(part("tbody"), row);
     roving(part("tbody"), "a");
     part(".filter").addEventListener("input", () => this.#show());
+    part(".undelivered").addEventListener("change", () => this.#again());
     for (const button of part("thead").querySelectorAll("button")) {
       button.addEventListener("click", () => this.#sort(button.dataset.by));
     }
   }
 
-  /** Every room of the list, whatever is filtered. */
+  /** Every live room, whatever is shown. */
   get all() {
-    return this.#rooms ?? [];
+    return this.#live ?? [];
   }
 
   /** How many parts of the directory the list is without. */
@@ -61,7 +63,7 @@ export class RoomList {
 
   stop() {
     this.#poll.stop();
-    this.#rooms = undefined;
+    this.#rooms = this.#live = undefined;
     this.#absence = "";
     this.#lacks(new Set());
     this.#show();
@@ -73,34 +75,58 @@ export class RoomList {
     this.#show();
   }
 
+  /** Another list: nothing of the one before is true of it. */
+  #again() {
+    this.#rooms = undefined;
+    this.#lacks(new Set());
+    this.#show();
+    this.#poll.now();
+  }
+
   async #fetch(signal) {
-    const rooms = [];
+    const isDead = this.#isDead;
     const missing = new Set();
-    let cursor;
+    let live;
+    let shown;
     try {
-      for (let page = 0; page < PAGES; page++) {
-        const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-        const answer = await this.#api.get(`rooms${query}`, signal);
-        rooms.push(...answer.rooms);
-        for (const part of answer.incomplete ?? []) missing.add(part);
-        cursor = answer.next;
-        if (cursor === undefined) break;
-      }
+      live = await this.#pages("", missing, signal);
+      shown = isDead ? await this.#pages("1", missing, signal) : live;
     } catch (error) {
       // No directory is no failure: rooms can be opened by name all the same.
       if (error.status !== 404 || signal.aborted) throw error;
-      this.#rooms = [];
+      this.#rooms = this.#live = [];
       this.#absence = error.message;
       this.#lacks(missing);
       this.#show();
       return RARELY;
     }
-    if (signal.aborted) return undefined;
+    // Somebody may want the other list meanwhile.
+    if (signal.aborted || isDead !== this.#isDead) return undefined;
     this.#absence = "";
-    this.#rooms = rooms;
+    this.#live = live;
+    this.#rooms = shown;
     this.#lacks(missing);
     this.#show();
     return undefined;
+  }
+
+  /** All pages of a list; parts that are missing from it are added to those that are. */
+  async #pages(dead, missing, signal) {
+    const rooms = [];
+    let cursor;
+    for (let page = 0; page < PAGES; page++) {
+      const query = new URLSearchParams({ ...(cursor !== undefined && { cursor }), ...(dead && { dead }) });
+      const answer = await this.#api.get(query.size === 0 ? "rooms" : `rooms?${query}`, signal);
+      rooms.push(...answer.rooms);
+      for (const part of answer.incomplete ?? []) missing.add(part);
+      cursor = answer.next;
+      if (cursor === undefined) break;
+    }
+    return rooms;
+  }
+
+  get #isDead() {
+    return this.#part(".undelivered").checked;
   }
 
   #lacks(missing) {
@@ -132,6 +158,7 @@ export class RoomList {
       nameOf,
     );
     write(this.#part(".totals"), this.#rooms && !this.#absence ? totals(rooms, found, wanted) : "");
+    write(this.#part("h2"), this.#isDead ? "Rooms with undelivered events" : "Live rooms");
     this.#part("table").hidden = found.length === 0;
     const empty = this.#part(".empty");
     empty.hidden = found.length > 0;
@@ -139,27 +166,32 @@ export class RoomList {
   }
 
   #emptiness(all) {
-    if (!this.#rooms) return "Asking which rooms are live …";
+    if (!this.#rooms) return `Asking which rooms ${this.#isDead ? "have undelivered events" : "are live"} …`;
     if (this.#absence) return plain(this.#absence);
-    if (all > 0) return "No live room is called that.";
+    if (all > 0) return "No room of the list is called that.";
+    if (this.#isDead) return `No room${this.missing > 0 ? " of the other parts" : ""} has undelivered events.`;
     if (this.missing > 0) return "No room of the other parts is live.";
     return "No room is live. One is listed when its first member connects.";
   }
 }
 
 function totals(rooms, found, wanted) {
-  const sum = (key) => count(found.reduce((all, room) => all + room[key], 0));
+  const sum = (key, noun) => {
+    const all = found.reduce((before, room) => before + room[key], 0);
+    return `${count(all)} ${noun}${all === 1 ? "" : "s"}`;
+  };
   const shown = found.length > SHOWN ? `, the first ${SHOWN} shown` : "";
   const of = wanted ? ` of ${count(rooms.length)}` : "";
   const noun = (wanted ? rooms : found).length === 1 ? "room" : "rooms";
-  return `${count(found.length)}${of} ${noun}${shown} · ${sum("connections")} connections · ${sum("members")} members`;
+  return `${count(found.length)}${of} ${noun}${shown} · ${sum("connections", "connection")} · ${sum("members", "member")}`;
 }
 
 function row(room) {
   const link = make("a", "cut");
   link.href = toHash(room);
   const kind = make("span", "soft", `${plain(room.kind)}/`);
-  link.append(kind, plain(room.room));
+  const held = make("span", "held small");
+  link.append(kind, plain(room.room), " ", held);
   link.title = nameOf(room);
   const [connections, members, offset] = ["Connections", "Members", "Publications"].map((label) =>
     cell(label, "number"),
@@ -170,10 +202,15 @@ function row(room) {
     update(item) {
       if (item.isCurrent) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
+      write(held, undelivered(item));
       write(connections, count(item.connections));
       write(members, count(item.members));
       write(offset, count(item.offset));
       writeWhole(age, span(Date.now() - item.at), `Reported ${momentOf(item.at)}`);
     },
   };
+}
+
+function undelivered({ dead = 0, pending = 0 }) {
+  return [dead > 0 && `${count(dead)} dead`, pending > 0 && `${count(pending)} held up`].filter(Boolean).join(", ");
 }

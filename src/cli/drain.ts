@@ -24,7 +24,7 @@ export const drain: Command = {
     within: { value: "SECONDS", help: `how long clients have to leave, 0 to ${MAX_SECONDS}. Default: 30` },
     "reopen-after": {
       value: "SECONDS",
-      help: `how long after that rooms take new connections again, 0 to ${MAX_SECONDS}. Default: 60`,
+      help: `how long after that rooms stay closed, 0 to ${MAX_SECONDS}; with --all until the last is empty too. Default: 60`,
     },
     ...SERVER,
   },

@@ -3,11 +3,11 @@
  * the command line or of what is printed in the end.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DrainBody, Drained } from "../protocol/api.ts";
+import { MAX_DRAIN_MS, type DrainBody, type Drained } from "../protocol/api.ts";
 import { pathOf, type Named } from "./address.ts";
 import { Failure } from "./command.ts";
 import type { Server } from "./http.ts";
-import { inEach } from "./everywhere.ts";
+import { AT_ONCE, inEach } from "./everywhere.ts";
 import { findRooms, nameOf } from "./listing.ts";
 import { progress } from "./output.ts";
 import { RequestFailed } from "./reply.ts";
@@ -69,6 +69,14 @@ export interface Targets {
 /** How long after the deadline a room may stay on the list, in ms: its alarm can be late. */
 const PATIENCE_MS = 15_000;
 const LOOK_EVERY_MS = 500;
+/** Rooms are not asked faster than this, in ms for each: a Worker takes 100 requests a second of a user. */
+const ROOM_MS = 10;
+/** Requests that a list of rooms takes, at least: one for each part of the directory, one after the other. */
+const LIST_REQUESTS = 16;
+/** Lists that are read after the last room was asked: to find new rooms, and to see that all are empty. */
+const LOOKS = 2;
+/** How much longer than expected it may take to ask the rest. */
+const SPARE = 1.5;
 
 /** Every live room. */
 export function everyRoom(server: Server): Targets {
@@ -101,29 +109,7 @@ export function oneRoom(server: Server, room: Named): Targets {
 /** Asks every room to drain, and waits until each was seen empty, or its time is over. */
 export async function empty(server: Server, targets: Targets, body: Required<DrainBody>): Promise<Emptied> {
   const began = Date.now();
-  const asked = new Map<string, DrainedRoom | undefined>();
-  const failed: string[] = [];
-  const neverWere: string[] = [];
-  const ask = async ([name, path]: readonly [string, string]) => {
-    const reopensHere = Date.now() + body.within + body.reopenAfter;
-    try {
-      asked.set(name, { ...(await server.ask("drain", { path }, { body })).value, name, reopensHere });
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      asked.set(name, undefined);
-      if (error instanceof RequestFailed && error.code === "not_found") neverWere.push(name);
-      else failed.push(`${name}: ${error.message}`);
-    }
-  };
-  let incomplete: readonly number[];
-  // A client that has to leave one room may open another meanwhile: again until no room is new.
-  for (;;) {
-    const found = await targets.paths();
-    incomplete = found.incomplete;
-    const waiting = [...found.rooms].filter(([name]) => !asked.has(name));
-    if (waiting.length === 0) break;
-    await inEach(waiting, "rooms asked to drain", ask);
-  }
+  const { asked, failed, neverWere, incomplete } = await askAll(server, targets, body);
   const rooms = [...asked.values()].filter((drained) => drained !== undefined);
   const { left, incomplete: unseen } = await untilEmpty(targets, rooms, body.within + PATIENCE_MS);
   const now = Date.now();
@@ -132,6 +118,74 @@ export async function empty(server: Server, targets: Targets, body: Required<Dra
   const reopened = body.reopenAfter === 0 ? [] : rooms.filter(isOpen).map(({ name }) => name);
   const missing = [...new Set([...incomplete, ...unseen])].toSorted((a, b) => a - b);
   return { all: asked.size, rooms, failed, left, reopened, neverWere, incomplete: missing, took: now - began };
+}
+
+/** The rooms that were asked, by name; `undefined` for one that could not be. */
+interface Asked extends Pick<Emptied, "failed" | "neverWere" | "incomplete"> {
+  readonly asked: ReadonlyMap<string, DrainedRoom | undefined>;
+}
+
+/**
+ * Asks rooms until no room is new: a client that has to leave one may open another meanwhile. The first rooms are to stay
+ * closed for as much longer as it will take to ask the others, so that all of them are closed when the last is empty.
+ */
+async function askAll(server: Server, targets: Targets, body: Required<DrainBody>): Promise<Asked> {
+  const asked = new Map<string, DrainedRoom | undefined>();
+  const failed: string[] = [];
+  const neverWere: string[] = [];
+  for (;;) {
+    const pace = new Pace(Date.now());
+    const { rooms: found, incomplete } = await targets.paths();
+    const waiting = [...found].filter(([name]) => !asked.has(name));
+    if (waiting.length === 0) return { asked, failed, neverWere, incomplete };
+    pace.listed(waiting.length, Date.now());
+    await inEach(waiting, "rooms asked to drain", async ([name, path]) => {
+      const now = Date.now();
+      const reopenAfter = body.reopenAfter === 0 ? 0 : Math.min(MAX_DRAIN_MS, body.reopenAfter + pace.left(now));
+      const reopensHere = now + body.within + reopenAfter;
+      try {
+        const { value } = await server.ask("drain", { path }, { body: { ...body, reopenAfter } });
+        asked.set(name, { ...value, name, reopensHere });
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        asked.set(name, undefined);
+        if (error instanceof RequestFailed && error.code === "not_found") neverWere.push(name);
+        else failed.push(`${name}: ${error.message}`);
+      }
+      pace.done++;
+    });
+  }
+}
+
+/** How long it will take until all rooms were asked and seen: as it took before, and at first as the list took. */
+class Pace {
+  done = 0;
+  #began: number;
+  #rooms = 0;
+  #roomMs = ROOM_MS;
+  #listMs = 0;
+
+  constructor(began: number) {
+    this.#began = began;
+  }
+
+  /** A list of so many rooms was read. */
+  listed(rooms: number, now: number): void {
+    this.#rooms = rooms;
+    this.#listMs = now - this.#began;
+    // Rooms are asked many at once.
+    this.#roomMs = Math.max(ROOM_MS, this.#listMs / LIST_REQUESTS / AT_ONCE);
+    this.#began = now;
+  }
+
+  /** In ms, and generously. */
+  left(now: number): number {
+    // Those on their way are half done, on average.
+    const measured = (now - this.#began) / (this.done + AT_ONCE / 2);
+    const roomMs = this.done < AT_ONCE ? this.#roomMs : Math.max(ROOM_MS, measured);
+    const rooms = Math.max(0, this.#rooms - this.done - 1);
+    return Math.ceil(SPARE * (roomMs * rooms + LOOKS * this.#listMs));
+  }
 }
 
 /** Rooms that still wait, and parts of the directory that the last look was without, if it mattered. */

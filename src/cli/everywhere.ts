@@ -2,7 +2,7 @@
 import { progress } from "./output.ts";
 
 /** Rooms that are asked at the same time. */
-const AT_ONCE = 16;
+export const AT_ONCE = 16;
 
 /**
  * Runs something for each of these, 16 at a time.

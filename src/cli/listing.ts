@@ -1,8 +1,12 @@
 /** All rooms of a list, page by page: for every command that goes through them. Says what is missing from an answer. */
 import type { LiveRoom } from "../protocol/api.ts";
+import { Failure } from "./command.ts";
 import type { Server } from "./http.ts";
 import { notice } from "./output.ts";
 import { count } from "./text.ts";
+
+/** Pages of a list that are read, at most: a server that answers with the same page for ever is not waited for. */
+const MAX_PAGES = 10_000;
 
 /** Rooms, and the parts of the directory that did not answer: their rooms are not among them. */
 export interface RoomsFound {
@@ -14,18 +18,28 @@ export interface RoomsFound {
  * Every live room that the token is admin of, by kind and name.
  *
  * @param dead rooms with undelivered events instead
+ * @throws RequestFailed; Failure when the list does not end, or is none
  */
 export async function findRooms(server: Server, dead = false): Promise<RoomsFound> {
   const rooms: LiveRoom[] = [];
   const incomplete: number[] = [];
   let cursor: string | undefined;
-  do {
+  for (let pages = 0; pages === 0 || cursor !== undefined; pages++) {
     const page = await server.rooms({ cursor, dead });
-    rooms.push(...page.rooms);
+    // Another version, or something else that answers at this address.
+    if (!Array.isArray(page.rooms) || !page.rooms.every(isRoom)) throw new Failure("The list of rooms cannot be read.");
+    const isStuck = page.next !== undefined && page.next === cursor;
+    if (isStuck || pages === MAX_PAGES) throw new Failure("The list of rooms does not come to an end.");
+    for (const room of page.rooms) rooms.push(room);
     incomplete.push(...(page.incomplete ?? []));
     cursor = page.next;
-  } while (cursor !== undefined);
+  }
   return { rooms: rooms.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)), incomplete };
+}
+
+function isRoom(value: unknown): value is LiveRoom {
+  const { kind, room } = (value ?? {}) as Partial<LiveRoom>;
+  return typeof kind === "string" && typeof room === "string";
 }
 
 /** Says that an answer is not complete: then the command has not done all that was asked, and ends with 1. */

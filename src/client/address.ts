@@ -12,6 +12,12 @@ export interface Address {
 }
 
 /**
+ * An http or ws URL: the `s` of https and wss, host and path without user and password, and the query. By hand, because
+ * React Native has a URL without these.
+ */
+const PARTS = /^(?:http|ws)(s?):\/\/(?:[^/?#]*@)?([^/?#]+[^?#]*)(\?[^#]*)?/i;
+
+/**
  * The addresses of one room.
  *
  * @param base where the Worker is served, with the path it is mounted under, and with a query for a Worker that reads one
@@ -19,13 +25,13 @@ export interface Address {
  * @throws TypeError when the base is not an http or ws URL
  */
 export function addressOf(base: Base, room: string): Address {
+  const text = textOf(base).trim();
   const { location } = globalThis as { location?: { href: string } };
-  const { origin, pathname, search } = new URL(textOf(base), location?.href);
-  if (!/^(http|ws)/.test(origin)) throw new TypeError(`url is not an http or ws URL: ${textOf(base)}`);
-  const path = room.split("/").map(encodeURIComponent).join("/");
-  // From the `s` of https and wss on, where there is one.
-  const rest = `${origin.replace(/^(http|ws)/, "")}${pathname.replace(/\/$/, "")}/rooms/${path}`;
-  return { socket: `ws${rest}${search}`, session: `http${rest}/session${search}` };
+  const isRelative = location && !/^\w+:/.test(text);
+  const [, s, place, query = ""] = (isRelative ? new URL(text, location.href).href : text).match(PARTS) ?? [];
+  if (!place) throw new TypeError(`url is not an http or ws URL: ${text}`);
+  const path = `${s}://${place.replace(/\/$/, "")}/rooms/${room.split("/").map(encodeURIComponent).join("/")}`;
+  return { socket: `ws${path}${query}`, session: `http${path}/session${query}` };
 }
 
 /** An address as text. */

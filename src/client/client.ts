@@ -57,11 +57,13 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
     const { room, token, storage: store = memoryStore(), random = Math.random, outbox } = options ?? {};
     need(url, "url");
     need(room && typeof room === "string", "room");
-    need(token && /string|function/.test(typeof token), "token");
+    // A page that logs in by cookie has none. One that is there and undefined is a mistake.
+    need(!("token" in options) || (token && /string|function/.test(typeof token)), "token");
     const Class = options.WebSocket ?? (globalThis as { WebSocket?: SocketClass }).WebSocket;
     need(Class, "WebSocket");
     const { count = 1_000, bytes = 8_000_000 } = outbox ?? {};
     const { pingInterval = 25_000, lostAfter = 3_000 } = options;
+    need(pingInterval > 0, "pingInterval");
     const address = addressOf(url, room);
     const settings = { outbox: { count, bytes }, store, address, random, pingInterval, token: options };
     this.#session = new Session(settings, (session) => new Connection(Class, settings, session));

@@ -14,8 +14,11 @@ export interface RoomEvents<T extends RoomTypes = RoomTypes> {
   signal: { readonly by: string | null; readonly data: Of<T, "signal"> };
   /** The members, whenever they, their number or what they show changes. */
   members: readonly Person<T>[];
-  /** The state to start from, instead of what was missed. The first join is one too, with the reason `new`. */
-  reset: { readonly reason: ResetReason; readonly data: Of<T, "snapshot">; readonly offset: number };
+  /**
+   * The state to start from, instead of what was missed. The first join is one too, with the reason `new`. `data` is `null`
+   * where the room's `snapshot` failed.
+   */
+  reset: { readonly reason: ResetReason; readonly data: Of<T, "snapshot"> | null; readonly offset: number };
   /** Joined again, with nothing missed. */
   resumed: { readonly offset: number };
   state: State;

@@ -9,9 +9,10 @@ export interface ConnectOptions {
   room: string;
   /**
    * A token, or a function that gets one: asked before each connection, once more when the room refuses one, and again before
-   * the token runs out. It throws a `RoomError` that is not retryable to close the client.
+   * the token runs out. It throws a `RoomError` that is not retryable to close the client. Left out (not `undefined`): the
+   * page's cookie is the token, where the Worker reads one.
    */
-  token: TokenSource;
+  token?: TokenSource;
   /** Keeps session and position. Default: `memoryStore()`. */
   storage?: SessionStore | undefined;
   /** Publishes that may wait for their acks: `count` (default 1,000) and `bytes` (default 8,000,000). */

@@ -1,6 +1,7 @@
 /** Tells when a client has been without its line for longer than a blink, and when it is back. Knows no connection. */
 import type { Emitter } from "./emitter.ts";
 import type { RoomEvents } from "./events.ts";
+import { after } from "./timer.ts";
 
 /** Emits `lost` once a line has been gone for `afterMs`, and `restored` when the client is in the room again. */
 export function watchOutages(events: Emitter<RoomEvents>, afterMs: number): void {
@@ -15,10 +16,10 @@ export function watchOutages(events: Emitter<RoomEvents>, afterMs: number): void
       isShown = false;
     } else if (last === "open") {
       since = Date.now();
-      timer = setTimeout(() => {
+      timer = after(afterMs, () => {
         isShown = true;
         events.emit("lost", { since });
-      }, afterMs);
+      });
     }
     last = name;
   });

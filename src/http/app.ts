@@ -111,6 +111,8 @@ async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
     return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.', info });
   const asked = await askRoom(passage, c.env, async ({ stub }) => stub.refresh(session, credentials));
   if ("code" in asked) return problem(c, asked);
-  const { value: result } = asked;
-  return result.ok ? c.json({ expires: result.expires }, 200, FRESH) : problem(c, { ...refusalIn(result), info });
+  // A room of another version may answer anything.
+  const result = asked.value as Partial<{ ok: boolean; expires: number }> | undefined;
+  const isDone = result?.ok === true && Number.isFinite(result.expires);
+  return isDone ? c.json({ expires: result.expires }, 200, FRESH) : problem(c, { ...refusalIn(result), info });
 }

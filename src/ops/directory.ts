@@ -10,7 +10,8 @@ import { sum, type Counts } from "../room/telemetry/counts.ts";
 import type { FailureRecord } from "../room/telemetry/failure.ts";
 import type { Listing } from "../room/telemetry/listing.ts";
 import { Records, type Recorded } from "./records.ts";
-import type { KindTotals } from "./metrics.ts";
+import { Running, type Share } from "./running.ts";
+import { addTotals, type KindTotals } from "./totals.ts";
 
 /** What a room reports. A room of an older version reports the listing only, and of that a part. */
 export type Report = Omit<Listing, "sessions" | "undelivered"> & {
@@ -52,6 +53,7 @@ const MAX_COMPARED = 500_000;
 /** One part of the directory. Bind it as `EDGEROOMS_DIRECTORY`; rooms and `createApp` find it by that name. */
 export class Directory<Env = unknown> extends DurableObject<Env> {
   readonly #records: Records;
+  readonly #running = new Running();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -85,52 +87,24 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
 
   /** Takes a room's report. A room without connections is not live. Writes one to four rows, and one for each failure. */
   update(report: Report): void {
-    const {
-      kind,
-      room,
-      connections,
-      members,
-      sessions = 0,
-      offset,
-      ttl,
-      counts = {},
-      notes: failures = [],
-      own = {},
-    } = report;
-    const { sql } = this.ctx.storage;
+    const { kind, counts = {}, notes: failures = [], own = {} } = report;
     this.#records.add(failures);
-    this.#keep("", own);
-    this.#keepUndelivered(report);
-    const known = sql.exec("SELECT counts FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
-    const total = sum(countsIn(known), counts);
-    if (connections === 0) {
-      sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
-      this.#keep(kind, total);
-      return;
-    }
-    const now = Date.now();
-    sql.exec(
-      `INSERT INTO edgerooms_directory (kind, room, connections, members, sessions, offset, at, until, counts, mark)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, lower(hex(randomblob(12))))
-       ON CONFLICT DO UPDATE SET connections = excluded.connections, members = excluded.members,
-         sessions = excluded.sessions, offset = excluded.offset, at = excluded.at, until = excluded.until,
-         counts = excluded.counts, mark = coalesce(mark, excluded.mark)`,
-      kind,
-      room,
-      connections,
-      members,
-      sessions,
-      offset,
-      now,
-      now + ttl,
-      JSON.stringify(total),
-    );
+    this.#adding(() => {
+      this.#keep("", own);
+      this.#running.counted("", own);
+      this.#keepUndelivered(report);
+      this.#keepListed(report, counts);
+      this.#running.counted(kind, counts);
+    });
   }
 
   /** Takes what an isolate of the Worker counted. Writes one row, and one for each failure. */
   count(counts: Counts, failures: readonly FailureRecord[]): void {
     this.#records.add(failures);
-    this.#keep("", counts);
+    this.#adding(() => {
+      this.#keep("", counts);
+      this.#running.counted("", counts);
+    });
   }
 
   /**
@@ -140,8 +114,7 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   list(wanted: Wanted = {}): Listed {
     const { patterns, dead = false } = wanted;
     let { after = "" } = wanted;
-    // Looks at every row: not again for each page of one list.
-    if (after === "") this.#expire();
+    this.#expire();
     const limit = Math.min(wanted.limit ?? PAGE, PAGE);
     const rooms: LiveRoom[] = [];
     for (let left = rowsFor(patterns); left > 0;) {
@@ -160,28 +133,14 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     return { rooms, after };
   }
 
-  /** What there is and what was counted, by kind; what the Worker counted is under the kind "". */
+  /**
+   * What there is and what was counted, by kind; what the Worker counted is under the kind "". Reads all rows once after
+   * the object was loaded, and else none, unless a room may have been lost.
+   */
   totals(): Record<string, KindTotals> {
+    if (this.#running.isUnknown) this.#running.load(this.#added());
     this.#expire();
-    const { sql } = this.ctx.storage;
-    const found: Record<string, KindTotals> = {};
-    for (const { kind, counts } of sql.exec("SELECT kind, counts FROM edgerooms_past")) {
-      addTotals(found, kind as string, { counts: JSON.parse(counts as string) as Counts });
-    }
-    for (const row of sql.exec("SELECT kind, connections, members, sessions, counts FROM edgerooms_directory")) {
-      addTotals(found, row["kind"] as string, {
-        rooms: 1,
-        connections: row["connections"] as number,
-        members: row["members"] as number,
-        sessions: row["sessions"] as number,
-        counts: JSON.parse(row["counts"] as string) as Counts,
-      });
-    }
-    const undelivered = "SELECT kind, count(*) AS rooms, sum(dead) AS dead FROM edgerooms_undelivered GROUP BY kind";
-    for (const { kind, rooms, dead } of sql.exec<{ kind: string; rooms: number; dead: number }>(undelivered)) {
-      addTotals(found, kind, { undelivered_rooms: rooms, dead_letters: dead });
-    }
-    return found;
+    return this.#running.totals;
   }
 
   /** The newest failures and ends of connections that were reported here, each newest first. */
@@ -191,7 +150,54 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
 
   /** Records have had their time. */
   override async alarm(): Promise<void> {
+    this.#expire();
     await this.#records.expire();
+  }
+
+  /** Changes rows and the totals with them. When it fails halfway, storage says what there is. */
+  #adding(change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      this.#running.forget();
+      throw error;
+    }
+  }
+
+  #keepListed({ kind, room, connections, members, sessions = 0, offset, ttl }: Report, counts: Counts): void {
+    const { sql } = this.ctx.storage;
+    const [known] = sql
+      .exec<Share & { counts: string }>(
+        "SELECT connections, members, sessions, counts FROM edgerooms_directory WHERE kind = ? AND room = ?",
+        kind,
+        room,
+      )
+      .toArray();
+    const total = sum(known ? countsIn(known.counts) : {}, counts);
+    this.#running.changed(kind, known, connections === 0 ? undefined : { connections, members, sessions });
+    if (connections === 0) {
+      sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
+      this.#keep(kind, total);
+      return;
+    }
+    const now = Date.now();
+    this.#running.endsAt(now + ttl);
+    sql.exec(
+      `INSERT INTO edgerooms_directory (kind, room, connections, members, sessions, offset, at, until, counts, mark)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, lower(hex(randomblob(12))))
+       ON CONFLICT DO UPDATE SET connections = excluded.connections, members = excluded.members,
+         sessions = excluded.sessions, offset = excluded.offset, at = excluded.at, until = excluded.until,
+         counts = excluded.counts, mark = coalesce(mark, excluded.mark)`,
+      kind,
+      room,
+      connections,
+      members,
+      sessions,
+      offset,
+      now,
+      now + ttl,
+      JSON.stringify(total),
+    );
   }
 
   #keepUndelivered({ kind, room, offset, undelivered }: Report): void {
@@ -199,6 +205,10 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     if (!undelivered || kind === "") return;
     const { dead, pending } = undelivered;
     const { sql } = this.ctx.storage;
+    const [known] = sql
+      .exec<{ dead: number }>("SELECT dead FROM edgerooms_undelivered WHERE kind = ? AND room = ?", kind, room)
+      .toArray();
+    this.#running.undelivered(kind, known?.dead, dead + pending === 0 ? undefined : dead);
     if (dead + pending === 0) sql.exec("DELETE FROM edgerooms_undelivered WHERE kind = ? AND room = ?", kind, room);
     else {
       sql.exec(
@@ -216,23 +226,52 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     }
   }
 
+  /** Adds up what storage has. */
+  #added(): Record<string, KindTotals> {
+    const { sql } = this.ctx.storage;
+    const found: Record<string, KindTotals> = {};
+    for (const { kind, counts } of sql.exec<Past>("SELECT kind, counts FROM edgerooms_past")) {
+      addTotals(found, kind, { counts: countsIn(counts) });
+    }
+    const live = "SELECT kind, connections, members, sessions, counts FROM edgerooms_directory";
+    for (const { kind, counts, ...share } of sql.exec<Share & Past>(live)) {
+      addTotals(found, kind, { ...share, rooms: 1, counts: countsIn(counts) });
+    }
+    const undelivered = "SELECT kind, count(*) AS rooms, sum(dead) AS dead FROM edgerooms_undelivered GROUP BY kind";
+    for (const { kind, rooms, dead } of sql.exec<{ kind: string; rooms: number; dead: number }>(undelivered)) {
+      addTotals(found, kind, { undelivered_rooms: rooms, dead_letters: dead });
+    }
+    return found;
+  }
+
   /** A room that is silent for that long was lost in a crash and never woke again. What it counted stays. */
   #expire(): void {
+    const now = Date.now();
+    if (!this.#running.mayHaveEnded(now)) return;
     const { sql } = this.ctx.storage;
-    const gone = sql.exec("SELECT kind, room, counts FROM edgerooms_directory WHERE until < ?", Date.now()).toArray();
-    for (const { kind, room, counts } of gone) {
-      sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
-      this.#keep(kind as string, JSON.parse(counts as string) as Counts);
-    }
+    this.#adding(() => {
+      const lost = "SELECT kind, room, connections, members, sessions, counts FROM edgerooms_directory WHERE until < ?";
+      for (const { kind, room, counts, ...share } of sql.exec<Share & Past & { room: string }>(lost, now).toArray()) {
+        sql.exec("DELETE FROM edgerooms_directory WHERE kind = ? AND room = ?", kind, room);
+        this.#keep(kind, countsIn(counts));
+        this.#running.changed(kind, share, undefined);
+      }
+      const { first } = sql.exec<{ first: number | null }>("SELECT min(until) AS first FROM edgerooms_directory").one();
+      this.#running.searched(now, first ?? undefined);
+    });
   }
 
   #keep(kind: string, counts: Counts): void {
     if (Object.keys(counts).length === 0) return;
     const { sql } = this.ctx.storage;
-    const total = sum(countsIn(sql.exec("SELECT counts FROM edgerooms_past WHERE kind = ?", kind)), counts);
+    const [known] = sql.exec<Past>("SELECT kind, counts FROM edgerooms_past WHERE kind = ?", kind).toArray();
+    const total = sum(known ? countsIn(known.counts) : {}, counts);
     sql.exec("INSERT OR REPLACE INTO edgerooms_past (kind, counts) VALUES (?, ?)", kind, JSON.stringify(total));
   }
 }
+
+/** Counts of a kind, as they are stored. */
+type Past = { kind: string; counts: string };
 
 const LIVE = `
   SELECT d.kind AS kind, d.room AS room, connections, members, sessions, d.offset AS offset, d.at AS at, dead, pending,
@@ -270,33 +309,6 @@ function rowsFor(patterns: readonly string[] = []): number {
   return Math.max(1, Math.min(MAX_ROWS, Math.floor(MAX_COMPARED / Math.max(1, length))));
 }
 
-/** The counts of a row, or none where there is no row. */
-function countsIn(rows: SqlStorageCursor<Record<string, SqlStorageValue>>): Counts {
-  const [row] = rows.toArray();
-  return row ? (JSON.parse(row["counts"] as string) as Counts) : {};
-}
-
-const NOTHING: KindTotals = {
-  rooms: 0,
-  connections: 0,
-  members: 0,
-  sessions: 0,
-  undelivered_rooms: 0,
-  dead_letters: 0,
-  counts: {},
-};
-
-/** Adds what there is of a kind to what was found of it so far. What an older version does not tell of is 0. */
-export function addTotals(found: Record<string, KindTotals>, kind: string, more: Partial<KindTotals>): void {
-  const before = found[kind] ?? NOTHING;
-  const added = { ...NOTHING, ...more };
-  found[kind] = {
-    rooms: before.rooms + added.rooms,
-    connections: before.connections + added.connections,
-    members: before.members + added.members,
-    sessions: before.sessions + added.sessions,
-    undelivered_rooms: before.undelivered_rooms + added.undelivered_rooms,
-    dead_letters: before.dead_letters + added.dead_letters,
-    counts: sum(before.counts, added.counts),
-  };
+function countsIn(text: string): Counts {
+  return JSON.parse(text) as Counts;
 }

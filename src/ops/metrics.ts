@@ -6,20 +6,8 @@ import { labelsIn, type CounterName } from "./series.ts";
 import { buckets } from "../room/telemetry/recorder.ts";
 import type { Listing } from "../room/telemetry/listing.ts";
 import type { Counts } from "../room/telemetry/counts.ts";
+import type { KindTotals } from "./totals.ts";
 import type { BreakerState } from "./upstream.ts";
-
-/** How many rooms, connections, members and sessions of one kind there are now, and what was counted in them. */
-export interface KindTotals {
-  readonly rooms: number;
-  readonly connections: number;
-  readonly members: number;
-  readonly sessions: number;
-  /** Rooms with undelivered events, whether or not anybody is in them. */
-  readonly undelivered_rooms: number;
-  /** Batches of events that rooms gave up. */
-  readonly dead_letters: number;
-  readonly counts: Counts;
-}
 
 const counters: Readonly<Record<CounterName, string>> = {
   publications: "Publications stored.",

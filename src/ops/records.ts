@@ -21,6 +21,8 @@ export interface Recorded {
 export class Records {
   readonly #storage: DurableObjectStorage;
   readonly #now: () => number;
+  /** The number of the newest record of each ring, once it was read. */
+  readonly #newest = new Map<number, number>();
   #isArmed = false;
 
   constructor(storage: DurableObjectStorage, now: () => number) {
@@ -38,20 +40,14 @@ export class Records {
     const { sql } = this.#storage;
     for (const failure of failures) {
       const first = MAX_RECORDS * ringOf(failure);
-      const { last } = sql
-        .exec<{ last: number }>(
-          "SELECT coalesce(max(nth), 0) AS last FROM edgerooms_notes WHERE slot BETWEEN ? AND ?",
-          first,
-          first + MAX_RECORDS - 1,
-        )
-        .one();
-      const nth = last + 1;
+      const nth = (this.#newest.get(first) ?? this.#newestIn(first)) + 1;
       sql.exec(
         "INSERT OR REPLACE INTO edgerooms_notes (slot, nth, note) VALUES (?, ?, ?)",
         first + (nth % MAX_RECORDS),
         nth,
         JSON.stringify(failure),
       );
+      this.#newest.set(first, nth);
     }
     if (failures.length > 0) this.#armSoon();
   }
@@ -78,6 +74,11 @@ export class Records {
     }
     this.#isArmed = false;
     if (!this.#isEmpty) await this.#arm();
+  }
+
+  #newestIn(first: number): number {
+    const newest = "SELECT coalesce(max(nth), 0) AS nth FROM edgerooms_notes WHERE slot BETWEEN ? AND ?";
+    return this.#storage.sql.exec<{ nth: number }>(newest, first, first + MAX_RECORDS - 1).one().nth;
   }
 
   get #isEmpty(): boolean {

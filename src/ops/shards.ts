@@ -4,14 +4,15 @@
  * jurisdiction have parts there.
  */
 import type { LiveRoom } from "../protocol/api.ts";
+import { codes } from "../protocol/codes.ts";
 import { withTimeout } from "../protocol/with-timeout.ts";
 import type { Counts } from "../room/telemetry/counts.ts";
 import { isGrave, type FailureRecord } from "../room/telemetry/failure.ts";
 import { DIRECTORY_SHARDS } from "../room/telemetry/listing.ts";
+import type { Directory, Listed, Wanted } from "./directory.ts";
 import { confinedTo, type Jurisdiction } from "./jurisdiction.ts";
-import { addTotals, type Directory, type Wanted } from "./directory.ts";
-import type { KindTotals } from "./metrics.ts";
 import { MAX_RECORDS, type Recorded } from "./records.ts";
+import { addTotals, isTotals, type KindTotals } from "./totals.ts";
 
 /** Grave failures that have a place in a list, however many others are newer. */
 const MAX_GRAVE = 50;
@@ -23,6 +24,9 @@ const REPORT_TIMEOUT_MS = 3_000;
 const OTHER_VERSION = "the directory runs another version";
 /** The part that this isolate reports to. */
 let chosen: string | undefined;
+
+/** What a part's mark of a row can be: it goes into a cursor, and a name must not get in by mistake. */
+export const MARK = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The parts of the directory of a Worker, by number. Those of rooms that may be anywhere come first. */
 export class Shards {
@@ -88,7 +92,7 @@ export async function listRooms(
   try {
     const listed = await asked(shards.get(shard).list({ ...wanted, after }), shard);
     // A part of an older version knows nothing of patterns: what it lists may not be for the caller.
-    if (!("rooms" in listed)) throw new TypeError(OTHER_VERSION);
+    if (!isListed(listed)) throw new TypeError(OTHER_VERSION);
     const next = listed.after === undefined ? following : { next: { shard, after: listed.after } };
     return { rooms: listed.rooms, ...next, isMissing: false };
   } catch {
@@ -97,8 +101,8 @@ export async function listRooms(
 }
 
 /**
- * Reports what this isolate counted. Any part of those of anywhere will do; each isolate chooses one, so that none is hot, and another after one
- * that failed.
+ * Reports what this isolate counted. Any part that is in no jurisdiction will do; each isolate chooses one, so that none is
+ * hot, and another after one that failed.
  */
 export async function reportCounts(
   directory: DurableObjectNamespace<Directory>,
@@ -132,7 +136,7 @@ export async function allFailures(shards: Shards): Promise<Gathered<Recorded>> {
     const answer: Partial<Recorded> = await part.failures();
     const { failures, ends } = answer;
     if (!Array.isArray(failures) || !Array.isArray(ends)) throw new TypeError(OTHER_VERSION);
-    return { failures, ends };
+    return { failures: failures.filter(isRecord), ends: ends.filter(isRecord) };
   });
   const newest = newestFirst(value.flatMap(({ failures }) => failures));
   const grave = newest.filter(isGrave).slice(0, MAX_GRAVE);
@@ -141,9 +145,16 @@ export async function allFailures(shards: Shards): Promise<Gathered<Recorded>> {
   return { value: { failures: newestFirst([...grave, ...others]), ends }, missing };
 }
 
-/** Numbers that a version does not know are absent; there is nothing to add where none are known. */
-function isTotals(answer: unknown): answer is Record<string, Partial<KindTotals>> {
-  return typeof answer === "object" && answer !== null && !Array.isArray(answer);
+function isListed(answer: unknown): answer is Listed {
+  const { rooms, after } = (answer ?? {}) as { rooms?: unknown; after?: unknown };
+  const isRooms = Array.isArray(rooms) && rooms.every((room: unknown) => typeof room === "object" && room !== null);
+  return isRooms && (after === undefined || (typeof after === "string" && MARK.test(after)));
+}
+
+/** A later version has codes that this one has no severity for. */
+function isRecord(value: unknown): value is FailureRecord {
+  if (typeof value !== "object" || value === null || !("code" in value) || !("at" in value)) return false;
+  return typeof value.code === "string" && Object.hasOwn(codes, value.code) && Number.isFinite(value.at);
 }
 
 function newestFirst(records: readonly FailureRecord[]): FailureRecord[] {

@@ -134,7 +134,7 @@ function readFrame(value: unknown): ClientFrame | Malformed {
     case "call": {
       const { ref, method, data } = value;
       if (!isRef(ref)) return bad("call needs a ref: an integer from 1");
-      if (typeof method !== "string" || method.length === 0 || method.length > 64) {
+      if (!isMethod(method)) {
         return { ...bad("call needs a method: 1 to 64 characters", ref), call: true };
       }
       return { type, ref, method, data: (data ?? null) as Json };
@@ -164,6 +164,11 @@ function readRecipients(value: unknown): readonly string[] | undefined | null {
 export function isRecipients(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > MAX_RECIPIENTS) return false;
   return value.every((id) => typeof id === "string" && id.length > 0 && id.length <= MAX_USER_ID);
+}
+
+/** Whether a value can be the name of a method. */
+export function isMethod(value: unknown): value is string {
+  return typeof value === "string" && value.length > 0 && value.length <= 64;
 }
 
 function bad(message: string, ref?: number): Malformed {

@@ -32,7 +32,7 @@ export interface Code {
   readonly severity: Severity;
 }
 
-/** Every code of `edgerooms.v1`. docs/protocol.md lists the same rows; a test compares them. */
+/** Every code of `edgerooms.v1`. docs/reference/protocol.md lists the same rows; a test compares them. */
 export const codes = {
   done: { http: 200, close: 1000, next: "stop", severity: "info" },
   too_large: { http: 413, close: 1009, next: "reconnect", severity: "warn" },

@@ -1,6 +1,6 @@
 /**
  * Every frame of `edgerooms.v1` and the subprotocol's name. Types and names only: numbers are in limits.ts, the text of
- * frames in codec.ts, codes in codes.ts. docs/protocol.md is the normative text; a test keeps the two alike.
+ * frames in codec.ts, codes in codes.ts. docs/reference/protocol.md is the normative text; a test keeps the two alike.
  */
 import type { CodeName } from "./codes.ts";
 
@@ -52,7 +52,7 @@ export const resetReasons = [
   "log_trimmed",
   "too_far",
 ] as const;
-/** One of {@link resetReasons}; docs/protocol.md says what each means. */
+/** One of {@link resetReasons}; docs/reference/protocol.md says what each means. */
 export type ResetReason = (typeof resetReasons)[number];
 
 /** The limits in force, told in `welcome`. */
@@ -156,7 +156,7 @@ export type ServerFrame =
       readonly retryAfter?: number;
     };
 
-/** The types a client may send: the decoder's switch and docs/protocol.md are checked against it. */
+/** The types a client may send: the decoder's switch and docs/reference/protocol.md are checked against it. */
 export const clientFrameTypes = ["publish", "signal", "presence", "call", "ack", "sync", "leave"] as const;
 /** The types a room may send. */
 export const serverFrameTypes = [

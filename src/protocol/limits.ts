@@ -1,6 +1,6 @@
 /**
  * The numbers of `edgerooms.v1` that more than one side must agree on: the client, the room and the HTTP API. Numbers that
- * only one file uses stay there. Knows nothing of frames; docs/protocol.md has the same table, and a test compares them.
+ * only one file uses stay there. Knows nothing of frames; docs/reference/protocol.md has the same table, and a test compares them.
  */
 
 /** Largest message a deployer can allow, in bytes of UTF-8. A stored row must stay under the platform's 2 MB. */

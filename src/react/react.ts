@@ -42,6 +42,13 @@ const NONE: readonly never[] = [];
 /** What a program without types leaves out: the client says what is missing. */
 const NO_OPTIONS: RoomOptions = { room: "", token: "" };
 
+/** What a `select` made, and of what. */
+interface Selected {
+  readonly members: unknown;
+  readonly select: unknown;
+  readonly value: unknown;
+}
+
 /** Of {@link RoomProvider}. */
 export interface RoomProviderProps extends RoomOptions {
   /** Where the Worker is: the first argument of {@link useRoom}. */
@@ -128,7 +135,19 @@ export function useMembers<T extends RoomTypes>(
   select: (members: RoomEvents<T>["members"]) => unknown = itself,
   isEqual: (a: never, b: never) => boolean = areAlike,
 ): unknown {
-  return useSelected<T>(room, (view) => select(view?.members ?? NONE), isEqual);
+  const view = room.client && viewOf(room.client);
+  const last = useRef<Selected | undefined>(undefined);
+  const look = () => {
+    const members = view?.members ?? NONE;
+    const { current } = last;
+    // Once for the same members: React renders again when it gets another object, and would never end.
+    if (current?.members === members && current.select === select) return current.value;
+    const value: unknown = select(members);
+    const isSame = current && isEqual(current.value as never, value as never);
+    last.current = { members, select, value: isSame ? current.value : value };
+    return last.current.value;
+  };
+  return useSyncExternalStore(view?.subscribe ?? never, look, look);
 }
 
 /** This member as the others see it: `undefined` before the first welcome, and after its leave was announced. */
@@ -200,23 +219,6 @@ function useView<T extends RoomTypes, V>({ client }: HasClient<T>, read: (view: 
     () => (view ? read(view) : none),
     () => none,
   );
-}
-
-/** As {@link useView}, for values that are made anew at each look. */
-function useSelected<T extends RoomTypes>(
-  { client }: HasClient<T>,
-  read: (view: View<T> | undefined) => unknown,
-  isEqual: (a: never, b: never) => boolean,
-): unknown {
-  const view = client && viewOf(client);
-  const last = useRef<{ readonly value: unknown } | undefined>(undefined);
-  const look = () => {
-    const value = read(view);
-    // React renders again when it gets another object.
-    if (!last.current || !isEqual(last.current.value as never, value as never)) last.current = { value };
-    return last.current.value;
-  };
-  return useSyncExternalStore(view?.subscribe ?? never, look, look);
 }
 
 function itself<V>(value: V): V {

@@ -1,7 +1,7 @@
 /**
  * The connections that the components of a page hold: one client for all components that ask for the same room. A client
  * without holders is closed one macrotask later, so that a remount (as in StrictMode) finds it again, and not before what
- * was published has its ack. Knows no hooks.
+ * was published has its ack. One that was never held waits for its holder. Knows no hooks.
  */
 import { RoomClient, type Base, type ConnectOptions, type RoomTypes } from "../client/client.ts";
 import { viewOf } from "./view.ts";
@@ -9,8 +9,8 @@ import { viewOf } from "./view.ts";
 /** Options of `useRoom`. */
 export interface RoomOptions extends ConnectOptions {
   /**
-   * The user, when `token` is a function: another value is another connection. Needed where users change without a
-   * reload of the page.
+   * The user, when `token` is a function or left out: another value is another connection. Needed where users change
+   * without a reload of the page.
    */
   user?: string | undefined;
 }
@@ -28,7 +28,7 @@ interface Held {
   closing: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** How long a client without holders waits for the acks of what was published. */
+/** How long a client without holders waits for the acks of what was published, or for its first holder. */
 const LINGER_MS = 10_000;
 /** How often it looks. */
 const LOOK_MS = 50;
@@ -37,7 +37,8 @@ const held = new Map<string, Held>();
 
 /** The key of a connection: the same for all components that share it. */
 export function keyOf(url: Base, { room, token, user }: RoomOptions): string {
-  return JSON.stringify([spelling(url), room, user ?? null, typeof token === "string" ? token : null]);
+  // Without a token cookies are it.
+  return JSON.stringify([spelling(url), room, user ?? null, typeof token === "function" ? 0 : (token ?? null)]);
 }
 
 /** One text for all spellings of an address that lead to the same place. */
@@ -81,15 +82,12 @@ export function hold(key: string, url: string, holder: Holder): () => void {
 function find(key: string, url: string, holder: Holder): Held {
   const existing = held.get(key);
   if (existing) return existing;
-  const { user: _, token, ...options } = holder.current;
-  const ask = () => {
-    const { current } = entry.asked;
-    return typeof current.token === "string" ? current.token : current.token();
+  const { user: _, ...options } = holder.current;
+  const ask = async () => {
+    const { token } = entry.asked.current;
+    return typeof token === "function" ? token() : (token ?? "");
   };
-  const client = new RoomClient(url, {
-    ...options,
-    token: typeof token === "string" ? token : ask,
-  });
+  const client = new RoomClient(url, { ...options, ...(typeof options.token === "function" && { token: ask }) });
   const entry: Held = { client, holders: new Set(), asked: holder, closing: undefined };
   // The view must see every event, also those before a component asks for it.
   viewOf(client);
@@ -101,7 +99,9 @@ function find(key: string, url: string, holder: Holder): Held {
 function closeSoon(key: string, entry: Held): void {
   const last = performance.now() + LINGER_MS;
   const look = () => {
-    if (entry.client.pending > 0 && performance.now() < last) {
+    const { pending, state } = entry.client;
+    // One that nobody held yet has no socket. It has what a child's layout effect set before the parent's effect held it.
+    if ((pending > 0 || state.name === "idle") && performance.now() < last) {
       entry.closing = setTimeout(look, LOOK_MS);
       return;
     }

@@ -1,6 +1,6 @@
 /**
  * `npm run attack -- [--sockets 9800] [--users 100] [--seconds 20]`: attacks a plain workerd process and prints what it
- * cost as the table of docs/security.md. Loopback only. Fails when a check does.
+ * cost as the table of docs/concepts/security.md. Loopback only. Fails when a check does.
  */
 import { execFileSync } from "node:child_process";
 import { cpus } from "node:os";

@@ -28,7 +28,7 @@ function checkDecode({ text }: Message, limit: number): void {
   tally.messages++;
   tally.frames += decoded.length;
   assert.ok(decoded.length >= 1 && decoded.length <= MAX_BATCH, "between one frame and a full batch");
-  // Judged by a second reading of docs/protocol.md, which shares no line with the codec.
+  // Judged by a second reading of docs/reference/protocol.md, which shares no line with the codec.
   const expected = isMessage(text, limit);
   if (typeof expected === "string") {
     assert.deepEqual(

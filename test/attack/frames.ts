@@ -118,7 +118,7 @@ export const wide: Palette = {
   ),
 };
 
-/** A frame that docs/protocol.md allows, its fields in any order. */
+/** A frame that docs/reference/protocol.md allows, its fields in any order. */
 export function validFrame({ refs, offsets, ids }: Palette): Arbitrary<Tree> {
   const ref = refs.map((n): [string, Tree] => ["ref", leaf(String(n))]);
   const offset = offsets.map((n): [string, Tree] => ["offset", leaf(String(n))]);

@@ -1,5 +1,5 @@
 /**
- * A second reading of docs/protocol.md sections 4 and 5: which messages and frames of a client are right. Shares nothing
+ * A second reading of docs/reference/protocol.md sections 4 and 5: which messages and frames of a client are right. Shares nothing
  * with the codec, so that the two can be held against each other.
  */
 

@@ -10,7 +10,7 @@ import type { Orders } from "./hostile.ts";
 import { check, counts, descriptors, memory, sign } from "./target.ts";
 import { frame, Tcp } from "./tcp.ts";
 
-/** One line of the table in docs/security.md. */
+/** One line of the table in docs/concepts/security.md. */
 export interface Row {
   readonly attack: string;
   readonly sockets: number;

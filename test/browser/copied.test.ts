@@ -1,4 +1,4 @@
-/** The inspector in a project of one's own, copied as docs/operate.md says: it guards its own page, and no other. */
+/** The inspector in a project of one's own, copied as docs/guides/operate.md says: it guards its own page, and no other. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,8 +23,9 @@ beforeAll(async () => {
   symlinkSync(root, join(project, "node_modules/edgerooms"));
   writeFileSync(join(project, "public/_headers"), OWN_HEADERS);
   writeFileSync(join(project, "public/own.html"), OWN_PAGE);
-  const [, command] = /^(cp .*edgerooms\/public.*)$/m.exec(readFileSync(join(root, "docs/operate.md"), "utf8")) ?? [];
-  if (command === undefined) throw new Error("docs/operate.md has no command that copies the inspector");
+  const [, command] =
+    /^(cp .*edgerooms\/public.*)$/m.exec(readFileSync(join(root, "docs/guides/operate.md"), "utf8")) ?? [];
+  if (command === undefined) throw new Error("docs/guides/operate.md has no command that copies the inspector");
   execFileSync("sh", ["-c", command], { cwd: project });
   const config = readFileSync(join(import.meta.dirname, "quick.toml"), "utf8")
     .replace('"worker.ts"', JSON.stringify(join(import.meta.dirname, "worker.ts")))

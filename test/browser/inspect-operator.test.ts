@@ -233,28 +233,6 @@ describe("errors", () => {
   });
 });
 
-it("E6: dead letters that are delivered again are counted, not what waits behind them", async () => {
-  const where = room();
-  await member(where, "ann");
-  const letter = (id: string) => ({ id, at: Date.now(), tries: 20, error: "outlet_refused", events: 3 });
-  const tab = await inspect({
-    at: `#room/${where}`,
-    prepare: async ({ page }) => {
-      const facts = { kind: "room", room: where, epoch: "e", offset: 0, oldest: 1, counts: {} };
-      const people = { members: 1, sessions: 1, connections: 1 };
-      const json = { ...facts, ...people, outbox: { pending: 9, dead: 2, tries: 0 } };
-      await page.route("**/stats", (route) => route.fulfill({ json }));
-      await page.route("**/dead-letters", (route) => route.fulfill({ json: { dead: [letter("a"), letter("b")] } }));
-      await page.route("**/redeliver", (route) => route.fulfill({ json: { pending: 11, redelivered: 2 } }));
-    },
-  });
-  await becomes(() => tab.at(".dead tbody tr").count(), 2);
-  await tab.at(".dead").getByRole("button", { name: "Redeliver" }).click();
-  await tab.at(".dead form button[type=submit]").click();
-  await becomes(() => told(tab), "2 dead letters are on the way again.");
-  expect(tab.complaints).toEqual([]);
-});
-
 describe("what is missing", () => {
   it("E8: from the list of rooms and from the errors is said, and of a search that it did not ask all", async () => {
     const incomplete = { rooms: [], incomplete: [3, 7] };

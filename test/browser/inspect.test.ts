@@ -136,7 +136,7 @@ describe("rooms", () => {
     await tab.page.goBack();
     await becomes(() => tab.at(".room").count(), 0);
     await wanted.fill("no such room");
-    await becomes(() => tab.at("#rooms .empty").innerText(), "No live room is called that.");
+    await becomes(() => tab.at("#rooms .empty").innerText(), "No room of the list is called that.");
     expect(tab.complaints).toEqual([]);
   });
 });

@@ -134,6 +134,12 @@ it("C10: gives the room to components below a provider, as the member, the ids a
   expect(sockets).toHaveLength(1);
 });
 
+it("C10: a selector that makes new objects at each look is called once for each change of the members", async () => {
+  await shows("moods", "ann good, bob ");
+  bob.setPresence({ mood: "curious" });
+  await shows("moods", "ann good, bob curious");
+});
+
 it("C10: what is published in the handler that takes the last component away arrives, and its promise settles", async () => {
   const heard: unknown[] = [];
   bob.on("publication", ({ by, data }) => heard.push([by, data]));

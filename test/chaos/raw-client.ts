@@ -1,5 +1,5 @@
 /**
- * A client that speaks the protocol by itself, as docs/protocol.md asks and no better: keeps its position, repeats what
+ * A client that speaks the protocol by itself, as docs/reference/protocol.md asks and no better: keeps its position, repeats what
  * was not answered, acknowledges where it has credit. It never renews a token, so its connections run out.
  */
 import { WebSocket } from "ws";

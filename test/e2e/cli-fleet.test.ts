@@ -21,21 +21,31 @@ const op = (server: { readonly url: string }, ...args: string[]): Promise<Ended>
   run(args, { env: { EDGEROOMS_URL: server.url, EDGEROOMS_TOKEN: "x.y.z" } });
 const many = (n: number): StandInRoom[] => Array.from({ length: n }, (_, i) => ({ name: `r${i}` }));
 
-it("E7: drain --all ends with 1 and counts the rooms that reopened before the last was empty", async () => {
+it("E7: drain --all keeps rooms closed until the last is empty, or ends with 1 and counts those that have reopened", async () => {
   const server = await standIn(many(80));
-  server.latencyMs = 100;
-  // The last of 80 is asked when four times 16 others have answered: the first are open again by then.
-  const ended = await op(server, "drain", "--all", "--within", "0", "--reopen-after", "0.1");
+  server.latencyOf = () => 100;
+  // The last of 80 is asked when four times 16 others have answered: the first would be open again by then.
+  const kept = await op(server, "drain", "--all", "--within", "0", "--reopen-after", "0.2");
+  expect(kept).toMatchObject({ code: 0 });
+  expect(kept.out).toContain("Drained 80 of 80 rooms, 160 connections.\n");
+  expect(kept.err).toContain("80/80 rooms asked to drain");
+
+  // Nothing at the beginning says that it will take so long.
+  const slower = await standIn(many(80));
+  slower.latencyOf = (asked) => (asked > 40 ? 1_500 : 0);
+  const args = ["drain", "--all", "--within", "0", "--reopen-after", "0.1"];
+  const ended = await op(slower, ...args);
   expect(ended.code).toBe(1);
   const [, reopened] =
     /^Reopened since: (\d+) rooms, .*--reopen-after \d+ would be long enough\.$/m.exec(ended.err) ?? [];
-  expect(Number(reopened)).toBeGreaterThanOrEqual(64);
+  expect(Number(reopened)).toBeGreaterThanOrEqual(40);
   expect(ended.out).toContain(`Drained ${80 - Number(reopened)} of 80 rooms, 160 connections.\n`);
-  expect(ended.err).toContain("80/80 rooms asked to drain");
 
-  const json = await op(server, "drain", "--all", "--within", "0", "--reopen-after", "0.1", "--json");
+  const again = await standIn(many(80));
+  again.latencyOf = slower.latencyOf;
+  const json = await op(again, ...args, "--json");
   expect(json.code).toBe(1);
-  expect((JSON.parse(json.out) as { reopened: string[] }).reopened.length).toBeGreaterThanOrEqual(64);
+  expect((JSON.parse(json.out) as { reopened: string[] }).reopened.length).toBeGreaterThanOrEqual(40);
 });
 
 it("E7: drain --all ends with 0 when every room is empty and still closed, or was to reopen at once", async () => {

@@ -107,7 +107,7 @@ it("nothing that anybody says acts on the terminal of a reader", async () => {
   expectHarmless(await scene.op(["rooms", `--${nasty}`]));
 });
 
-it("ends with 2 when the command line makes no sense, with 1 when the request failed, and says why in a line", async () => {
+it("P: ends with 2 when the command line makes no sense, with 1 when the request failed, and says why in a line", async () => {
   const member = await scene.server.token("ann");
   for (const [args, code, says] of [
     [[], 2, "Usage: edgerooms COMMAND"],

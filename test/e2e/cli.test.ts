@@ -35,7 +35,7 @@ it("token: prints a token that the server takes, with what was asked for in it, 
   expect(elsewhere.code).toBe(1);
 });
 
-it("rooms, members and stats: tables of who is where, the same as JSON, and plain words where nobody is", async () => {
+it("P: rooms, members and stats: tables of who is where, the same as JSON, and plain words where nobody is", async () => {
   expect(await scene.op(["rooms", "--kind", "nothing"])).toEqual({
     code: 0,
     err: "",
@@ -176,7 +176,7 @@ it("tail: says what was trimmed before it could be read, and pages through the r
   expect(offsets).toEqual(Array.from({ length: offset - oldest + 1 }, (_, i) => oldest + i));
 });
 
-it("kick: ends one session or all of a user, and revokes the tokens they came with", async () => {
+it("P: kick: ends one session or all of a user, and revokes the tokens they came with", async () => {
   const [ann, again, bob] = [
     await scene.enter("ring", "ann"),
     await scene.enter("ring", "ann"),

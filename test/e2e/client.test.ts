@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { connect, memoryStore, type Publication, type RoomClient } from "../../src/client/client.ts";
+import { everyones } from "../support/own.ts";
 import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { Server } from "./server.ts";
@@ -86,9 +87,9 @@ it("10,000 publishes by 5 clients, 200 cuts of the line: nothing lost, doubled o
     expect(seen.map(({ length }) => length)).toEqual(Array(clients).fill(total));
     expect(settled.map(({ length }) => length)).toEqual(Array(clients).fill(each));
   });
-  const log = seen[0] ?? [];
+  const log = (seen[0] ?? []).map(everyones);
   expect(log.map(({ offset }) => offset)).toEqual(Array.from({ length: total }, (_, i) => i + 1));
-  for (const items of seen) expect(items).toEqual(log);
+  for (const items of seen) expect(items.map(everyones)).toEqual(log);
   for (const [i, acks] of settled.entries()) {
     const own = log.filter(({ by }) => by === `user ${i}`);
     expect(own.map(({ data }) => data)).toEqual(Array.from({ length: each }, (_, k) => ({ n: k + 1 })));

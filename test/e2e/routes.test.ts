@@ -40,7 +40,7 @@ it("D: a request that is no upgrade is 426, and its problem says what to connect
   const response = await fetch(`${server.url}/rooms/routes`, { headers });
   expect(response.status).toBe(426);
   expect(await response.json()).toMatchObject({ code: "wrong_protocol", title: expect.stringContaining("WebSocket") });
-  // The platform drops this one, whatever the Worker sets: docs/protocol.md says so.
+  // The platform drops this one, whatever the Worker sets: docs/reference/protocol.md says so.
   expect(response.headers.get("upgrade")).toBeNull();
 });
 

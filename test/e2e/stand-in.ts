@@ -24,8 +24,8 @@ interface Drain {
 export class StandIn {
   readonly asked: string[] = [];
   url = "";
-  /** How long a room takes to answer, in ms. */
-  latencyMs = 0;
+  /** How long a room takes to answer, in ms, when so many requests came before. */
+  latencyOf: (requests: number) => number = () => 0;
   /** The second page of a list is of a part that did not answer. */
   isIncomplete = false;
   /** How many requests it refuses as too many, from now on. */
@@ -65,7 +65,7 @@ export class StandIn {
     if (url.pathname === "/rooms") return json(this.#page(url.searchParams));
     const [, , , name = "", what = ""] = url.pathname.split("/");
     this.asked.push(`${what} ${name}`);
-    await sleep(this.latencyMs);
+    await sleep(this.latencyOf(this.asked.length));
     const room = this.#rooms.find((known) => known.name === name);
     if (this.#limit > 0 && this.#limit-- > 0) {
       response.setHeader("retry-after", "0");

@@ -144,7 +144,7 @@ export const operating: readonly Guard[] = [
   },
   {
     name: "numbers that an older part does not tell are 0",
-    file: "src/ops/directory.ts",
+    file: "src/ops/totals.ts",
     text: "const added = { ...NOTHING, ...more };",
     without: "const added = more as KindTotals;",
     tests: ["unit/directory-parts.test.ts"],

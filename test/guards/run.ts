@@ -10,6 +10,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { around } from "./around.ts";
 import { client } from "./client.ts";
+import { edge } from "./edge.ts";
 import { line } from "./line.ts";
 import type { Guard } from "./guard.ts";
 import { members } from "./members.ts";
@@ -20,9 +21,8 @@ import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const guards = [...room, ...members, ...runtime, ...around, ...client, ...line, ...operating, ...packageGuards].filter(
-  ({ name }) => positionals.every((part) => name.includes(part)),
-);
+const known = [...room, ...members, ...runtime, ...around, ...client, ...line, ...operating, ...edge, ...packageGuards];
+const guards = known.filter(({ name }) => positionals.every((part) => name.includes(part)));
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);
 
 // Without a guard many waits are in vain; a quarter of the patience is still more than twice what anything takes.

@@ -7,7 +7,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { afterEach, expect, it } from "vitest";
-import { patience } from "../support/patience.ts";
+import { eventually, patience } from "../support/patience.ts";
 import { freePort } from "../support/port.ts";
 import { commandsOf, fileNameOf, snippetsOf, type Snippet } from "../support/snippets.ts";
 import { Project, root } from "./project.ts";
@@ -43,6 +43,7 @@ function installed(): Project {
     symlinkSync(join(root, "node_modules/.bin", bin), join(modules, ".bin", bin));
   mkdirSync(join(project.folder, "src"));
   mkdirSync(join(project.folder, "test"));
+  mkdirSync(join(project.folder, "public"));
   return project;
 }
 
@@ -105,13 +106,14 @@ it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that 
     "wrangler.toml",
     "tsconfig.json",
     "client.mjs",
+    "public/index.html",
     "vitest.config.ts",
     "test/chat.test.ts",
   ]);
   const commands = snippets.filter(({ language }) => language === "sh").flatMap(commandsOf);
   expect(commands.slice(0, 6)).toEqual([
     "mkdir my-rooms && cd my-rooms",
-    "mkdir src test",
+    "mkdir src test public",
     "npm init -y",
     "npm pkg set type=module",
     "npm install ../edgerooms/edgerooms-0.1.0.tgz hono jose",
@@ -124,6 +126,7 @@ it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that 
   const port = await freePort();
   const server = await dev(folder, port);
   mark("the server answers");
+  const [copying = "", ...later] = commands.slice(serving + 3);
   expect(commands.slice(serving + 1, serving + 3)).toEqual(["node client.mjs ann", "node client.mjs bob"]);
   const [ann, bob] = ["ann", "bob"].map((user) => open(folder, `node client.mjs ${user} http://localhost:${port}`));
   if (!ann || !bob) throw new Error("unreachable");
@@ -153,7 +156,15 @@ it("T21, T26: the tutorial, as it stands: two people, a cut line, a server that 
   await carl.says(/^resumed\nann four$/m, 30_000);
   mark("what was written while the server was down has arrived");
 
-  expect(commands.slice(serving + 3)).toEqual([
+  // What a browser does with the page: test/browser/tutorial.test.ts.
+  run(folder, copying);
+  await eventually(async () => {
+    const client = await fetch(`http://localhost:${port}/edgerooms.js`);
+    expect(client.headers.get("content-type")).toContain("javascript");
+    expect(await client.text()).not.toMatch(/^import /m);
+  });
+
+  expect(later).toEqual([
     "npx vitest run",
     "npx wrangler deploy --dry-run",
     "npx wrangler deploy",

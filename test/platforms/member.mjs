@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { scenario } from "./scenario.js";
 
 const { as, ...options } = JSON.parse(process.env.SCENARIO);
-if (as === "ws") options.WebSocket = (await import("ws")).WebSocket;
+// That of Node.js needs a whole URL, which React Native has not.
+if (as !== "plain") options.WebSocket = (await import("ws")).WebSocket;
 if (as === "react-native") {
   // `window` is the global object and has no addEventListener; there is no document, and no storage.
   for (const name of ["document", "sessionStorage", "localStorage", "addEventListener", "navigator"]) {
@@ -14,6 +15,21 @@ if (as === "react-native") {
   }
   globalThis.window = globalThis;
   globalThis.navigator = { product: "ReactNative" };
+  // Its URL has had an href and nothing else for most of its life, and puts a slash at the end.
+  globalThis.URL = class {
+    constructor(url) {
+      this.href = url.endsWith("/") ? url : `${url}/`;
+    }
+    get origin() {
+      throw new Error("URL.origin is not implemented");
+    }
+    get pathname() {
+      throw new Error("URL.pathname is not implemented");
+    }
+    get searchParams() {
+      throw new Error("URL.searchParams is not implemented");
+    }
+  };
 }
 const { connect } = await import("edgerooms/client");
 const manifest = fileURLToPath(import.meta.resolve("edgerooms/package.json"));

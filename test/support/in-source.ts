@@ -6,11 +6,15 @@ import { MAX_MESSAGE_BYTES } from "../../src/protocol/limits.ts";
 
 const read = (path: string) => readFileSync(join(import.meta.dirname, "../..", path), "utf8");
 
-/** A number that only the source has: a constant nobody exports, or a property of one. */
+/** A number that only the source has: a constant nobody exports, or a property of one. May be a product, of other constants too. */
 export function inSource(path: string, name: string): number {
-  const found = new RegExp(`\\b${name}(?: =|:) (\\d[\\d_ *]*)`).exec(read(path))?.[1];
+  const found = new RegExp(`\\b${name}(?: =|:) (\\d[\\w *]*)`).exec(read(path))?.[1];
   if (found === undefined) throw new Error(`${path} has no number called ${name}`);
-  return found.split("*").reduce((product, factor) => product * Number(factor.replaceAll("_", "").trim()), 1);
+  return found.split("*").reduce((product, factor) => product * valueOf(factor.trim()), 1);
+
+  function valueOf(factor: string): number {
+    return /^\d/.test(factor) ? Number(factor.replaceAll("_", "")) : inSource(path, factor);
+  }
 }
 
 /** The longest name of a method that the decoder takes, in UTF-16 units. */

@@ -59,7 +59,8 @@ export class Line implements Socket {
   welcome(different: Partial<Extract<ServerFrame, { type: "welcome" }>> = {}, ...frames: object[]): void {
     this.readyState = 1;
     const welcome = { type: "welcome", session: "s", member: "ann", epoch: "e", offset: 0, resumed: false, ref: 0 };
-    const rest = { expires: Date.now() + 3_600_000, limits: LIMITS, heartbeat: { next: 30_000 }, members: [] };
+    const members = [{ id: different.member ?? "ann" }];
+    const rest = { expires: Date.now() + 3_600_000, limits: LIMITS, heartbeat: { next: 30_000 }, members };
     this.hears({ ...welcome, ...rest, ...different }, ...frames);
     this.pongs();
   }

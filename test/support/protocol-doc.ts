@@ -1,5 +1,5 @@
 /**
- * docs/protocol.md as data: its sections, tables, fields and examples. Knows what a document of this kind looks like, and
+ * docs/reference/protocol.md as data: its sections, tables, fields and examples. Knows what a document of this kind looks like, and
  * nothing of what it must say.
  */
 import { readFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { expect } from "vitest";
 export type Sent = "always" | "optional";
 
 /** The document. */
-export const doc = readFileSync(join(import.meta.dirname, "../../docs/protocol.md"), "utf8");
+export const doc = readFileSync(join(import.meta.dirname, "../../docs/reference/protocol.md"), "utf8");
 
 /** The part under a heading, up to the next one of its level. */
 export function section(heading: string, within = doc): string {

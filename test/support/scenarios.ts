@@ -1,5 +1,5 @@
 /**
- * The transcripts of docs/protocol.md as programs. Each step is one event and waits for what it causes; between steps
+ * The transcripts of docs/reference/protocol.md as programs. Each step is one event and waits for what it causes; between steps
  * a suite may do to the room whatever it likes.
  */
 import { Client, sign, upgrade, type ConnectOptions } from "./client.ts";

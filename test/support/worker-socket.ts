@@ -17,10 +17,14 @@ export class WorkerSocket implements Socket {
     void this.#open(url, protocols);
   }
 
+  /** Asks for the socket. */
+  protected knock(url: string, headers: Record<string, string>): Promise<Response> {
+    return exports.default.fetch(url, { headers });
+  }
+
   async #open(url: string, protocols: string[]): Promise<void> {
-    const response = await exports.default.fetch(url.replace(/^ws/, "http"), {
-      headers: { upgrade: "websocket", "sec-websocket-protocol": protocols.join(", ") },
-    });
+    const headers = { upgrade: "websocket", "sec-websocket-protocol": protocols.join(", ") };
+    const response = await this.knock(url.replace(/^ws/, "http"), headers);
     const socket = response.webSocket;
     if (!socket || this.readyState > 0) {
       await response.body?.cancel();

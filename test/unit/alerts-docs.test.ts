@@ -1,4 +1,4 @@
-/** What ops/alerts.yml tells the person on call to do, against the API, the command and docs/operate.md. */
+/** What ops/alerts.yml tells the person on call to do, against the API, the command and docs/guides/operate.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 const alerts = read("ops/alerts.yml");
 const dashboard = read("ops/grafana.json");
-const operate = read("docs/operate.md").replaceAll(/\s+/g, " ");
+const operate = read("docs/guides/operate.md").replaceAll(/\s+/g, " ");
 const advice = alerts.replaceAll(/\s+/g, " ");
 
 /** Paths that follow a method: `GET /rooms/KIND/ROOM/dead-letters`. */
@@ -45,7 +45,7 @@ it("E12: every code that an alert looks at exists", () => {
   expect(named.filter((code) => !Object.hasOwn(codes, code))).toEqual([]);
 });
 
-it("E12: the alerts say of an issuer that is away what docs/operate.md says: known keys stay in use, whatever their age", () => {
+it("E12: the alerts say of an issuer that is away what docs/guides/operate.md says: known keys stay in use, whatever their age", () => {
   expect(operate).toContain("the last good key set stays in use, whatever its age");
   expect(advice).toContain("Isolates that have the issuer's keys keep them, whatever their age");
   expect(advice).not.toMatch(/longer than its cache/);

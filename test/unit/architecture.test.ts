@@ -65,14 +65,14 @@ const WINGS: readonly { readonly wing: RegExp; readonly may: readonly string[] }
   },
   { wing: /^cli\//, may: ["node:", "jose", "protocol/", "cli/"] },
   // The halves of the client: of the other the session knows the states of a connection, which it tells the program.
-  { wing: /^client\/connection\//, may: ["protocol/", "client/connection/", "client/error.ts"] },
+  { wing: /^client\/connection\//, may: ["protocol/", "client/connection/", "client/error.ts", "client/timer.ts"] },
   {
     wing: /^client\/session\//,
     may: [
       "protocol/",
       "client/session/",
       "client/connection/state.ts",
-      ...["address", "emitter", "error", "events", "storage"].map((name) => `client/${name}.ts`),
+      ...["address", "emitter", "error", "events", "storage", "timer"].map((name) => `client/${name}.ts`),
     ],
   },
   { wing: /^client\//, may: ["protocol/", "client/"] },

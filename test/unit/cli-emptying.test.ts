@@ -1,5 +1,5 @@
-/** When `edgerooms drain` believes that a room is empty, though parts of the list of rooms do not answer. */
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+/** When `edgerooms drain` believes that a room is empty, and that rooms stay closed until the last of them is. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { empty, everyRoom } from "../../src/cli/emptying.ts";
 import type { Server } from "../../src/cli/http.ts";
 import type { LiveRoom, RoomPage } from "../../src/protocol/api.ts";
@@ -58,4 +58,60 @@ it("E8: parts that were missing when the rooms were asked stay named, for their 
   expect(await drain(first, first, { rooms: [] })).toMatchObject({ left: [], incomplete: [5] });
   const last = { rooms: [], incomplete: [3] };
   expect(await drain(first, first, last)).toMatchObject({ left: [{ name: "chat/a" }], incomplete: [3, 5] });
+});
+
+describe("E7: drain --all", () => {
+  const ROOMS = 1_600;
+  const SHORT = { within: 1_000, reopenAfter: 30_000 };
+
+  /** Drains rooms whose server takes so long for a request. Every room is empty at its deadline, and opens in its time. */
+  async function drainMany(body: typeof SHORT, latency: (request: number) => number) {
+    const names = Array.from({ length: ROOMS }, (_, n) => `r${n}`);
+    const wait = (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms));
+    const closedUntil = new Map<string, number>();
+    const closedFor: number[] = [];
+    let requests = 0;
+    const server = {
+      rooms: async () => {
+        await wait(16 * latency(requests));
+        const isLive = (name: string) => !(Date.now() < (closedUntil.get(name) ?? 0));
+        return { rooms: names.filter(isLive).map((name) => live(name, { at: Date.now() })) };
+      },
+      ask: async (_what: string, { path }: { path: string }, { body: wanted }: { body: typeof SHORT }) => {
+        const reopens = Date.now() + wanted.within + wanted.reopenAfter;
+        closedUntil.set(path.split("/").at(-1) ?? "", reopens);
+        closedFor.push(wanted.reopenAfter);
+        await wait(latency(requests++));
+        return { value: { until: reopens - wanted.reopenAfter, reopens, connections: 1 } };
+      },
+    };
+    const done = empty(server as unknown as Server, everyRoom(server as unknown as Server), body);
+    await vi.advanceTimersByTimeAsync(900_000);
+    return { ...(await done), closedFor };
+  }
+
+  it.each([20, 300, 2_000])("keeps all rooms closed until the last is empty, at %s ms a request", async (ms) => {
+    const { all, left, reopened, closedFor, took } = await drainMany(SHORT, () => ms);
+    expect({ all, left, reopened }).toEqual({ all: ROOMS, left: [], reopened: [] });
+    // Each stays closed for as long as was said at least, and for not much longer than it took.
+    expect(Math.min(...closedFor)).toBeGreaterThanOrEqual(SHORT.reopenAfter);
+    expect(closedFor.at(-1)).toBeLessThan(closedFor[0] ?? 0);
+    expect(Math.max(...closedFor)).toBeLessThan(SHORT.reopenAfter + Math.max(2 * took, 2 * ROOMS * 10));
+  });
+
+  it("counts rooms as open where it took much longer than expected", async () => {
+    const { reopened, closedFor } = await drainMany(SHORT, (request) =>
+      request < 800 || request === ROOMS ? 20 : 6_000,
+    );
+    expect(reopened.length).toBeGreaterThan(700);
+    expect(reopened).toContain("chat/r0");
+    expect(closedFor).toHaveLength(ROOMS);
+  });
+
+  it("lets rooms reopen at once where that was said, and asks for no more than a room takes", async () => {
+    const atOnce = await drainMany({ within: 0, reopenAfter: 0 }, () => 300);
+    expect(new Set(atOnce.closedFor)).toEqual(new Set([0]));
+    const longest = await drainMany({ within: 0, reopenAfter: 3_600_000 }, () => 300);
+    expect(new Set(longest.closedFor)).toEqual(new Set([3_600_000]));
+  });
 });

@@ -79,6 +79,61 @@ describe.each(verbs)("%s", (verb, run) => {
   });
 });
 
+describe("what a room would answer with bad_frame", () => {
+  const ids = (n: number) => Array.from({ length: n }, (_, i) => `user ${i}`);
+  const trace = (parts: string) => ({ traceparent: parts });
+  it.each<[string, (client: RoomClient) => unknown, string]>([
+    ["no recipients", (client) => client.publish("x", { to: [] }), '"to" is invalid'],
+    ["101 recipients", (client) => client.publish("x", { to: ids(101) }), '"to" is invalid'],
+    ["a recipient without a name", (client) => client.publish("x", { to: [""] }), '"to" is invalid'],
+    ["a recipient of 256 characters", (client) => client.publish("x", { to: ["x".repeat(256)] }), '"to" is invalid'],
+    ["a recipient that is a number", (client) => client.publish("x", { to: [7 as never] }), '"to" is invalid'],
+    ["recipients as text", (client) => client.publish("x", { to: "bob" as never }), '"to" is invalid'],
+    ["recipients that are null", (client) => client.publish("x", { to: null as never }), '"to" is invalid'],
+    ["a signal to nobody", (client) => client.signal("x", { to: [] }), '"to" is invalid'],
+    ["a trace that is none", (client) => client.publish("x", trace("00-abc-01")), '"traceparent" is invalid'],
+    ["an empty trace", (client) => client.publish("x", trace("")), '"traceparent" is invalid'],
+    [
+      "a trace of zeros",
+      (client) => client.publish("x", trace(`00-${"0".repeat(32)}-00f067aa0ba902b7-01`)),
+      '"traceparent" is invalid',
+    ],
+    ["a method without a name", (client) => client.call(""), '"method" is invalid'],
+    ["a method of 65 characters", (client) => client.call("x".repeat(65)), '"method" is invalid'],
+  ])("T25: %s is refused at the call", async (_, run, message) => {
+    const { client, line } = await joined();
+    const error = await outcome(() => run(client));
+    expect(error).toMatchObject({ name: "RoomError", code: "bad_data", retryable: false });
+    expect(error.message).toContain(message);
+    await pass(100);
+    expect([line().frames, client.pending]).toEqual([[], 0]);
+  });
+
+  it("T25: what the room takes is sent, data with properties of the same names too", async () => {
+    const { client, line } = await joined();
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const data = { to: [], traceparent: "none", method: "" };
+    client.publish(data, { to: ids(100), traceparent }).catch(() => undefined);
+    client.signal(data, { to: undefined });
+    client.call("x".repeat(64), data).catch(() => undefined);
+    await pass(0);
+    expect(line().frames).toMatchObject([
+      { type: "publish", to: ids(100), traceparent, data },
+      { type: "signal", data },
+      { type: "call", method: "x".repeat(64), data },
+    ]);
+    client.close();
+  });
+});
+
+it("T11: text of any length waits for the limit, and its promise rejects with nothing but a RoomError", async () => {
+  const { client } = dialled({ outbox: { bytes: 1e9 } });
+  // Before the welcome no limit is known. The characters that JSON escapes are those that a search might give up at.
+  const large = client.publish('"a'.repeat(3_000_000)).catch((error: Error) => error.name);
+  client.close();
+  expect(await large).toBe("RoomError");
+});
+
 describe("presence that is refused at the call", () => {
   it("C5: it leaves the value before it, and the next session is not poisoned", async () => {
     const { client, line, log, items } = await joined();

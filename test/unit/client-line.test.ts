@@ -114,6 +114,17 @@ describe("a page that becomes visible", () => {
     return () => page.dispatchEvent(new Event("visibilitychange"));
   };
 
+  it("T8: a wait longer than any timer of the platform is not none", async () => {
+    const { all, line, client } = await joined({ lostAfter: Infinity });
+    const lost: number[] = [];
+    client.on("lost", ({ since }) => lost.push(since));
+    line().hears({ type: "bye", code: 4102, reason: "draining", retryAfter: 3_000_000_000 });
+    await pass(3_600_000);
+    expect([all.length, lost]).toEqual([1, []]);
+    client.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it("a page that becomes visible asks an open line and gives the answer 3 s", async () => {
     const look = visible();
     const { client } = await joined();

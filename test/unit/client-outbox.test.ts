@@ -10,9 +10,15 @@ const random = randomFrom(5);
 const ack = (offset: number) => ({ ref: 0, offset, at: 0 });
 const refused = (code: "rate_limited" | "rejected" | "stale_ref") => new RoomError(code, "no", code === "rate_limited");
 
+/** Takes all that may be sent now, or so many. */
+function taken(outbox: Outbox, inFlight = 256, count = Infinity): string[] {
+  const texts: string[] = [];
+  for (let text; texts.length < count && (text = outbox.take({ inFlight, bytes: LIMIT }));) texts.push(text);
+  return texts;
+}
+
 function frames(outbox: Outbox, inFlight = 256, count = Infinity): [ref: number, data: unknown][] {
-  return outbox
-    .take({ inFlight, bytes: LIMIT, frames: count })
+  return taken(outbox, inFlight, count)
     .map((text) => JSON.parse(text) as ClientFrame & { type: "publish" })
     .map(({ ref, data }) => [ref, data]);
 }
@@ -59,10 +65,7 @@ describe("order", () => {
   it("C1: a publish that follows one without an answer names it", () => {
     const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
     add(outbox, [], "a", "b", "c");
-    const afters = () =>
-      outbox
-        .take({ inFlight: 256, bytes: LIMIT, frames: 9 })
-        .map((text) => (JSON.parse(text) as { after?: number }).after);
+    const afters = () => taken(outbox).map((text) => (JSON.parse(text) as { after?: number }).after);
     expect(afters()).toEqual([undefined, 1, 2]);
     for (const ref of [1, 2, 3]) outbox.ack(ref, { ref: 0, offset: ref, at: 0 });
     add(outbox, [], "d");
@@ -98,6 +101,48 @@ describe("order", () => {
       [2, "b"],
       [3, "c"],
     ]);
+  });
+
+  it("C1: a room that took what followed a refused publish loses none: it goes again under a new ref", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c", "d");
+    outbox.advance(0);
+    const [a = 0, b = 0, c = 0] = frames(outbox, 3).map(([ref]) => ref);
+    outbox.refuse(a, refused("rate_limited"));
+    outbox.ack(b, ack(1));
+    outbox.refuse(c, refused("rate_limited"));
+    const again = frames(outbox);
+    expect(again.map(([, data]) => data)).toEqual(["a", "c", "d"]);
+    const refs = again.map(([ref]) => ref);
+    expect(refs).toEqual(refs.toSorted((x, y) => x - y));
+    expect(Math.min(...refs)).toBeGreaterThan(b);
+    again.forEach(([ref], i) => outbox.ack(ref, ack(2 + i)));
+    await settle();
+    expect(log).toEqual(["b at 1", "a at 2", "c at 3", "d at 4"]);
+  });
+
+  it("C1: what may have taken effect is repeated before one that needs a new ref, whose ref would end it", async () => {
+    const outbox = new Outbox({ count: 10, bytes: 1_000 }, random);
+    const log: string[] = [];
+    add(outbox, log, "a", "b", "c");
+    outbox.advance(0);
+    const [a = 0, b = 0, c = 0] = frames(outbox).map(([ref]) => ref);
+    outbox.refuse(a, refused("rate_limited"));
+    // The room took `b`, and the line breaks before it has answered `c`.
+    outbox.requeue();
+    outbox.advance(b);
+    expect(frames(outbox)).toEqual([
+      [b, "b"],
+      [c, "c"],
+    ]);
+    outbox.ack(b, ack(1));
+    outbox.ack(c, ack(2));
+    const [last = 0] = frames(outbox).map(([ref]) => ref);
+    expect(last).toBeGreaterThan(c);
+    outbox.ack(last, ack(3));
+    await settle();
+    expect(log).toEqual(["b at 1", "c at 2", "a at 3"]);
   });
 
   it("a refused publish has another ref where its own cannot take effect any more", () => {
@@ -206,7 +251,7 @@ describe("bounds", () => {
     const [large, deep] = [outbox.add("é".repeat(LIMIT / 2)), outbox.add(nested(31))];
     expect(frames(outbox)).toHaveLength(1);
     await expect(large).rejects.toMatchObject({ code: "too_large", retryable: false });
-    await expect(deep).rejects.toMatchObject({ code: "bad_frame", retryable: false });
+    await expect(deep).rejects.toMatchObject({ code: "bad_data", retryable: false });
     add(outbox, log, '[[["\\'.repeat(100), "x".repeat(LIMIT - 100));
     expect(frames(outbox)).toHaveLength(2);
     await settle();
@@ -307,7 +352,7 @@ it("data changed after publishing is not published, and data that JSON cannot ca
   void outbox.add(data, { to, traceparent });
   data.text = "after";
   to.push("eve");
-  expect(outbox.take({ inFlight: 10, bytes: LIMIT, frames: 10 })).toEqual([
+  expect(taken(outbox)).toEqual([
     `{"type":"publish","to":["bob"],"traceparent":"${traceparent}","data":{"text":"before"},"ref":1}`,
   ]);
   await expect(outbox.add(undefined as never)).rejects.toMatchObject({ code: "bad_data" });

@@ -17,11 +17,21 @@ describe("address", () => {
     ["http://a.test:8787/", "x", "ws://a.test:8787/rooms/x"],
     ["wss://a.test/deep/path/", "x", "wss://a.test/deep/path/rooms/x"],
     ["ws://a.test/deep?tenant=acme#hash", "x", "ws://a.test/deep/rooms/x?tenant=acme"],
+    ["https://ann:secret@a.test:81/a@b", "x", "wss://a.test:81/a@b/rooms/x"],
+    [" HTTP://a.test\n", "x", "ws://a.test/rooms/x"],
     ["https://a.test", "chat/a:b@c~d.e_f-g", "wss://a.test/rooms/chat/a%3Ab%40c~d.e_f-g"],
     ["https://a.test", "chat/a?b#c", "wss://a.test/rooms/chat/a%3Fb%23c"],
   ])("the address of %s, room %s, is %s", (base, room, socket) => {
     const session = socket.replace("ws", "http").replace(/(?=\?|$)/, "/session");
     expect(addressOf(base, room)).toEqual({ socket, session });
+  });
+
+  it("C11: an absolute address needs no URL, which in React Native has no parts", () => {
+    vi.stubGlobal("URL", undefined);
+    expect(addressOf("https://a.test/deep/?tenant=a", "chat/x")).toEqual({
+      socket: "wss://a.test/deep/rooms/chat/x?tenant=a",
+      session: "https://a.test/deep/rooms/chat/x/session?tenant=a",
+    });
   });
 
   it("an address may be relative on a page, and must be absolute elsewhere", () => {
@@ -34,7 +44,9 @@ describe("address", () => {
 describe("options", () => {
   const good = { room: "x", token: "t" };
   it.each([
-    ["nowhere", good, "Invalid URL"],
+    ["nowhere", good, "url is not an http or ws URL: nowhere"],
+    ["http:///path", good, "url is not an http or ws URL: http:///path"],
+    ["https://", good, "url is not an http or ws URL: https://"],
     ["mailto:a@b.test", good, "url is not an http or ws URL: mailto:a@b.test"],
     [undefined, good, "url is missing, or of the wrong type"],
     ["", good, "url is missing, or of the wrong type"],
@@ -42,8 +54,10 @@ describe("options", () => {
     ["http://a.test", { token: "t" }, "room is missing, or of the wrong type"],
     ["http://a.test", { ...good, room: "" }, "room is missing, or of the wrong type"],
     ["http://a.test", { ...good, room: 7 }, "room is missing, or of the wrong type"],
-    ["http://a.test", { room: "x" }, "token is missing, or of the wrong type"],
+    ["http://a.test", { room: "x", token: undefined }, "token is missing, or of the wrong type"],
     ["http://a.test", { ...good, token: "" }, "token is missing, or of the wrong type"],
+    ["http://a.test", { ...good, pingInterval: 0 }, "pingInterval is missing, or of the wrong type"],
+    ["http://a.test", { ...good, pingInterval: NaN }, "pingInterval is missing, or of the wrong type"],
     ["http://a.test", { ...good, token: {} }, "token is missing, or of the wrong type"],
   ])("T25: connect(%j, %j) throws a TypeError that says what is wrong", (url, options, message) => {
     const open = () => connect(url as string, options as never);
@@ -67,6 +81,7 @@ describe("token", () => {
     ["a year", 31_536_000_000, 2 ** 31 - 1],
     ["nothing: this clock is wrong", 0, undefined],
     ["less than nothing", -7_200_000, undefined],
+    ["no number, as something that is no room may say it", NaN, undefined],
   ])("a token that has %s left is replaced in time", (_, left, due) => {
     expect(dueIn(left, 0)).toBe(due);
   });

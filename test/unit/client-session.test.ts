@@ -1,4 +1,4 @@
-/** The client's session in virtual time: publishes, calls, signals and presence, on lines that break. */
+/** The client's session in virtual time: publishes and calls, on lines that break. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Json } from "../../src/client/client.ts";
 import { dialled, joined, pub, publication, snapshot } from "../support/dialled.ts";
@@ -219,119 +219,14 @@ it("frames that are too large or too deep are refused unsent, and nothing else w
   const { client, line, log } = await joined();
   const refused = [client.publish("x".repeat(2_048)), client.publish(nested(31))];
   refused.push(client.call("x", "x".repeat(3_000)) as never, client.call("x", nested(40)) as never);
-  expect(await Promise.all(refused.map(codeOf))).toEqual(["too_large", "bad_frame", "too_large", "bad_frame"]);
+  expect(await Promise.all(refused.map(codeOf))).toEqual(["too_large", "bad_data", "too_large", "bad_data"]);
   expect(() => client.signal("x".repeat(3_000))).toThrow(expect.objectContaining({ code: "too_large" }));
-  expect(() => client.setPresence(nested(40))).toThrow(expect.objectContaining({ code: "bad_frame" }));
+  expect(() => client.setPresence(nested(40))).toThrow(expect.objectContaining({ code: "bad_data" }));
   expect(() => client.setPresence("x".repeat(2_047))).toThrow(expect.objectContaining({ code: "too_large" }));
   expect(log).toEqual([]);
   void client.publish("fits");
   await turn();
   expect(line().frames).toMatchObject([{ type: "publish", data: "fits" }]);
-});
-
-describe("people", () => {
-  it("members are those who are here, by id, and follow joins, updates and leaves", async () => {
-    const { client, line } = await joined();
-    const lists: string[] = [];
-    client.on("members", (members) =>
-      lists.push(members.map(({ id, data }) => `${id} ${JSON.stringify(data)}`).join()),
-    );
-    line().hears({ type: "presence", join: [{ id: "cem" }, { id: "bob", data: 1 }] });
-    line().hears({ type: "presence", update: [{ id: "bob", data: 2 }], leave: ["cem"] });
-    line().hears({ type: "presence", members: [{ id: "dan" }] });
-    expect(lists).toEqual(["bob 1,cem undefined", "bob 2", "dan undefined"]);
-    expect(client.members).toEqual([{ id: "dan" }]);
-  });
-
-  it("presence is sent again in a new session or while the room has not shown it", async () => {
-    const { client, line } = dialled();
-    const shown = () =>
-      line()
-        .of("presence")
-        .map(({ data }) => data);
-    client.setPresence("one");
-    await turn();
-    line().welcome({}, snapshot);
-    await turn();
-    expect(shown()).toEqual(["one"]);
-    // The room shows it: the same session need not be told again.
-    line().hears({ type: "presence", update: [{ id: "ann", data: "one" }] });
-    line().cut();
-    await pass(10);
-    line().welcome({ resumed: true, members: [{ id: "ann", data: "one" }] });
-    await turn();
-    expect(shown()).toEqual([]);
-    // Sent, and the line breaks before the room shows it.
-    client.setPresence("two");
-    await turn();
-    line().hears({
-      type: "presence",
-      update: [
-        { id: "bob", data: "two" },
-        { id: "ann", data: "one" },
-      ],
-    });
-    line().cut();
-    await pass(20);
-    line().welcome({ resumed: true });
-    await turn();
-    expect(shown()).toEqual(["two"]);
-    line().hears({ type: "presence", members: [{ id: "ann", data: "two" }] });
-    line().cut();
-    await pass(40);
-    line().welcome({ session: "another" }, snapshot);
-    await turn();
-    expect(shown()).toEqual(["two"]);
-  });
-
-  it("R8: presence is sent again to a room that announced the leave meanwhile", async () => {
-    const { client, line } = dialled();
-    client.setPresence("one");
-    await turn();
-    line().welcome({}, snapshot);
-    await turn();
-    line().hears({ type: "presence", update: [{ id: "ann", data: "one" }] });
-    line().cut();
-    await pass(10);
-    line().welcome({ resumed: true, members: [{ id: "ann" }] });
-    await turn();
-    expect(line().of("presence")).toEqual([{ type: "presence", data: "one" }]);
-  });
-
-  it("presence that turns out to be too large for the room is one error, not one for each connection", async () => {
-    const { client, line, log } = dialled();
-    client.setPresence("x".repeat(2_046));
-    await pass(0);
-    line().welcome();
-    expect(log).toEqual(["connecting", "error too_large A frame is at most 2048 bytes.", "open"]);
-    line().cut();
-    await pass(10);
-    line().welcome({ resumed: true });
-    expect(log.filter((entry) => entry.startsWith("error"))).toHaveLength(1);
-  });
-
-  it("presence that the room refuses for good is an error event, and is not sent again", async () => {
-    const { client, line, log } = await joined();
-    client.setPresence("here");
-    await turn();
-    line().hears({ type: "error", frame: "presence", code: "rejected", message: "full", retryable: false });
-    await pass(2_000);
-    expect([log, line().of("presence").length]).toEqual([["error rejected full"], 1]);
-  });
-
-  it("a refusal that names no frame is an error event", async () => {
-    const { line, log } = await joined();
-    line().hears({ type: "error", code: "rejected", message: "presence is too large", retryable: false });
-    expect(log).toEqual(["error rejected presence is too large"]);
-  });
-
-  it("a signal event names its sender", async () => {
-    const { client, line } = await joined();
-    const told: unknown[] = [];
-    client.on("signal", (signal) => told.push(signal));
-    line().hears({ type: "signal", by: "bob", data: { x: 1 } });
-    expect(told).toEqual([{ by: "bob", data: { x: 1 } }]);
-  });
 });
 
 it("frames of unknown types are ignored, and the other frames of their message are not", async () => {

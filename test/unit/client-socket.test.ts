@@ -190,6 +190,17 @@ it.each([
   expect(early.log).toEqual([`lost later - ${told}`]);
 });
 
+it("C2: what talks and never says welcome is given up after 15 s, like what is silent", () => {
+  const { line, log } = dial();
+  line.readyState = 1;
+  for (let second = 0; second < 15; second++) {
+    expect(log).toEqual([]);
+    line.says("message", { data: line.sent.at(-1) ?? "hello" });
+    vi.advanceTimersByTime(1_000);
+  }
+  expect([log, vi.getTimerCount()]).toEqual([["lost reconnect - the line is dead"], 0]);
+});
+
 it("messages that are not of the protocol are ignored", () => {
   const { line, log } = open();
   for (const data of ["nonsense", "{}", "[1]", '[{"type":1}]', new ArrayBuffer(3), undefined])

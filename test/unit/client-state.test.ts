@@ -236,8 +236,8 @@ it("a transition draws at most one random number", () => {
   }
 });
 
-it("docs/client.md lists every state with its fields", () => {
-  const text = readFileSync(join(import.meta.dirname, "../../docs/client.md"), "utf8");
+it("docs/reference/client.md lists every state with its fields", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../docs/reference/client.md"), "utf8");
   const [, section = ""] = text.split("\n## States\n");
   const documented = [...section.matchAll(/^\| `(\w+)` +\| (.*?) +\|/gm)].map(([, name = "", fields = ""]) => [
     name,

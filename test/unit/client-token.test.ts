@@ -214,6 +214,19 @@ describe("a token that is refused", () => {
     expect([client.state.name, all.length]).toEqual(["open", 2]);
   });
 
+  it("T5: a text that is early is tried again when the room says, because time makes it good", async () => {
+    const { client, line, all } = dialled({ token: "t" });
+    await pass(0);
+    line().hears({ type: "bye", code: 4201, reason: "token_early", retryAfter: 12_000 });
+    await pass(11_900);
+    expect([client.state.name, all.length]).toEqual(["reconnecting", 1]);
+    await pass(200);
+    line().welcome({}, snapshot);
+    expect([client.state.name, all.length]).toEqual(["open", 2]);
+    line().hears({ type: "bye", code: 4200, reason: "token_expired" });
+    expect(client.state).toMatchObject({ name: "closed", code: "token_expired" });
+  });
+
   it("T5: close() while a token is kept back leaves no timer and opens no socket", async () => {
     const { client, line, all } = dialled();
     await pass(0);

@@ -22,7 +22,7 @@ it("C8: what stream() gives is told apart by its event", () => {
     for await (const item of stream("reset", "publication")) {
       if (item.event === "reset") {
         expectTypeOf(item.value.reason).toEqualTypeOf<ResetReason>();
-        expectTypeOf(item.value.data).toEqualTypeOf<Publication[]>();
+        expectTypeOf(item.value.data).toEqualTypeOf<Publication[] | null>();
       } else expectTypeOf(item.value.data).toEqualTypeOf<{ text: string }>();
     }
   };
@@ -44,7 +44,15 @@ it("C11: options may be undefined where they may be left out", () => {
     random: undefined,
   };
   expectTypeOf(options).toExtend<ConnectOptions>();
-  expectTypeOf<{ room: string }>().not.toExtend<ConnectOptions>();
+  expectTypeOf({ to: undefined, traceparent: undefined, timeout: undefined, signal: undefined }).toExtend<
+    Parameters<RoomClient["publish"]>[1]
+  >();
+  expectTypeOf<{ token: string }>().not.toExtend<ConnectOptions>();
+});
+
+it("T7: T25: a token may be left out, and may not be undefined", () => {
+  expectTypeOf<{ room: string }>().toExtend<ConnectOptions>();
+  expectTypeOf<{ room: string; token: string | undefined }>().not.toExtend<ConnectOptions>();
 });
 
 it("C13: ready, check and me have the types that the documents say", () => {

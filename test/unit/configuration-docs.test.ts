@@ -85,10 +85,12 @@ describe("docs/concepts/promises.md", () => {
 });
 
 describe("docs/guides/limits.md", () => {
-  const rows = text("docs/guides/limits.md")
+  const cells = text("docs/guides/limits.md")
     .split("\n")
     .filter((line) => /^\| .*\d/.test(line))
-    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .map((line) => line.split("|").map((cell) => cell.trim()));
+  const rows = cells
+    .filter(([, , number = ""]) => !number.includes(" a second, "))
     .map(([, what = "", number = "", , , source = ""]) => ({
       what,
       number: Number(number.replaceAll(",", "")),
@@ -100,6 +102,20 @@ describe("docs/guides/limits.md", () => {
   it.each(rows)("$what: $number, as in $source", ({ number, source }) => {
     const [, option, path, name] = /^(?:option `([\w.]+)`|`(src\/[\w./-]+)` (\w+))$/.exec(source) ?? [];
     expect(number).toBe(option === undefined ? inSource(path ?? "", name ?? "") : byOption[option]);
+  });
+
+  it("D: has what the Worker takes of a user and an address, as in src/http/gate/limits.ts", () => {
+    const told = cells.flatMap(([, , pace = ""]) => {
+      const [, perSecond = "", burst = ""] = /^([\d,]+) a second, ([\d,]+) at once$/.exec(pace) ?? [];
+      return perSecond === "" ? [] : [[perSecond, burst].map((number) => Number(number.replaceAll(",", "")))];
+    });
+    const paces = [
+      ...text("src/http/gate/limits.ts").matchAll(
+        /^ {2}(?:join|request|address): \{ perSecond: (\d+), burst: ([\d_]+) \}/gm,
+      ),
+    ];
+    expect(told).toEqual(paces.map(([, ...pace]) => pace.map((number) => Number(number.replaceAll("_", "")))));
+    expect(told.length).toBe(3);
   });
 
   it("has every limit of the protocol that a program can run into", () => {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Listed } from "../../src/ops/directory.ts";
-import type { KindTotals } from "../../src/ops/metrics.ts";
+import type { KindTotals } from "../../src/ops/totals.ts";
 import type { FailureList, RoomPage } from "../../src/protocol/api.ts";
 
 vi.mock("cloudflare:workers", () => ({
@@ -127,10 +127,11 @@ it("E8: a part of the version before counts for what it knows of, and no number 
 });
 
 it.each(["totals", "failures"] as const)("E8: a part whose %s have another shape is missing", async (method) => {
-  for (const answer of [undefined, null, [], "none"]) {
+  const inside = [{ chat: null }, { chat: { rooms: "1" } }, { chat: { counts: { publications: NaN } } }, { chat: 5 }];
+  for (const answer of [undefined, null, [], "none", ...inside]) {
     const directory = withOlderPart(3, { [method]: () => Promise.resolve(answer) });
     const { status, text } = await get(method === "totals" ? "/metrics" : "/failures", directory);
-    expect(status, String(answer)).toBe(200);
+    expect(status, JSON.stringify(answer)).toBe(200);
     if (method === "totals") expect(text).toContain("\nedgerooms_directory_parts_missing 1\n");
     else expect(JSON.parse(text)).toMatchObject({ incomplete: [3] });
   }
@@ -186,7 +187,7 @@ it("E12: a scrape is 17 requests to the directory: one report of this isolate, a
   asked.length = 0;
   await get("/metrics", directory);
   expect(asked).toEqual(["count", ...Array.from({ length: PARTS }, () => "totals")]);
-  const doc = readFileSync(join(import.meta.dirname, "../../docs/operate.md"), "utf8").replaceAll(/\s+/g, " ");
+  const doc = readFileSync(join(import.meta.dirname, "../../docs/guides/operate.md"), "utf8").replaceAll(/\s+/g, " ");
   expect(doc.includes(`A scrape is ${asked.length} requests to the directory`)).toBe(true);
 });
 
@@ -194,4 +195,24 @@ it("E8: a page of rooms from a directory of an earlier version, which knows no f
   const leak = [{ kind: "chat", room: "secret", connections: 1, members: 1, sessions: 1, offset: 0, at: 1 }];
   const { text } = await get("/rooms", { getByName: () => ({ list: () => Promise.resolve(leak) }) });
   expect(JSON.parse(text)).toEqual({ rooms: [], next: await cursorOf(1), incomplete: [0] });
+});
+
+it("E8: a part whose page of rooms has another shape is missing, and the list goes on behind it", async () => {
+  const room = { kind: "chat", room: "a", connections: 1, members: 1, sessions: 1, offset: 0, at: 1 };
+  const answers = [undefined, null, "none", { rooms: "r" }, { rooms: [null] }, { rooms: [room], after: "chat/secret" }];
+  for (const answer of [...answers, { rooms: [room], after: 7 }]) {
+    const { status, text } = await get("/rooms", { getByName: () => ({ list: () => Promise.resolve(answer) }) });
+    expect([status, JSON.parse(text)]).toEqual([200, { rooms: [], next: await cursorOf(1), incomplete: [0] }]);
+  }
+});
+
+it("E8: a failure that a later version has recorded is left out, and the others are shown", async () => {
+  const known = { at: 9, code: "internal", source: "tick" };
+  const records = [known, { at: 1, code: "of_tomorrow", source: "x" }, null, { code: "internal" }, "text"];
+  const failures = () => Promise.resolve({ failures: records, ends: [{ at: 1, code: "constructor", source: "x" }] });
+  const { status, text } = await get("/failures", withOlderPart(3, { failures }));
+  expect(status).toBe(200);
+  const list = JSON.parse(text) as FailureList;
+  expect(list.failures).toHaveLength(PARTS);
+  expect(list.ends).toEqual([]);
 });

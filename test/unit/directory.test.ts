@@ -2,6 +2,7 @@
 import { expect, it, vi } from "vitest";
 import { Directory, MAX_ROWS, type Report } from "../../src/ops/directory.ts";
 import { KEPT_MS } from "../../src/ops/records.ts";
+import { randomFrom } from "../support/random.ts";
 import { eventually } from "../support/patience.ts";
 import { NodeStorage } from "../support/sqlite.ts";
 
@@ -109,4 +110,54 @@ it("E1: the more patterns a token has, the fewer rooms one call compares with th
   expect(pages.flat()).toEqual(["r7"]);
   // A pattern longer than all that a call may compare: still one room at a time.
   expect(pagesOf(filled(3), ["*".repeat(600_000)]).flat()).toHaveLength(3);
+});
+
+it("E8: totals that were kept with every report are those that storage adds up to", () => {
+  const random = randomFrom(7);
+  const pick = (most: number) => Math.floor(random() * most);
+  const storage = new NodeStorage();
+  const directory = start(storage);
+  vi.useFakeTimers({ toFake: ["Date"], now: 1_000_000 });
+  try {
+    directory.totals();
+    for (let i = 0; i < 2_000; i++) {
+      vi.setSystemTime(Date.now() + pick(20_000));
+      const undelivered = pick(3) === 0 ? undefined : { dead: pick(3), pending: pick(2) };
+      directory.update({
+        ...reportOf(`r${pick(30)}`),
+        kind: ["chat", "game", ""][pick(3)] ?? "",
+        connections: pick(3),
+        members: pick(3),
+        sessions: pick(4),
+        undelivered,
+        ttl: 60_000 + pick(600_000),
+        counts: pick(2) === 0 ? {} : { publications: pick(5) + 1, [`errors|${pick(3)}`]: 1 },
+        own: pick(9) === 0 ? { "alerts|sent": 1 } : {},
+      } as Report);
+      if (pick(20) === 0) directory.count({ "http_requests|GET|/|200": 1 }, []);
+      if (pick(10) > 0) continue;
+      // Rooms that are lost are searched for once a minute.
+      vi.setSystemTime(Date.now() + 61_000);
+      // The other one has read nothing of it before: it has what storage says.
+      expect(directory.totals(), `report ${i}`).toEqual(start(storage).totals());
+    }
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it("E8: when a report fails halfway, the totals are what storage has of it", () => {
+  const storage = new NodeStorage();
+  const directory = start(storage);
+  directory.update(reportOf("a"));
+  expect(directory.totals()).toMatchObject({ chat: { rooms: 1 } });
+  const exec = storage.sql.exec.bind(storage.sql);
+  const failing = vi.spyOn(storage.sql, "exec").mockImplementation((query, ...bindings) => {
+    if (query.includes("INSERT INTO edgerooms_directory")) throw new Error("SQLITE_FULL");
+    return exec(query, ...bindings);
+  });
+  expect(() => directory.update({ ...reportOf("b"), undelivered: { dead: 2, pending: 0 } })).toThrow("SQLITE_FULL");
+  failing.mockRestore();
+  expect(directory.totals()).toEqual(start(storage).totals());
+  expect(directory.totals()).toMatchObject({ chat: { rooms: 1, dead_letters: 2 } });
 });

@@ -1,5 +1,5 @@
 /**
- * docs/protocol.md is normative, the code is what runs: here they are compared. Whatever one of them lists and the other
+ * docs/reference/protocol.md is normative, the code is what runs: here they are compared. Whatever one of them lists and the other
  * does not, or says otherwise, fails. The transcripts are compared where rooms run, in test/workerd/docs.test.ts.
  */
 import { readFileSync } from "node:fs";

@@ -1,11 +1,11 @@
-/** docs/operate.md against the code: severities, metrics, the doubles of a data point. */
+/** docs/guides/operate.md against the code: severities, metrics, the doubles of a data point. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { dataPointDoubles, prometheusText } from "../../src/ops/metrics.ts";
 import { codes } from "../../src/protocol/codes.ts";
 
-const doc = readFileSync(join(import.meta.dirname, "../../docs/operate.md"), "utf8");
+const doc = readFileSync(join(import.meta.dirname, "../../docs/guides/operate.md"), "utf8");
 
 /** The cells of the table rows that begin with a word in backquotes. */
 const rows = doc
@@ -14,7 +14,7 @@ const rows = doc
   .map((line) => line.split(" | ").map((cell) => cell.replace(/^\| |\|$/g, "").trim()));
 const named = (text: string) => [...text.matchAll(/`(\w+)`/g)].map(([, name]) => name);
 
-describe("docs/operate.md", () => {
+describe("docs/guides/operate.md", () => {
   it.each(["info", "warn", "error", "alert"])("lists every code of severity %s, and no other", (severity) => {
     const row = rows.find(([first]) => first === `\`${severity}\``);
     const expected = Object.entries(codes).filter(([, code]) => code.severity === severity);

@@ -78,6 +78,9 @@ describe("ALLOWED_ORIGINS", () => {
   it.each([
     "*",
     "*.",
+    "*.com",
+    "*.localhost",
+    "*.com.",
     "app.test",
     "https://*.app.test",
     "null",
@@ -124,6 +127,11 @@ describe("an entry such as *.example.com", () => {
     const hosts = ["a.example.com", "a.b.example.com", "xn--mnchen-3ya.example.com", "a.example.com:8443"];
     expect(hosts.filter((host) => allows(`https://${host}`, "*.example.com"))).toEqual(hosts);
     expect(allows("https://a.example.com", "*.Example.COM")).toBe(true);
+  });
+
+  it("E14: lets nobody in when it is a whole top-level domain, which anybody can have a page in", () => {
+    const origins = ["https://evil.com", "https://a.localhost", "https://a.b.com."];
+    expect(origins.filter((origin) => allows(origin, "*.com", "*.localhost", "*.com.", "*..com"))).toEqual([]);
   });
 
   it("keeps out the domain itself, its likes and everything without TLS", () => {

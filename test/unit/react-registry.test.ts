@@ -90,6 +90,35 @@ it("C10: a component that comes while the client waits for an ack gets this clie
   expect(clientAt(key)).toBeUndefined();
 });
 
+it("C10: what a layout effect did before anyone holds the connection waits for the holder, and not for ever", async () => {
+  const { key, holder, line } = room();
+  const client = open(key, URL_OF_ROOM, holder);
+  client.setPresence("here");
+  // React may paint, and do other work, before it runs the effect that holds.
+  await pass(300);
+  const release = hold(key, URL_OF_ROOM, holder);
+  await pass(0);
+  line().welcome({}, snapshot);
+  await pass(0);
+  expect([clientAt(key) === client, line().of("presence").length]).toEqual([true, 1]);
+  release();
+  await pass(0);
+  open(key, URL_OF_ROOM, holder);
+  await pass(10_100);
+  expect([clientAt(key), vi.getTimerCount()]).toEqual([undefined, 0]);
+});
+
+it("T7: cookies, a function and a text are three connections, and one with cookies offers no token", async () => {
+  const { options, line } = room();
+  const { token: _, ...cookie } = options;
+  expect(new Set([cookie, options, { ...options, token: "t" }].map((given) => keyOf(URL_OF_ROOM, given))).size).toBe(3);
+  const release = hold(keyOf(URL_OF_ROOM, cookie), URL_OF_ROOM, { current: cookie });
+  await pass(0);
+  expect(line().protocols).toEqual(["edgerooms.v1"]);
+  release();
+  await pass(0);
+});
+
 it("C4: C10: storage: undefined is the default, which forgets with the page", async () => {
   const kept: string[] = [];
   vi.stubGlobal("document", {});

@@ -1,11 +1,11 @@
-/** docs/rooms.md tells every option of a room with its default and bounds: here they are compared with the code. */
+/** docs/reference/rooms.md tells every option of a room with its default and bounds: here they are compared with the code. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { defineRoom, presenceKinds, toMs, type Duration } from "../../src/room/definition.ts";
 import { MAX_TIMER_NAME, MAX_TIMERS } from "../../src/room/store/timers.ts";
 
-const doc = readFileSync(join(import.meta.dirname, "../../docs/rooms.md"), "utf8");
+const doc = readFileSync(join(import.meta.dirname, "../../docs/reference/rooms.md"), "utf8");
 const source = (path: string) => readFileSync(join(import.meta.dirname, "../../src/room", path), "utf8");
 
 /** The options that are numbers or spans, by the name that the document gives them. */

@@ -73,7 +73,7 @@ describe("chunks of refs", () => {
       alive.delete(id);
       memory.forget(id);
     }
-    for (let n = 0; n < 300; n++) {
+    for (let n = 0; n < 100; n++) {
       const { slot } = chunksIn(storage);
       spill();
       // What one publication moves has a bound too, not only the rows in which it lies then.

@@ -1,4 +1,4 @@
-/** docs/security.md cannot rot: every row names tests that exist, and what a row says of the source is true of it. */
+/** docs/concepts/security.md cannot rot: every row names tests that exist, and what a row says of the source is true of it. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -34,10 +34,10 @@ function hasTitle(source: string, title: string): boolean {
   );
 }
 
-const rows = table(read("docs/security.md"), "Attacks");
+const rows = table(read("docs/concepts/security.md"), "Attacks");
 const cited = rows.flatMap(([attack = "", , tests = ""]) => named(tests).map((test) => ({ attack, ...test })));
 
-describe("the table of docs/security.md", () => {
+describe("the table of docs/concepts/security.md", () => {
   it("has every attack that was asked for", () => {
     const attacks = rows.map(([attack = ""]) => attack.toLowerCase());
     const wanted = [

@@ -229,7 +229,7 @@ it("E7: a room that has tables and nothing in them never was: an earlier version
   expect(await room.operate({ type: "stats" })).toMatchObject({ ok: false, code: "not_found" });
 });
 
-it("E7, T20: what cannot be asked of a room that never was is refused, and writes nothing", async () => {
+it("T20: what cannot be asked of a room that never was is refused, and writes nothing", async () => {
   const room = new HostedRoom();
   for (const command of [
     { type: "drain", within: 1_000, reopenAfter: 1_000 },

@@ -1,5 +1,5 @@
 /**
- * One word for one thing (docs/glossary.md): words that are retired stay so, in the source, the documents, the benchmarks and
+ * One word for one thing (docs/concepts/glossary.md): words that are retired stay so, in the source, the documents, the benchmarks and
  * the tests. What is on a disk or on the wire keeps its name, because it cannot be renamed.
  */
 import { readdirSync, readFileSync } from "node:fs";

@@ -334,6 +334,18 @@ describe("not configured means that nobody gets in, whatever token they have", (
     }
   });
 
+  it("E4: an empty secret in the program lets nobody in, and takes no key set in its place", async () => {
+    const at = door({ auth: jwt({ secret: "" }) }, { AUTH_JWKS_URL: "https://keys.test/jwks" });
+    await expectRefused(at, path(), { token: await sign("ann") }, "misconfigured");
+  });
+
+  it("E2: two secrets that are the same are one, and a token of neither is refused", async () => {
+    const at = door({}, { AUTH_SECRET_PREVIOUS: env.AUTH_SECRET });
+    await enter(at, path(), { token: await sign("ann") });
+    const strange = await mint({}, new TextEncoder().encode("s".repeat(32)));
+    await expectRefused(at, path(), { token: strange }, "unauthorized");
+  });
+
   it("E2: a token of another secret is refused for a while, not for good, while the previous one is out of reach", async () => {
     const away = { get: async () => Promise.reject(new Error("the store is away")) };
     const at = door({}, { AUTH_SECRET_PREVIOUS: away });

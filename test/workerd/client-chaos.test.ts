@@ -1,7 +1,8 @@
 /** Five clients and a network that keeps breaking: nothing is lost, doubled or out of order, and all promises settle. */
 import { afterEach, expect, it } from "vitest";
-import { connect, type Publication, type RoomClient } from "../../src/client/client.ts";
+import { connect, type RoomClient } from "../../src/client/client.ts";
 import { sign } from "../support/client.ts";
+import { everyones, type Got } from "../support/own.ts";
 import { eventually } from "../support/patience.ts";
 import { randomFrom } from "../support/random.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -12,14 +13,6 @@ const EACH = 500;
 const CUTS = 60;
 /** Publications received, by all together, before the next eviction or kill. */
 const BREAK_EVERY = 1_000;
-type Got = Publication & { readonly ref?: number };
-
-/** A publication as all see it: its ref is known to its publisher only. */
-const everyones = (item: Got): Publication => {
-  const { ref: _ref, ...rest } = item;
-  return rest;
-};
-
 /** No client is left so far behind that the log (1,000) could forget what it misses. */
 const LEAD = 500;
 

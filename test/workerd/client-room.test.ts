@@ -15,7 +15,7 @@ describe("a publish", () => {
     await expect(refused).rejects.toBeInstanceOf(RoomError);
     await expect(refused).rejects.toMatchObject({ code: "rejected", retryable: false, message: "no such words here" });
     await expect(client.publish("throw")).rejects.toMatchObject({ code: "hook_failed", retryable: true });
-    await expect(client.publish("x", { to: [] })).rejects.toMatchObject({ code: "bad_frame", retryable: false });
+    await expect(client.publish("x", { to: [] })).rejects.toMatchObject({ code: "bad_data", retryable: false });
     expect((await client.publish("shout")).offset).toBe(1);
     const reader = join(new TestedRoom(), "eve", { token: () => sign("eve", { rooms: { "*": ["join"] } }) });
     await expect(reader.client.publish("x")).rejects.toMatchObject({ code: "forbidden" });
@@ -68,7 +68,7 @@ describe("a publish", () => {
     ];
     await expect(large).rejects.toMatchObject({ code: "too_large", retryable: false });
     await expect(umlauts).rejects.toMatchObject({ code: "too_large" });
-    await expect(deep).rejects.toMatchObject({ code: "bad_frame", retryable: false });
+    await expect(deep).rejects.toMatchObject({ code: "bad_data", retryable: false });
     expect([(await before).offset, (await after).offset]).toEqual([1, 2]);
     expect((await client.publish("x".repeat(2_000))).offset).toBe(3);
     expect([Tap.urls.length, log]).toEqual([1, ["reset new at 0"]]);

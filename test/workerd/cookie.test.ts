@@ -1,9 +1,12 @@
 /** Tokens in a cookie: only where the deployer names it, and only for pages that may connect. */
 import { expect, it } from "vitest";
+import { connect } from "../../src/client/client.ts";
 import { jwt } from "../../src/http/gate/auth.ts";
 import { sign } from "../support/client.ts";
 import { door, enter, expectProblem, expectRefused } from "../support/door.ts";
+import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
+import { WorkerSocket } from "../support/worker-socket.ts";
 
 const ORIGIN = "https://app.example.com";
 const path = () => `/rooms/${new TestedRoom().path}`;
@@ -62,6 +65,35 @@ it("T7: renews a session from another origin, whose page may send cookies along"
   expect(response.headers.get("access-control-allow-credentials")).toBe("true");
   await response.body?.cancel();
   await expectProblem(await post({ ...headers, origin: "https://evil.test" }), "forbidden");
+});
+
+it("T7: our client without a token is let in by it, and renews its session with it", async () => {
+  const room = new TestedRoom();
+  // For the room the token is about to end, for the Worker it has an hour left: however slow this machine, it is still good.
+  room.stopClock(Date.now() + 3_599_000);
+  const cookie = { cookie: `session=${await sign("ann", {}, "1h")}`, origin: ORIGIN };
+  class WithCookie extends WorkerSocket {
+    protected override knock(url: string, headers: Record<string, string>) {
+      return at(new Request(url, { headers: { ...headers, ...cookie } }));
+    }
+  }
+  const renewals: number[] = [];
+  const client = connect("http://edge.test", {
+    room: room.path,
+    WebSocket: WithCookie,
+    random: () => 0.999,
+    // What a browser does with `credentials`.
+    fetch: async (url, { credentials, headers, ...init }) => {
+      const sent = credentials === "include" ? { ...headers, ...cookie } : headers;
+      const response = await at(new Request(url, { ...init, headers: sent }));
+      renewals.push(response.status);
+      return response;
+    },
+  });
+  await client.ready;
+  expect([client.me, (await client.publish("hello")).offset]).toEqual(["ann", 1]);
+  await eventually(() => expect(renewals[0]).toBe(200));
+  client.leave();
 });
 
 it("T7: an Authenticator sees the request", async () => {

@@ -6,9 +6,9 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
-import operateDoc from "../../docs/operate.md?raw";
+import httpDoc from "../../docs/reference/http.md?raw";
 import { openapi } from "../../src/http/api/openapi.ts";
-import type { Report } from "../../src/ops/directory.ts";
+import { PAGE, type Directory, type Report } from "../../src/ops/directory.ts";
 import type { FailureRecord } from "../../src/protocol/api.ts";
 import { defineRoom } from "../../src/room/definition.ts";
 import { listedFor } from "../../src/room/telemetry/listing.ts";
@@ -38,7 +38,6 @@ it("a failure that was stored with where has it as its source", async () => {
 it("counts that were stored are added to what is reported today", async () => {
   const directory = part("old-counts");
   const nothing = { rooms: 0, connections: 0, members: 0, sessions: 0, undelivered_rooms: 0, dead_letters: 0 };
-  await directory.totals();
   await runInDurableObject(directory, (_object, { storage: { sql } }) => {
     sql.exec(`INSERT INTO edgerooms_past VALUES ('chat', '{"resumes|reset|log_trimmed":2,"gone":1}')`);
   });
@@ -158,7 +157,7 @@ it("E12: a room whose last report was lost leaves the list after half an hour, a
   expect(ttl).toBe(30 * 60_000);
   const { description = "" } = openapi(["/rooms/:kind/:room"]).paths["/rooms"]?.get ?? {};
   const said = /stays\s(?:listed\s)?for\sup\sto\shalf\san\shour/;
-  expect([description, operateDoc as string].map((text) => said.test(text))).toEqual([true, true]);
+  expect([description, httpDoc as string].map((text) => said.test(text))).toEqual([true, true]);
 });
 
 it("E11: records of failures, which can name users, are gone after a week", async () => {
@@ -215,4 +214,61 @@ it("T18: ends of connections have places of their own: refused frames do not pus
   const { failures, ends } = await directory.failures();
   expect(ends).toHaveLength(100);
   expect(failures.filter(({ code }) => code === "internal")).toHaveLength(1);
+});
+
+it("E8: a scrape of 3,000 rooms reads their rows once, and then none, whatever is reported; a report reads its own", async () => {
+  const directory = part("running");
+  const rows = async (happens: (object: Directory) => unknown) =>
+    runInDurableObject(directory, async (object, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql);
+      const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+      Object.defineProperty(sql, "exec", {
+        configurable: true,
+        value: (query: string, ...bindings: unknown[]) => {
+          const cursor = exec(query, ...bindings);
+          cursors.push(cursor);
+          return cursor;
+        },
+      });
+      try {
+        await happens(object);
+        return cursors.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
+      } finally {
+        Reflect.deleteProperty(sql, "exec");
+      }
+    });
+  await runInDurableObject(directory, (_object, { storage: { sql } }) => {
+    for (const table of ["directory", "undelivered"]) {
+      const more = table === "directory" ? ["connections, members, until", "1, 1, 9e15"] : ["dead, pending", "1, 0"];
+      sql.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+        INSERT INTO edgerooms_${table} (kind, room, offset, at, mark, ${more[0]})
+        SELECT 'chat', 'r' || i, 1, 1, lower(hex(randomblob(12))), ${more[1]} FROM n`);
+    }
+  });
+  const read = {
+    first: await rows((object) => object.totals()),
+    report: await rows((object) => object.update(reportOf("r7", { counts: { publications: 1 } }))),
+    left: await rows((object) => object.update(reportOf("r8", { connections: 0, counts: { publications: 1 } }))),
+    again: await rows((object) => object.totals()),
+    failures: await rows((object) => {
+      for (let n = 0; n < 100; n++) object.count({}, [{ at: Date.now(), code: "bad_frame", source: "publish" }]);
+    }),
+    page: await rows((object) => object.list({ limit: 10 })),
+  };
+  console.log(`rows read by the directory: ${JSON.stringify(read)}`);
+  expect(read.first).toBeGreaterThanOrEqual(6_000);
+  expect(read.again).toBe(0);
+  for (const each of [read.report, read.left]) expect(each).toBeLessThan(20);
+  // Two for a report, and a hundred once.
+  expect(read.failures).toBeLessThan(500);
+  expect(read.page).toBeLessThanOrEqual(2 * PAGE);
+  expect(await directory.totals()).toMatchObject({
+    chat: {
+      rooms: 2_999,
+      connections: 2_999,
+      undelivered_rooms: 2_998,
+      dead_letters: 2_998,
+      counts: { publications: 2 },
+    },
+  });
 });

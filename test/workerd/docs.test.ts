@@ -1,10 +1,10 @@
-/** The transcripts of docs/protocol.md: every scenario is run, and must say what the document says it says. */
+/** The transcripts of docs/reference/protocol.md: every scenario is run, and must say what the document says it says. */
 import { afterAll, expect, it, vi } from "vitest";
 import { decode } from "../../src/protocol/codec.ts";
 import { PING, PONG } from "../../src/protocol/frames.ts";
 import { MAX_MESSAGE_BYTES } from "../../src/protocol/limits.ts";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
-import raw from "../../docs/protocol.md?raw";
+import raw from "../../docs/reference/protocol.md?raw";
 import { Client } from "../support/client.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";

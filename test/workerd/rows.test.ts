@@ -1,7 +1,7 @@
 /** What the bill counts: rows written, alarms included, and whether anything wakes the room. */
 import { expect, it } from "vitest";
 // @ts-expect-error Only the bundler knows `?raw`: the file as text.
-import costDoc from "../../docs/cost.md?raw";
+import costDoc from "../../docs/guides/cost.md?raw";
 import { Client } from "../support/client.ts";
 import { TestedRoom } from "../support/room.ts";
 import { schemaRows } from "../support/schema-rows.ts";
@@ -86,7 +86,7 @@ it("writes one row, the alarm's own, for a heartbeat, and sends fewer while noth
   await client.until(() => client.of("heartbeat").at(-1)?.next === 100, "the active interval");
 });
 
-it("E10: docs/cost.md says what the tables of a new room cost", async () => {
+it("E10: docs/guides/cost.md says what the tables of a new room cost", async () => {
   const { all, uncounted } = await schemaRows();
   expect(uncounted).toBeGreaterThan(0);
   const told = /A new room writes (\d+) rows for its tables, once/.exec(costDoc as string);

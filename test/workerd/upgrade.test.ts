@@ -285,7 +285,7 @@ it("what the room itself refuses is told in the same way", async () => {
   expect(client.closed?.code).toBe(4403);
 });
 
-it("the first thing wrong is what is told, in the order of docs/protocol.md", async () => {
+it("the first thing wrong is what is told, in the order of docs/reference/protocol.md", async () => {
   const bad = { kind: "lobby", name: "a*", query: "?session=", headers: { upgrade: "", origin: "null" } };
   const noToken = { token: null };
   const noJoin = { token: await sign("ann", { rooms: {} }) };

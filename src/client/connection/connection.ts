@@ -4,6 +4,7 @@
  */
 import type { NextStep } from "../../protocol/codes.ts";
 import type { ServerFrame } from "../../protocol/frames.ts";
+import { after } from "../timer.ts";
 import { watchPage } from "./page.ts";
 import { RoomSocket, type SocketClass } from "./socket.ts";
 import { transition, type Action, type Input, type Loss, type State } from "./state.ts";
@@ -15,8 +16,8 @@ const TOKEN_TIMEOUT_MS = 30_000;
 
 /** Where the tokens of a connection come from. */
 export interface TokenGetter {
-  /** Gets a token, at each try. */
-  forConnection(): Promise<string>;
+  /** Gets a token, at each try; `undefined` where cookies are the token. */
+  forConnection(): Promise<string | undefined>;
   /** What it means that there is none. */
   missing(why: unknown): Loss;
 }
@@ -173,7 +174,7 @@ export class Connection {
     const owner = this.#owner;
     const fail = (why: unknown) => this.fail(owner.token.missing(why));
     this.#after(TOKEN_TIMEOUT_MS, () => fail("too late"));
-    let token: string;
+    let token: string | undefined;
     try {
       token = await owner.token.forConnection();
     } catch (error) {
@@ -203,6 +204,6 @@ export class Connection {
   }
 
   #after(ms: number, run: () => void): void {
-    this.#timer = setTimeout(run, ms);
+    this.#timer = after(ms, run);
   }
 }

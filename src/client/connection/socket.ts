@@ -43,7 +43,8 @@ export interface SocketEvents {
 /** Where a socket goes. */
 export interface Dial {
   readonly url: string;
-  readonly token: string;
+  /** `undefined` where cookies are the token. */
+  readonly token: string | undefined;
   /** The longest time between two pings, in ms. */
   readonly pingInterval: number;
 }
@@ -70,7 +71,7 @@ export class RoomSocket {
 
   constructor(Class: SocketClass, { url, token, pingInterval }: Dial, events: SocketEvents) {
     this.#events = events;
-    this.#socket = new Class(url, [SUBPROTOCOL, bearerProtocol(token)]);
+    this.#socket = new Class(url, token ? [SUBPROTOCOL, bearerProtocol(token)] : [SUBPROTOCOL]);
     this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
     this.#socket.addEventListener("close", ({ code = 1006, reason = "" }) => {
       const next = CUT.includes(code) ? this.#afterCut : nextStep(code);
@@ -168,16 +169,15 @@ export class RoomSocket {
 
   #hear(data: unknown): void {
     if (this.#isOver || typeof data !== "string") return;
-    this.#watchdog.heard();
+    const frames = decodeServer(data) ?? [];
+    for (const frame of frames) if (frame.type === "welcome") this.#limits = frame.limits;
+    // Until then nothing is a sign of life: what talks need not be a room.
+    if (this.#limits) this.#watchdog.heard();
     this.#answerProbes(true);
     if (data === PONG) return this.#pings.shift()?.();
-    const frames = decodeServer(data);
-    if (!frames) return;
-    for (const frame of frames) {
-      if (frame.type === "welcome") this.#limits = frame.limits;
-      // To a heartbeat the ping is the answer.
-      if (frame.type === "welcome" || frame.type === "heartbeat") this.#watchdog.ask();
-    }
+    if (frames.length === 0) return;
+    // To a heartbeat the ping is the answer.
+    if (frames.some(({ type }) => type === "welcome" || type === "heartbeat")) this.#watchdog.ask();
     this.#events.frames(frames, data.length);
     const bye = frames.find((frame) => frame.type === "bye");
     if (!bye) return;

@@ -5,7 +5,7 @@ import { byteLength } from "../../protocol/codec.ts";
 import type { Json } from "../../protocol/frames.ts";
 import { RoomError } from "../error.ts";
 import { whilePatient, type Patience } from "./patience.ts";
-import { encodeFrame, validate } from "./validate.ts";
+import { encodeFrame, tooLarge } from "./validate.ts";
 
 /** Where and when a publish took effect. */
 export interface Ack {
@@ -48,8 +48,6 @@ export interface SendLimits {
   readonly inFlight: number;
   /** The largest message, in bytes. */
   readonly bytes: number;
-  /** Frames, at most. */
-  readonly frames: number;
 }
 
 /** A new ref jumps by up to so much where another client may use the refs that follow. */
@@ -104,30 +102,31 @@ export class Outbox {
     return whilePatient(settled, patience, (error) => this.#withdraw(entry, error));
   }
 
-  /** Takes what may be sent now, as frames. Rejects what the room would refuse together with its message. */
-  take(limits: SendLimits): string[] {
-    const frames: string[] = [];
-    while (frames.length < limits.frames && this.inFlight < limits.inFlight) {
-      const entry = this.#queue[0];
+  /**
+   * Takes the next publish that may be sent now, as a frame. Rejects what the room would refuse together with its message.
+   */
+  take({ inFlight, bytes }: SendLimits): string | undefined {
+    while (this.inFlight < inFlight) {
+      const [entry] = this.#queue;
       const before = this.#inFlight.at(-1);
       // One that was refused waits until those that followed it are refused as well.
       if (!entry || (before && before.nth > entry.nth)) break;
       this.#queue.shift();
-      entry.ref ||= this.ref();
+      // Refs rise in the order of publishing, whatever had to have another.
+      if (!entry.isSent && (before?.ref ?? 0) >= entry.ref) entry.ref = this.ref();
       // The room takes nothing that follows a publish that it has refused: so they keep their order.
       const after = before && before.ref < entry.ref;
       const frame = `${entry.body},"ref":${entry.ref}${after ? `,"after":${before.ref}` : ""}}`;
-      const error = validate(frame, limits.bytes);
-      if (error) {
-        this.#settle(entry);
-        entry.reject(error);
-        continue;
+      const error = tooLarge(frame, bytes);
+      if (!error) {
+        entry.isSent = true;
+        this.#inFlight.push(entry);
+        return frame;
       }
-      entry.isSent = true;
-      this.#inFlight.push(entry);
-      frames.push(frame);
+      this.#settle(entry);
+      entry.reject(error);
     }
-    return frames;
+    return undefined;
   }
 
   /** The next ref. Calls take theirs from here, too: an answer may not say what kind of frame it is for. */
@@ -167,6 +166,8 @@ export class Outbox {
   /** The room has stored it. Returns whether it was waited for: the acks of another holder of the session may come too. */
   ack(ref: number, ack: Ack): boolean {
     const entry = this.#remove(ref);
+    // A room that does not know `after` takes publishes that follow a refused one: that one's ref can take effect no more.
+    if (entry) this.#renumber(ref);
     entry?.resolve(ack);
     return entry !== undefined;
   }
@@ -193,9 +194,12 @@ export class Outbox {
     this.#queue.splice(at < 0 ? this.#queue.length : at, 0, entry);
   }
 
-  /** What took no effect under a ref up to `ref`, and never will, gets another when it is sent. */
+  /** What took no effect under a ref up to `ref`, and never will, gets another when it is sent; so does what follows it. */
   #renumber(ref: number): void {
-    for (const entry of this.#queue) if (!entry.isSent && entry.ref <= ref) entry.ref = 0;
+    let isLate = false;
+    for (const entry of this.#queue) if (!entry.isSent && (isLate ||= entry.ref <= ref)) entry.ref = 0;
+    // What may have taken effect goes before all that is new: a ref that is above its own would end it.
+    this.#queue.sort((a, b) => Number(a.ref === 0) - Number(b.ref === 0));
   }
 
   #remove(ref: number): Entry | undefined {

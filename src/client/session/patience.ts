@@ -1,8 +1,6 @@
 /** How long a program waits for a publish or a call. */
 import { RoomError } from "../error.ts";
-
-/** The longest wait of a timer. */
-const LONGEST_MS = 2 ** 31 - 1;
+import { after, LONGEST_MS } from "../timer.ts";
 
 /** The part of the platform's AbortSignal that the client needs. */
 export interface Abortable {
@@ -14,9 +12,9 @@ export interface Abortable {
 /** When a program stops waiting. What was not sent by then never is; of what was sent the outcome is unknown. */
 export interface Patience {
   /** In ms. Default: for ever. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Ends the wait when it is aborted. */
-  signal?: Abortable;
+  signal?: Abortable | undefined;
 }
 
 /** Calls `giveUp` when the program waits no longer, unless the promise has settled by then. Returns the promise. */
@@ -29,7 +27,7 @@ export function whilePatient<T>(
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort);
   const late = () => giveUp(new RoomError("timeout", "It took too long.", true));
-  const timer = timeout < LONGEST_MS ? setTimeout(late, timeout) : undefined;
+  const timer = timeout < LONGEST_MS ? after(timeout, late) : undefined;
   return promise.finally(() => {
     clearTimeout(timer as never);
     signal?.removeEventListener("abort", abort);

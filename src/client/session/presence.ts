@@ -2,7 +2,7 @@
 import { encode } from "../../protocol/codec.ts";
 import type { Json, Member, ServerFrame } from "../../protocol/frames.ts";
 import type { RoomError } from "../error.ts";
-import { validate } from "./validate.ts";
+import { tooLarge } from "./validate.ts";
 
 /** A change of the list of members. */
 export type PresenceFrame = Extract<ServerFrame, { type: "presence" }>;
@@ -20,6 +20,8 @@ export class Presence {
   isDue = false;
   /** Whether the room has shown it. */
   #isShown = false;
+  /** Whether the room has refused it, or one before it, for good. */
+  #isRefused = false;
 
   /** This member's user id; `undefined` before the first welcome. */
   get me(): string | undefined {
@@ -43,30 +45,35 @@ export class Presence {
     return frame;
   }
 
-  /** What was sent may be lost, or was refused for now. Returns whether it must be sent again. */
-  again(): boolean {
-    return (this.isDue ||= this.#frame !== undefined && !this.#isShown);
+  /** The room refused what was sent. Returns whether it must be sent again: when that was for now. */
+  refused(isForNow: boolean): boolean {
+    this.#isRefused = !isForNow;
+    if (isForNow) this.#again();
+    return isForNow && this.isDue;
   }
 
   /** A connection begins as this member. The room forgets what a member shows when it has announced its leave. */
   begin(me: string, isNewSession: boolean, members: readonly Member[]): void {
     this.#me = me;
-    if (isNewSession || members.find(({ id }) => id === me)?.data === undefined) this.#isShown = false;
-    this.again();
+    const self = members.find(({ id }) => id === me);
+    if (isNewSession || self?.data === undefined) this.#isShown = false;
+    // A room without a list shows nothing of anyone: it has refused it once.
+    if (self) this.#again();
   }
 
   /** Sets what the others see of this member, as a frame. What the room shows, or was sent, is not sent again. */
   set(frame: string): void {
-    // Another session of this user may have set something else since.
-    if (frame === this.#frame && !(this.#isShown && !this.#shows(this.#members.get(this.#me)))) return;
+    // Another session of this user may have set something else since. What was refused may be tried again.
+    const isOver = this.#isRefused || (this.#isShown && !this.#shows(this.#members.get(this.#me)));
+    if (frame === this.#frame && !isOver) return;
     this.#frame = frame;
     this.isDue = true;
-    this.#isShown = false;
+    this.#isShown = this.#isRefused = false;
   }
 
   /** The room takes messages up to `limit` bytes. Returns why what is set can never be sent, and forgets it then. */
   validate(limit: number): RoomError | undefined {
-    const error = validate(this.#frame ?? "", limit);
+    const error = tooLarge(this.#frame ?? "", limit);
     if (error) this.#frame = undefined;
     return error;
   }
@@ -82,6 +89,11 @@ export class Presence {
   /** Whether the room shows this member as it wants to be seen. */
   confirm({ members = [], update = [] }: Omit<PresenceFrame, "type">): void {
     this.#isShown ||= [...members, ...update].some((member) => member.id === this.#me && this.#shows(member));
+  }
+
+  /** What was sent may be lost. */
+  #again(): void {
+    this.isDue ||= this.#frame !== undefined && !this.#isShown;
   }
 
   #shows(member: Member | undefined): boolean {

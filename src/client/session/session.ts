@@ -130,12 +130,10 @@ export class Session<T extends Transport = Transport> {
 
   /** Where to connect: with credit, and with the session and position to resume, if there are any. */
   address(): string {
-    const url = new URL(this.#address);
     const attempt = `${this.#client}.${++this.#attempts}`;
-    for (const [key, value] of Object.entries({ credit: 1, attempt, ...this.position.resume })) {
-      url.searchParams.set(key, String(value));
-    }
-    return url.href;
+    const asked = Object.entries({ credit: 1, attempt, ...this.position.resume });
+    const query = asked.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
+    return this.#address + (this.#address.includes("?") ? "&" : "?") + query;
   }
 
   /** The connection is lost, or there is none to lose. */
@@ -156,7 +154,9 @@ export class Session<T extends Transport = Transport> {
       return "reconnect";
     }
     if (code === "unauthorized" && next === "stop") return this.token.refuse() ? "later" : "stop";
-    return next === "renew" && this.token.isFixed ? "stop" : next;
+    if (next !== "renew" || !this.token.isFixed) return next;
+    // Time makes it good.
+    return code === "token_early" ? "later" : "stop";
   }
 
   /** The connection has another state. */
@@ -219,7 +219,7 @@ export class Session<T extends Transport = Transport> {
     const { code, retryAfter = 1_000 } = error;
     // What the room's own code refused it refuses again.
     const isForNow = code === "rate_limited" || code === "storage_failed";
-    const isAgain = frame === "presence" && isForNow && this.presence.again();
+    const isAgain = frame === "presence" && this.presence.refused(isForNow);
     if (code === "rate_limited" || isAgain) this.#pace?.refused(retryAfter);
     if (ref === undefined) {
       if (!isAgain) this.events.emit("error", error);
@@ -261,8 +261,7 @@ export class Session<T extends Transport = Transport> {
 
   /** A frame of the kind whose turn it is, if there is one. */
   #next(pace: Pace, now: number): string | undefined {
-    if (this.#turn > 2)
-      return this.outbox.take({ inFlight: pace.limits.refs, bytes: pace.limits.message, frames: 1 })[0];
+    if (this.#turn > 2) return this.outbox.take({ inFlight: pace.limits.refs, bytes: pace.limits.message });
     if (this.#turn > 1) return this.calls.next();
     // What is soon out of date waits here, where newer may take its place, until it would arrive soon.
     if (!pace.isQuick(now) || (this.transport.buffered ?? 0) > BUFFERED_BYTES) return undefined;

@@ -1,9 +1,11 @@
 /**
  * The token of a client: got before each connection, got once more when the room refuses it, and got again and handed to
- * the room over HTTP before it runs out. Never says what is in it.
+ * the room over HTTP before it runs out. Never says what is in it. Where the page's cookies are the token there is none to
+ * get: the same is done without one.
  */
 import type { Loss } from "../connection/state.ts";
 import { RoomError } from "../error.ts";
+import { LONGEST_MS } from "../timer.ts";
 
 /**
  * How long before its end a token is replaced, or half of what is left when that is less; and up to twice as long, so that
@@ -14,15 +16,13 @@ const AHEAD_MS = 60_000;
 const HOLD_MS = 3_000;
 /** What an HTTP header can carry. */
 const HEADER_SAFE = /^[!-~]+$/;
-/** The longest wait of a timer. */
-const LONGEST_MS = 2 ** 31 - 1;
 /** The shortest, so that tokens that end at once are not asked for without pause. */
 const SHORTEST_MS = 1_000;
 
 /** The part of the platform's `fetch` that the client needs. */
 export type Fetch = (
   url: string,
-  init: { method: string; headers: Record<string, string>; body: string },
+  init: { method: string; headers: Record<string, string>; body: string; credentials?: "include" },
 ) => Promise<{ readonly ok: boolean; readonly status: number; json(): Promise<unknown> }>;
 
 /** A token, or a function that gets one. It throws a `RoomError` that is not retryable to close the client. */
@@ -30,7 +30,8 @@ export type TokenSource = string | (() => string | Promise<string>);
 
 /** What a {@link Token} is made from. */
 export interface TokenOptions {
-  readonly token: TokenSource;
+  /** Absent: the platform sends cookies. */
+  readonly token?: TokenSource | undefined;
   readonly fetch?: Fetch | undefined;
   /** The wall clock, in ms. Default: Date.now. */
   readonly now?: (() => number) | undefined;
@@ -53,14 +54,15 @@ export interface TokenEnd {
  * @param random from 0 to 1
  */
 export function dueIn(left: number, random: number): number | undefined {
-  if (left <= 0) return undefined;
+  // Nor for what is no number: whatever answered then is no room.
+  if (!(left > 0)) return undefined;
   const ahead = Math.min(AHEAD_MS, left / 2) + random * Math.min(AHEAD_MS, left / 4);
   return Math.max(SHORTEST_MS, Math.min(LONGEST_MS, left - ahead));
 }
 
 /** The token of one client. */
 export class Token {
-  readonly #source: TokenSource;
+  readonly #source: TokenSource | undefined;
   readonly #fetch: Fetch;
   readonly #now: () => number;
   readonly #random: () => number;
@@ -86,20 +88,20 @@ export class Token {
     this.#failed = failed;
   }
 
-  /** Whether there is no other token than this one. */
+  /** Whether there is no other token than this one. Cookies may change. */
   get isFixed(): boolean {
     return typeof this.#source === "string";
   }
 
   /**
-   * Gets a token for a connection. One that comes after a refused one is kept back for a while.
+   * Gets a token for a connection, if it needs one. One that comes after a refused one is kept back for a while.
    *
    * @throws what the program's function throws, and a RoomError when it gives none
    */
-  async forConnection(): Promise<string> {
-    const token = await this.#get();
+  async forConnection(): Promise<string | undefined> {
+    const token = (await this.#get()) as string | undefined;
     // What is no token is like one that is refused.
-    if (!token || typeof token !== "string") {
+    if (this.#source && (!token || typeof token !== "string")) {
       throw new RoomError("unauthorized", "A token is a text that is not empty.", this.refuse());
     }
     if (this.#isRefused) await new Promise((resolve) => (this.#timer = setTimeout(resolve, HOLD_MS)));
@@ -145,18 +147,21 @@ export class Token {
   }
 
   async #get(): Promise<unknown> {
-    return typeof this.#source === "string" ? this.#source : this.#source();
+    return typeof this.#source === "function" ? this.#source() : this.#source;
   }
 
   /** Gets a token and gives it to the session. Returns when that one runs out. */
   async #renew(session: string): Promise<number> {
     const token = await this.#get();
     // What the platform says of a header that it does not take would quote it.
-    if (typeof token !== "string" || !HEADER_SAFE.test(token)) throw new Error("the new token fits no header");
+    if (this.#source && (typeof token !== "string" || !HEADER_SAFE.test(token))) {
+      throw new Error("the new token fits no header");
+    }
     const response = await this.#fetch(this.#address, {
       method: "POST",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token as string}` } : {}) },
       body: JSON.stringify({ session }),
+      ...(token ? {} : { credentials: "include" }),
     });
     if (!response.ok) throw new Error(`the room refused the new token: ${response.status}`);
     const { expires } = (await response.json()) as { expires: number };

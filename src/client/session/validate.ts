@@ -1,29 +1,46 @@
 /** Finds out before sending what JSON cannot carry, and what the room would refuse. */
-import { exceeds } from "../../protocol/codec.ts";
+import { exceeds, isMethod, isRecipients } from "../../protocol/codec.ts";
 import type { ClientFrame } from "../../protocol/frames.ts";
 import { MAX_DEPTH } from "../../protocol/limits.ts";
+import { isTraceparent } from "../../protocol/trace.ts";
 import { RoomError } from "../error.ts";
 
-/** Strings of a JSON text: brackets in them are not nesting. */
-const STRINGS = /"(?:[^"\\]+|\\.)*"/g;
-/** The innermost arrays and objects of a JSON text without strings. */
-const INNERMOST = /[[{][^[\]{}]*[\]}]/g;
+/** The deepest nesting: a frame may travel in an array, which is one level more. */
+const MOST_DEEP = MAX_DEPTH - 1;
+
+/** What the parts of a frame that are no data must be. */
+const RULES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  to: isRecipients,
+  traceparent: isTraceparent,
+  method: isMethod,
+};
 
 /**
  * A frame with a program's data as text. Properties that are undefined are left out, as JSON does.
  *
  * @param limit the largest message, in bytes, as far as it is known
- * @throws RoomError `bad_data` for what would arrive as something else: NaN, bytes, a Map, an instance of a class
+ * @throws RoomError `bad_data` for what would arrive as something else (NaN, bytes, a Map, an instance of a class), and for
+ *   nesting, recipients, a trace context or a method that no room takes; `too_large`
  */
 export function encodeFrame(
   frame: { readonly type: ClientFrame["type"]; readonly data: unknown; readonly [key: string]: unknown },
   limit = Infinity,
 ): string {
   let text: string;
+  /** Of what is being visited, and of what has been: one that comes twice is counted anew before what is in it. */
+  const depths = new Map<object, number>();
   try {
     text = JSON.stringify(frame, function (this: Record<string, unknown>, key, value: unknown) {
       // As it is before `toJSON`: that of a Buffer gives an object, that of an invalid Date null.
       const raw = this[key];
+      if (typeof value === "object" && value !== null) {
+        const depth = (depths.get(this) ?? 0) + 1;
+        if (depth > MOST_DEEP) throw new TypeError(`nesting is at most ${MOST_DEEP} deep`);
+        depths.set(value, depth);
+      }
+      if (this === frame && value !== undefined && RULES[key]?.(value) === false) {
+        throw new TypeError(`"${key}" is invalid`);
+      }
       const isKept =
         value === undefined
           ? !Array.isArray(this) && (this !== frame || key !== "data")
@@ -32,9 +49,9 @@ export function encodeFrame(
       throw new TypeError(`"${key}" is ${typeof value === "number" ? value : Object.prototype.toString.call(raw)}`);
     });
   } catch (error) {
-    throw new RoomError("bad_data", `JSON cannot carry this: ${(error as Error).message}`, false);
+    throw new RoomError("bad_data", `This cannot be sent: ${(error as Error).message}`, false);
   }
-  const error = validate(text, limit);
+  const error = tooLarge(text, limit);
   if (error) throw error;
   return text;
 }
@@ -48,11 +65,7 @@ function isCarried(value: unknown): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Why this frame must not be sent, or `undefined`. `limit` is the largest message, in bytes. */
-export function validate(frame: string, limit: number): RoomError | undefined {
-  if (exceeds(frame, limit)) return new RoomError("too_large", `A frame is at most ${limit} bytes.`, false);
-  let rest = frame.replace(STRINGS, "");
-  // It may travel in an array, which is one level more.
-  for (let depth = 1; rest && depth < MAX_DEPTH; depth++) rest = rest.replace(INNERMOST, "");
-  return rest ? new RoomError("bad_frame", `Nesting is at most ${MAX_DEPTH} deep.`, false) : undefined;
+/** Why this frame must not be sent, if it is larger than the largest message, which has `limit` bytes. */
+export function tooLarge(frame: string, limit: number): RoomError | undefined {
+  return exceeds(frame, limit) ? new RoomError("too_large", `A frame is at most ${limit} bytes.`, false) : undefined;
 }

@@ -3,10 +3,9 @@
  * mark that this part made up for the last row that was looked at. Never holds the name of a room: the caller may not be
  * allowed to know it. Knows of the directory only what a position is.
  */
-import type { Position } from "../../ops/shards.ts";
+import { MARK, type Position } from "../../ops/shards.ts";
 
 const VERSION = "1";
-const MARK = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
  * Writes a cursor.

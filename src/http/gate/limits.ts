@@ -2,6 +2,7 @@
  * How much one user, and one network address, may ask of the Worker before a room is asked: buckets in this isolate, and for
  * users the rate limiter that is bound as `RATE_LIMIT` instead. Knows no tokens and no rooms.
  */
+import { withTimeout } from "../../protocol/with-timeout.ts";
 import { reportMisconfigured } from "../observe.ts";
 import type { Denied } from "../request.ts";
 import { addressKey, Buckets, type Pace } from "./buckets.ts";
@@ -30,6 +31,9 @@ const DEFAULTS: Limits = {
 };
 /** Until a caller may try again whom the bound rate limiter refused, in ms: its periods are 10 and 60 s. */
 const BOUND_RETRY_MS = 10_000;
+
+/** How long the bound rate limiter is waited for, in ms: it stands before every request. */
+const BOUND_TIMEOUT_MS = 1_000;
 
 /** A rate limiter as it is bound. */
 interface RateLimiter {
@@ -97,7 +101,7 @@ function isRateLimiter(value: unknown): value is RateLimiter {
 /** Asks the bound limiter; `undefined` when it does not answer: then the buckets count. */
 async function ask(limiter: RateLimiter, key: string): Promise<boolean | undefined> {
   try {
-    const { success } = await limiter.limit({ key });
+    const { success } = await withTimeout(limiter.limit({ key }), "the rate limiter", BOUND_TIMEOUT_MS);
     return success;
   } catch {
     return undefined;

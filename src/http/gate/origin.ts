@@ -23,10 +23,16 @@ export function isAllowedOrigin(origin: string | null, requestUrl: string, allow
   if (own === URL.parse(requestUrl)?.origin) return true;
   return allowed.some((entry) => {
     if (!entry.startsWith("*.")) return originOf(entry) === own;
-    const domain = URL.parse(`https://${entry.slice(2)}`)?.hostname;
+    const domain = domainIn(entry);
     const { protocol, hostname } = new URL(own);
     return domain !== undefined && protocol === "https:" && hostname.endsWith(`.${domain}`);
   });
+}
+
+/** The domain of a pattern; `undefined` for one such as `*.com`, which would let in what belongs to anybody. */
+function domainIn(pattern: string): string | undefined {
+  const domain = URL.parse(`https://${pattern.slice(2)}`)?.hostname;
+  return domain !== undefined && /[^.]\.[^.]/.test(domain) ? domain : undefined;
 }
 
 /** An origin as it is compared: of a page of the web, or of an app. */
@@ -65,6 +71,7 @@ function isEntry(entry: unknown): boolean {
   if (!isPattern && APP_ORIGIN.test(entry.toLowerCase().replace(/\/$/, ""))) return true;
   const url = URL.parse(isPattern ? `https://${entry.slice(2)}` : entry);
   if (url === null || !/^https?:$/.test(url.protocol)) return false;
+  if (isPattern && domainIn(entry) === undefined) return false;
   const isBare = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
   return isBare && !url.hostname.includes("*") && !(isPattern && url.port !== "");
 }

@@ -33,10 +33,11 @@ export interface Trust {
 export async function trustOf(options: TrustOptions, env: object): Promise<Trust> {
   const issuers = several(options.issuer, "issuer") ?? listIn(env, "AUTH_ISSUER");
   const audiences = several(options.audience, "audience") ?? listIn(env, "AUTH_AUDIENCE");
-  // A secret in the options is what the deployer's code says: an environment does not overrule it.
-  const urls = several(options.jwksUrl, "jwksUrl") ?? (options.secret ? undefined : listIn(env, "AUTH_JWKS_URL"));
+  // A secret in the options is what the deployer's code says, an empty one too: an environment does not overrule it.
+  const { secret: own } = options;
+  const urls = several(options.jwksUrl, "jwksUrl") ?? (own === undefined ? listIn(env, "AUTH_JWKS_URL") : undefined);
   if (urls) return { keysFor: setsOf(urls, issuers), issuers, audiences };
-  const keys = { secrets: await secretsOf(options.secret, env) };
+  const keys = { secrets: await secretsOf(own, env) };
   return { keysFor: () => keys, issuers, audiences };
 }
 

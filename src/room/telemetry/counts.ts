@@ -8,7 +8,7 @@ import type { ResetReason } from "../../protocol/frames.ts";
 /** Counts by series. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** What rooms count. docs/operate.md says what each means. */
+/** What rooms count. docs/guides/operate.md says what each means. */
 export type RoomSeries =
   | "alarms"
   | `closes|${CodeName}`

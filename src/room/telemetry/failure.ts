@@ -28,8 +28,8 @@ export interface Failure extends FailureContext {
 
 /** Characters of a message, at most: a hook may throw anything. */
 const MESSAGE_LENGTH = 300;
-/** What could forge a line of a log or colour a terminal: controls, line ends, and what turns text around. */
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+/** What could forge a line of a log, colour a terminal or hide: controls, line ends, what turns text around, tags. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
 /** Anything like a JWT, or the beginning of one: an error that quotes its input must not put a token into a log. */
 const TOKEN = /\beyJ[\w.-]{8,}|\b[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
 

@@ -87,11 +87,15 @@ function People({ user }: { user: string }) {
 function Below() {
   const room = useRoom<Chat>();
   const ids = useMembers(room, (members) => members.map(({ id }) => id));
+  const moods = useMembers(room, (members) => ({
+    of: members.map(({ id, data }) => ({ id, mood: data?.mood ?? "" })),
+  }));
   const pending = usePending(room).map(({ data }) => data);
   return h(
     "section",
     { id: "below" },
     h("p", { id: "ids" }, ids.join(", ")),
+    h("p", { id: "moods" }, moods.of.map(({ id, mood }) => `${id} ${mood}`).join(", ")),
     h("p", { id: "self" }, useSelf(room)?.data?.mood),
     h("p", { id: "snapshot" }, useSnapshot(room)?.reason),
     h("p", { id: "pending" }, pending.join(", ")),

@@ -19,7 +19,10 @@ interface Chat {
 type Open<T> = { [K in keyof T]: undefined extends Required<T>[K] ? T[K] : T[K] | Absent<T, K> };
 type Absent<T, K extends keyof T> = Record<never, never> extends Pick<T, K> ? undefined : never;
 
-export const options = (open: Open<ConnectOptions>): ConnectOptions => open;
+/** Only a token that is left out means cookies: one that is `undefined` is a mistake. */
+type Optional = Open<Omit<ConnectOptions, "token">> & Pick<ConnectOptions, "token">;
+
+export const options = (open: Optional): ConnectOptions => open;
 export const publishOptions = (open: Open<PublishOptions>): PublishOptions => open;
 
 export async function chat(token: string | undefined): Promise<Json> {

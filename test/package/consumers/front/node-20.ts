@@ -1,4 +1,4 @@
-/** The client on Node.js 20, as docs/client.md says: with the WebSocket of `ws`. */
+/** The client on Node.js 20, as docs/reference/client.md says: with the WebSocket of `ws`. */
 import { connect } from "edgerooms/client";
 import { WebSocket } from "ws";
 
