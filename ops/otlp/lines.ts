@@ -34,18 +34,12 @@ export function thrown({ name, message, stack = "" }: TailStream.Exception, time
  * that off before it tells of an exception. What cannot be told from the message is left out.
  */
 function framesIn(stack: string, message: string): string[] {
+  const lines = stack.split("\n");
+  if (!stack.includes(message) && !lines.every((line) => FRAME.test(line))) return [];
   const said = new Set(message.split("\n"));
-  const lines = withoutMessage(stack, message).split("\n");
   const first = lines.findLastIndex((line) => !FRAME.test(line)) + 1;
   const frames = lines.slice(first).filter((line) => !said.has(line));
   return frames.map((line) => line.replaceAll(TOKEN, "[token]"));
-}
-
-function withoutMessage(stack: string, message: string): string {
-  const hasNoMessage = stack.split("\n").every((line) => FRAME.test(line)) && !stack.startsWith(message);
-  if (hasNoMessage) return stack;
-  const at = stack.indexOf(message);
-  return at === -1 ? "" : stack.slice(at + message.length);
 }
 
 /** A line of `console`. */

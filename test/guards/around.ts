@@ -299,8 +299,15 @@ export const around: readonly Guard[] = [
   {
     name: "no line of a message among exported frames",
     file: "ops/otlp/lines.ts",
-    text: "stack.slice(at + message.length)",
-    without: "stack",
+    text: ".filter((line) => !said.has(line))",
+    without: "",
+    tests: ["unit/otlp-lines.test.ts"],
+  },
+  {
+    name: "no stack from which its message cannot be told",
+    file: "ops/otlp/lines.ts",
+    text: "if (!stack.includes(message) && !lines.every((line) => FRAME.test(line))) return [];",
+    without: "",
     tests: ["unit/otlp-lines.test.ts"],
   },
   {

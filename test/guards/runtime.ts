@@ -84,7 +84,7 @@ export const runtime: readonly Guard[] = [
     file: "src/room/runtime/object.ts",
     text: "closeQuietly(socket, code, reason);\n    await",
     without: "await",
-    tests: ["workerd/eviction.test.ts"],
+    tests: ["workerd/close.test.ts"],
   },
   {
     name: "counts carried by a socket",
