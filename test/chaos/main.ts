@@ -26,6 +26,8 @@ import type { Present, TruthPage } from "./truth.ts";
 const SETTLE_MS = patience(20_000);
 /** Between two looks at whether everyone has. */
 const LOOK_MS = 500;
+/** Nothing may happen for so long when everything has settled: how everyone is is noted then. No token may run out. */
+const STILL_MS = patience(1_000);
 
 const { values } = parseArgs({
   options: {
@@ -124,7 +126,8 @@ async function settled(statuses: () => readonly Status[]): Promise<string[]> {
   while (performance.now() < deadline) {
     await sleep(LOOK_MS);
     const now = statuses();
-    late = now.flatMap(({ client, open, pending }) => (open && pending === 0 ? [] : [client]));
+    const soon = Date.now() + STILL_MS;
+    late = now.flatMap(({ client, open, pending, endsAt }) => (open && pending === 0 && endsAt > soon ? [] : [client]));
     for (const room of rooms) {
       const present = await ask<Present>(room, "present").catch(() => undefined);
       const listed = (present?.members ?? []).map(([id, data]) => `${id} ${data}`).toSorted();

@@ -57,6 +57,8 @@ export interface Status {
   readonly open: boolean;
   readonly position: number;
   readonly pending: number;
+  /** When its newest token runs out, in ms since the epoch. */
+  readonly endsAt: number;
   /** `id data` of each. */
   readonly members: readonly string[];
   readonly said: number;

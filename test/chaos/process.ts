@@ -1,13 +1,13 @@
 /** One process full of clients: does what the main process orders, tells how its clients are, and ends with it. */
 import { randomFrom } from "../support/random.ts";
-import type { ChaosClient, Order, Plan, Report } from "./orders.ts";
+import type { Order, Plan, Report } from "./orders.ts";
 import { clock, Recorder } from "./record.ts";
 import { RawClient } from "./raw-client.ts";
 import { SdkClient } from "./sdk-client.ts";
 
 const STATUS_EVERY = 250;
 
-const clients = new Map<string, ChaosClient & { talk: { begin(say: () => void): void; hush(): void } }>();
+const clients = new Map<string, RawClient | SdkClient>();
 let recorder: Recorder | undefined;
 let secret = "";
 let guarded: number | undefined;
@@ -68,6 +68,7 @@ function obey(order: Order): void {
       for (const guest of guests) guest.vanish();
       for (const each of clients.values()) {
         each.talk.hush();
+        each.tokens.last();
         each.wake();
       }
       break;

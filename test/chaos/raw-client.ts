@@ -10,7 +10,7 @@ import type { ChaosClient, Plan, Status } from "./orders.ts";
 import { noted, type Recorder } from "./record.ts";
 import { brief } from "./saying.ts";
 import { Talk, type Line } from "./talk.ts";
-import { nextTtl, sign } from "./tokens.ts";
+import { Tokens } from "./tokens.ts";
 
 /** Publishes without an answer, at most; more are not made. */
 const FLYING = 200;
@@ -21,7 +21,7 @@ const SILENCE = 12_000;
 export class RawClient implements ChaosClient {
   readonly plan: Plan;
   readonly talk: Talk;
-  readonly #secret: string;
+  readonly tokens: Tokens;
   readonly #recorder: Recorder;
   readonly #random: () => number;
   readonly #isGuest: boolean;
@@ -43,11 +43,11 @@ export class RawClient implements ChaosClient {
   /** @param isGuest never comes back once its connection is lost */
   constructor(plan: Plan, secret: string, recorder: Recorder, random: () => number, isGuest = false) {
     this.plan = plan;
-    this.#secret = secret;
     this.#recorder = recorder;
     this.#random = random;
     this.#isGuest = isGuest;
     this.talk = new Talk(plan, random);
+    this.tokens = new Tokens(secret, plan, random);
     const { name: client, user, room } = plan;
     recorder.note({ what: "begin", client, user, room, sort: "raw" });
     void this.#dial();
@@ -65,6 +65,7 @@ export class RawClient implements ChaosClient {
       position: this.#position,
       pending: this.#unanswered.size,
       members: [...this.#members].map(([id, data]) => `${id} ${data}`),
+      endsAt: this.tokens.endsAt,
       said: this.talk.said,
       heard: this.#heard,
     };
@@ -150,8 +151,8 @@ export class RawClient implements ChaosClient {
   }
 
   async #openSocket(conn: string, resume: { session?: string; epoch?: string; offset?: number }): Promise<WebSocket> {
-    const { name: client, user, room, port, credit, ttl, sloppy } = this.plan;
-    const token = await sign(this.#secret, user, nextTtl(ttl, sloppy, this.#random));
+    const { name: client, user, room, port, credit } = this.plan;
+    const token = await this.tokens.next();
     const url = new URL(`ws://127.0.0.1:${port}/rooms/${room}`);
     for (const [key, value] of Object.entries({ ...resume, ...(credit && { credit: 1 }) })) {
       url.searchParams.set(key, String(value));

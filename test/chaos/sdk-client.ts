@@ -7,7 +7,7 @@ import type { ChaosClient, Plan, Status } from "./orders.ts";
 import { noted, type Recorder } from "./record.ts";
 import { brief } from "./saying.ts";
 import { Talk } from "./talk.ts";
-import { nextTtl, sign } from "./tokens.ts";
+import { Tokens } from "./tokens.ts";
 
 /** What node has is what programs use. */
 const Platform = globalThis.WebSocket as unknown as SocketClass;
@@ -20,6 +20,7 @@ export class SdkClient implements ChaosClient {
   readonly #store: Map<string, string>;
   readonly #room: RoomClient;
   readonly talk: Talk;
+  readonly tokens: Tokens;
   #skew = 0;
   #conn = "";
   #dials = 0;
@@ -38,11 +39,12 @@ export class SdkClient implements ChaosClient {
     this.#random = random;
     this.#store = new Map(store);
     this.talk = new Talk(plan, random);
+    this.tokens = new Tokens(secret, plan, random);
     const { name: client, user, room } = plan;
     recorder.note({ what: "begin", client, user, room, sort: "sdk" });
     this.#room = new RoomClient(`http://127.0.0.1:${plan.port}`, {
       room,
-      token: () => sign(secret, user, nextTtl(plan.ttl, plan.sloppy, random)),
+      token: () => this.tokens.next(),
       storage: this.#store satisfies SessionStore,
       WebSocket: this.#socketClass(),
       fetch: async (url, init) => {
@@ -66,6 +68,7 @@ export class SdkClient implements ChaosClient {
       position: position?.offset ?? 0,
       pending,
       members: members.map(({ id, data }) => `${id} ${JSON.stringify(data ?? null)}`),
+      endsAt: this.tokens.endsAt,
       said: this.talk.said,
       heard: this.#heard,
     };

@@ -9,6 +9,7 @@ export interface Pace {
 
 /** Keys that are remembered for each limit, at least; twice as many at most, a few dozen bytes each. */
 const KEYS = 5_000;
+
 interface Bucket {
   tokens: number;
   /** When they were counted, in ms since the epoch. */
