@@ -15,6 +15,9 @@ export const PING = "ping";
 /** The runtime's answer to {@link PING}. */
 export const PONG = "pong";
 
+/** The method that every room has: who is in it. No room's own can have this name. */
+export const WHO = "edgerooms.who";
+
 /** Anything JSON can carry. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -141,6 +144,8 @@ export type ServerFrame =
       readonly count?: number;
     }
   | { readonly type: "reply"; readonly ref: number; readonly data?: Json; readonly error?: FrameError }
+  /** History goes on under another name: positions from here on are told with it. */
+  | { readonly type: "epoch"; readonly epoch: string }
   /** `ack`: the room feeds this connection nothing more until it acknowledges what it has. */
   | { readonly type: "heartbeat"; readonly offset: number; readonly next: number; readonly ack?: true }
   /** `frame`: the type of the frame that failed, where it has no `ref`; absent where it could not be read. */
@@ -166,6 +171,7 @@ export const serverFrameTypes = [
   "signal",
   "presence",
   "reply",
+  "epoch",
   "heartbeat",
   "error",
   "snapshot",

@@ -12,6 +12,7 @@ import { codes } from "../protocol/codes.ts";
 import { MAX_USER_ID, MAX_USER_NAME } from "../protocol/limits.ts";
 import type { Refusal } from "../protocol/refusal.ts";
 import type { Grant } from "./definition.ts";
+import type { Regions, Spread, Via } from "./relaying.ts";
 
 /** Where rooms live: an origin that no client can address. */
 export const ROOM_ORIGIN = "https://room.edgerooms.invalid";
@@ -70,6 +71,10 @@ export interface Admission {
   readonly credit: boolean;
   /** Which of its client's attempts to connect it is, from a name of the client. Absent for clients that do not say. */
   readonly attempt?: { readonly client: string; readonly nth: number };
+  /** How the room is spread over relays, where its kind has them. */
+  readonly spread?: Spread;
+  /** The relay that is asked to open it, instead of the room. */
+  readonly via?: Via;
 }
 
 /** The request that opens a connection in a room. */
@@ -116,6 +121,19 @@ export function readAttempt(query: URLSearchParams): Admission["attempt"] | null
   const [client = "", nth = "", ...more] = text.split(".");
   if (!/^[A-Za-z0-9_-]{1,32}$/.test(client) || !/^\d{1,15}$/.test(nth) || more.length > 0) return null;
   return { client, nth: Number(nth) };
+}
+
+/** Of an answer that is no refusal: the connection is to be opened elsewhere. No client ever sees it. */
+const MISDIRECTED = 421;
+
+/** A room that is spread says so: how many relays of each region take connections. */
+export function answerElsewhere(regions: Regions): Response {
+  return Response.json({ elsewhere: regions }, { status: MISDIRECTED });
+}
+
+/** A relay has no place. */
+export function answerFull(): Response {
+  return Response.json({ isFull: true }, { status: MISDIRECTED });
 }
 
 /** A room's refusal, on its way to the Worker. */

@@ -4,6 +4,7 @@
  */
 import type { GrantName } from "../protocol/api.ts";
 import type { CodeName } from "../protocol/codes.ts";
+import { WHO } from "../protocol/frames.ts";
 import { MAX_MESSAGE_BYTES } from "../protocol/limits.ts";
 import type { Data, Handed, Of, Person, RoomTypes, Typed } from "../protocol/room-types.ts";
 import { outEventTypes, type OutEventType, type Outlet } from "./outlet.ts";
@@ -236,8 +237,13 @@ export function defineRoom<T extends RoomTypes = RoomTypes>(definition: Definiti
     events: events && { types: new Set(eventTypes(events.types ?? outEventTypes)), to: events.to },
     // Sound: `T` only says what the JSON is that hooks are given.
     hooks: definition as unknown as Hooks,
-    methods: new Map(Object.entries(methods) as [string, Method][]),
+    methods: methodsOf(methods as Readonly<Record<string, Method>>),
   };
+}
+
+function methodsOf(methods: Readonly<Record<string, Method>>): ReadonlyMap<string, Method> {
+  if (Object.hasOwn(methods, WHO)) throw new TypeError(`every room has the method ${WHO}: give yours another name`);
+  return new Map(Object.entries(methods));
 }
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -27,8 +27,8 @@ function tick(log: Log, ...said: readonly Said[]): void {
 const everyone = () => true;
 
 /** What a user is fed after an offset, in words. */
-function fed(sql: SqlStorage, log: Log, offset: number, user = "ann", maxBytes = 1_000_000): unknown[] {
-  const stretches = [...new Replay(sql, log).after(offset, user, maxBytes)];
+function fed(log: Log, offset: number, user = "ann", maxBytes = 1_000_000): unknown[] {
+  const stretches = [...new Replay(log).after(offset, user, maxBytes)];
   let upto = offset;
   for (const stretch of stretches) {
     expect(stretch.from).toBe(upto + 1);
@@ -48,14 +48,14 @@ export function logContract(withTables: WithTables): void {
       tick(log, { data: "third" });
       for (const each of [log, new Log(sql, 100, everyone)]) {
         expect(each).toMatchObject({ head: 3, committed: 3, oldest: 1, newestAt: NOW });
-        expect(fed(sql, each, 0)).toEqual(["ü😀", { a: [1, null, true] }, "third"]);
-        expect(fed(sql, each, 1)).toEqual([{ a: [1, null, true] }, "third"]);
-        expect(fed(sql, each, 0, "ann", 1)).toEqual(fed(sql, each, 0));
-        expect(fed(sql, each, 3)).toEqual([]);
+        expect(fed(each, 0)).toEqual(["ü😀", { a: [1, null, true] }, "third"]);
+        expect(fed(each, 1)).toEqual([{ a: [1, null, true] }, "third"]);
+        expect(fed(each, 0, "ann", 1)).toEqual(fed(each, 0));
+        expect(fed(each, 3)).toEqual([]);
         expect([each.covers(0), each.covers(3), each.covers(4)]).toEqual([true, true, false]);
       }
-      expect(new Replay(sql, log).page(1, { limit: 1, maxBytes: 1e6 }).map(({ offset }) => offset)).toEqual([2]);
-      expect(new Replay(sql, log).recent({ limit: 2, maxBytes: 1e6 }).map(({ offset }) => offset)).toEqual([2, 3]);
+      expect(new Replay(log).page(1, { limit: 1, maxBytes: 1e6 }).map(({ offset }) => offset)).toEqual([2]);
+      expect(new Replay(log).recent({ limit: 2, maxBytes: 1e6 }).map(({ offset }) => offset)).toEqual([2, 3]);
     }),
   );
 
@@ -67,7 +67,7 @@ export function logContract(withTables: WithTables): void {
       log.append({ by: "ann", at: NOW, data: 1 });
       log.append({ by: "ann", at: NOW, data: 2 });
       expect([rows(), log.head, log.committed]).toEqual([0, 2, 0]);
-      expect(fed(sql, log, 0)).toEqual([1, 2]);
+      expect(fed(log, 0)).toEqual([1, 2]);
       log.commit();
       log.settle();
       expect([rows(), log.committed]).toEqual([1, 2]);
@@ -81,10 +81,10 @@ export function logContract(withTables: WithTables): void {
       tick(log, { data: "all" }, { data: "for bob", to: ["bob"] });
       tick(log, { data: "all again" });
       for (const each of [log, new Log(sql, 100, everyone)]) {
-        expect(fed(sql, each, 0, "ann")).toEqual(["all", "for bob", "all again"]);
-        expect(fed(sql, each, 0, "bob")).toEqual(["all", "for bob", "all again"]);
-        expect(fed(sql, each, 0, "eve")).toEqual(["all", "all again"]);
-        expect(fed(sql, each, 1, "eve")).toEqual(["all again"]);
+        expect(fed(each, 0, "ann")).toEqual(["all", "for bob", "all again"]);
+        expect(fed(each, 0, "bob")).toEqual(["all", "for bob", "all again"]);
+        expect(fed(each, 0, "eve")).toEqual(["all", "all again"]);
+        expect(fed(each, 1, "eve")).toEqual(["all again"]);
       }
     }),
   );
@@ -98,7 +98,7 @@ export function logContract(withTables: WithTables): void {
         if (n % 7 === 0) log = new Log(sql, 3, everyone);
         expect(log.covers(Math.max(0, n - 3))).toBe(true);
       }
-      expect(fed(sql, log, 17)).toEqual([18, 19, 20]);
+      expect(fed(log, 17)).toEqual([18, 19, 20]);
       expect(log.oldest).toBeGreaterThan(15);
       expect(Number(sql.exec("SELECT max(slot) AS n FROM edgerooms_log").one()["n"])).toBeLessThan(4);
     }),
@@ -115,7 +115,7 @@ export function logContract(withTables: WithTables): void {
       tick(log, small(5));
       const again = new Log(sql, 100, everyone);
       const recent = (each: Log, maxBytes: number, limit = 50) =>
-        new Replay(sql, each).recent({ limit, maxBytes, user: "ann" }).map(({ offset }) => offset);
+        new Replay(each).recent({ limit, maxBytes, user: "ann" }).map(({ offset }) => offset);
       for (const each of [log, again]) {
         expect(recent(each, 4_500)).toEqual([1, 3, 5]);
         expect(recent(each, 4_500, 2)).toEqual([3, 5]);
@@ -181,7 +181,7 @@ export function logContract(withTables: WithTables): void {
       expect(log.append({ by: "ann", at: NOW, data: "x".repeat(MAX_ITEM_BYTES) })).toBeUndefined();
       expect(log.head).toBe(3);
       expect(Number(sql.exec("SELECT count(*) AS n FROM edgerooms_log").one()["n"])).toBeGreaterThan(1);
-      const items = fed(sql, new Log(sql, 100, everyone), 0);
+      const items = fed(new Log(sql, 100, everyone), 0);
       expect(items.map((data) => String(data).length)).toEqual([large.length, large.length, 5]);
     }),
   );

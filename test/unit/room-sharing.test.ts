@@ -220,7 +220,7 @@ it("R18: the default snapshot of a log that is addressed to others reads about 1
   }
   let reads = 0;
   storage.fault = () => void reads++;
-  const replay = new Replay(storage.sql, log);
+  const replay = new Replay(log);
   expect(replay.recent({ limit: 50, maxBytes: 262_144, user: "ann" })).toEqual([]);
   expect(reads).toBeLessThanOrEqual(12);
 });
@@ -239,7 +239,7 @@ it("R18: a default snapshot reads about 1 MiB of what is too large for it, and n
   for (let i = 0; i < 10; i++) publish(300_000);
   let reads = 0;
   storage.fault = () => void reads++;
-  expect(new Replay(storage.sql, log).recent({ limit: 50, maxBytes: 262_144, user: "ann" })).toEqual([]);
+  expect(new Replay(log).recent({ limit: 50, maxBytes: 262_144, user: "ann" })).toEqual([]);
   expect(reads).toBe(2);
 });
 

@@ -68,6 +68,7 @@ const handlers: Handlers = {
   reply({ calls }, { ref, error, data }) {
     calls.answer(ref, error ? RoomError.from(error) : (data ?? null));
   },
+  epoch: ({ position }, { epoch }) => position.enter(epoch),
   heartbeat(_, { offset, ack }, message) {
     message.heartbeat = offset;
     message.isAsked = ack === true;

@@ -74,6 +74,11 @@ export class Position {
     return isNew;
   }
 
+  /** What follows is of another epoch; what was handed over is of both. */
+  enter(epoch: string): void {
+    this.#epoch = epoch;
+  }
+
   /** Everything up to `offset` was handed over, or replaced by a snapshot. */
   moveTo(offset: number, isSnapshot = false): void {
     if (this.#saved && (offset !== this.#saved.offset || isSnapshot)) {

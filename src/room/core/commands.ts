@@ -7,9 +7,10 @@ import { texts } from "../../protocol/codes.ts";
 import type { Json } from "../../protocol/frames.ts";
 import { MAX_ITEM_BYTES, MAX_RECIPIENTS, MAX_USER_ID } from "../../protocol/limits.ts";
 import { isCredentials } from "../admission.ts";
-import { member, members } from "../store/members.ts";
-import type { Session } from "../store/sessions.ts";
+import type { RelayAddress, SessionKey } from "../relaying.ts";
+import { everyone, member } from "../store/members.ts";
 import { announceChange, end } from "./depart.ts";
+import { endRemote } from "./relayed.ts";
 import type { Command, CommandResults, Refused, Result } from "./event.ts";
 import type { Turn } from "./turn.ts";
 
@@ -66,10 +67,14 @@ const handlers: Handlers = {
   },
 
   kick(turn, { user, session }) {
-    const { sessions } = turn.state;
-    if (user !== undefined) return isText(user) ? endAll(turn, sessions.of(user), "kicked") : invalid("user is text");
+    const { remote, sessions } = turn.state;
+    if (user !== undefined) return isText(user) ? endAll(turn, user, "kicked") : invalid("user is text");
     const one = isText(session) ? sessions.get(session) : undefined;
-    return one ? endAll(turn, [one], "kicked") : { ok: false, code: "unknown_session" };
+    const elsewhere = isText(session) && !one ? remote.userOf(session) : undefined;
+    if (one) end(turn, one, "kicked");
+    else if (elsewhere !== undefined) endRemote(turn, elsewhere, "kicked", session);
+    else return { ok: false, code: "unknown_session" };
+    return { ok: true, value: { sessions: 1 } };
   },
 
   revoke(turn, { user, before }) {
@@ -77,7 +82,7 @@ const handlers: Handlers = {
       return invalid("revoke takes a user and a moment");
     }
     turn.state.revocations.revoke(user, before);
-    return endAll(turn, turn.state.sessions.of(user), "revoked");
+    return endAll(turn, user, "revoked");
   },
 
   drain(turn, { within, reopenAfter }) {
@@ -95,9 +100,11 @@ const handlers: Handlers = {
     const { sessions, revocations } = turn.state;
     const { user, grants, issued, expires } = credentials;
     const session = sessions.owned(id, user);
-    if (!session) return { ok: false, code: "unknown_session" };
+    const relay = session ? undefined : relayOf(turn, { user, session: id });
+    if (!session && !relay) return { ok: false, code: "unknown_session" };
     if (!grants.includes("join")) return { ok: false, code: "forbidden" };
     if (revocations.covers(user, issued)) return { ok: false, code: "revoked" };
+    if (!session) return { ok: true, value: { relay } };
     const before = member(sessions, user);
     sessions.refresh(session, credentials);
     announceChange(turn, before);
@@ -105,7 +112,7 @@ const handlers: Handlers = {
   },
 
   members(turn) {
-    return { ok: true, value: members(turn.state.sessions) };
+    return { ok: true, value: everyone(turn.state) };
   },
 
   schedule(turn, { name, due, data }) {
@@ -124,9 +131,10 @@ const handlers: Handlers = {
   },
 };
 
-function endAll(turn: Turn, sessions: readonly Session[], code: "kicked" | "revoked"): Result<{ sessions: number }> {
+function endAll(turn: Turn, user: string, code: "kicked" | "revoked"): Result<{ sessions: number }> {
+  const sessions = turn.state.sessions.of(user);
   for (const session of sessions) end(turn, session, code);
-  return { ok: true, value: { sessions: sessions.length } };
+  return { ok: true, value: { sessions: sessions.length + endRemote(turn, user, code) } };
 }
 
 function wrongMessage(data: Json, to: readonly string[] | undefined): Refused | undefined {
@@ -139,6 +147,12 @@ function wrongMessage(data: Json, to: readonly string[] | undefined): Refused | 
   }
   if (text === undefined) return invalid("data must be something that JSON can carry");
   return exceeds(text, MAX_ITEM_BYTES) ? { ok: false, code: "too_large" } : undefined;
+}
+
+/** Where a session is that is not here. */
+function relayOf({ state: { remote } }: Turn, key: SessionKey): RelayAddress | undefined {
+  const session = remote.find(key);
+  return session && remote.relays.find(({ id }) => id === session.relay);
 }
 
 function invalid(message: string): Refused {

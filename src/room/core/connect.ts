@@ -5,9 +5,9 @@
 import type { Limits, ResetReason } from "../../protocol/frames.ts";
 import { MAX_BATCH, REMEMBERED_REFS } from "../../protocol/limits.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
-import type { Admission } from "../admission.ts";
+import type { Admission, Credentials } from "../admission.ts";
 import type { RoomDefinition } from "../definition.ts";
-import type { Connection } from "../rules/connection.ts";
+import { isNewer, type Connection } from "../rules/connection.ts";
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { member, memberOf } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
@@ -24,9 +24,12 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   const { credentials, requestId, traceparent } = admission;
   const { user } = credentials;
   state.identify(admission.kind, admission.room);
-  const known = admission.resume && state.sessions.owned(admission.resume.session, user);
-  turn.about = { session: known?.id ?? id, user, requestId, traceparent };
-  const isJoining = !state.sessions.isPresent(user);
+  const { resume } = admission;
+  const known = resume && state.sessions.owned(resume.session, user);
+  // Its last connection was to a relay.
+  const elsewhere = resume && !known ? state.remote.find({ user, session: resume.session }) : undefined;
+  turn.about = { session: known?.id ?? elsewhere?.session ?? id, user, requestId, traceparent };
+  const isJoining = !state.isPresent(user);
   const refused = whyRefused(state, admission, known, now) ?? (isJoining ? askToJoin(turn, admission) : undefined);
   if (refused) return { ok: false, ...refused };
 
@@ -34,27 +37,39 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   state.meta.delete("drain");
   // What this very tick has published is of the new history: no position from before may reach into it.
   if (state.log.staged.length > 0) state.continueEpoch(turn.mintId());
-  const reason = whyNotResumed(state, admission, known);
+  const reason = whyNotResumed(state, admission, known !== undefined || elsewhere !== undefined);
   state.beginEpoch(turn.mintId());
   const before = member(state.sessions, user);
   const replaced = known && state.connections.get(known.id);
   if (replaced) turn.close(replaced, { code: "replaced" });
-  const session = known ? state.sessions.connect(known, admission) : state.sessions.open(id, admission);
+  if (elsewhere) {
+    state.remote.end(elsewhere);
+    turn.dismiss({ user, session: elsewhere.session, code: "replaced" });
+  }
+  const session = known
+    ? state.sessions.connect(known, admission)
+    : state.sessions.open(elsewhere?.session ?? id, admission);
   const connection = state.connect(session, admission, now);
   if (isJoining) turn.presence({ change: "join", member: member(state.sessions, user) });
   else announceChange(turn, before);
   turn.accept(connection);
-  welcome(turn, connection, session, reason);
+  welcome(turn, connection, session, { reason });
   turn.count("connects");
-  if (admission.resume) turn.count(reason ? `resumes|reset|${reason}` : "resumes|resumed|");
+  if (resume) turn.count(reason ? `resumes|reset|${reason}` : "resumes|resumed|");
   if (reason !== undefined) reset(turn, connection, reason);
-  else if (admission.resume?.position) replay(turn, connection, admission.resume.position.offset);
+  else if (resume?.position) replay(turn, connection, resume.position.offset);
   return { ok: true, value: connection };
 }
 
-function welcome(turn: Turn, connection: Connection, session: Session, reason: ResetReason | undefined): void {
+/** Tells a client where it is. `ref`: the highest of its session that took effect. Default: as the log says. */
+export function welcome(
+  turn: Turn,
+  connection: Connection,
+  session: Session,
+  { reason, ref = turn.state.log.refs.last(session.id) }: { reason: ResetReason | undefined; ref?: number },
+): void {
   const { state, now } = turn;
-  const { definition, sessions } = state;
+  const { definition } = state;
   const frame = {
     type: "welcome",
     session: session.id,
@@ -63,7 +78,7 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
     offset: state.log.head,
     resumed: reason === undefined,
     ...(reason && { reason }),
-    ref: state.log.refs.last(session.id),
+    ref,
     heartbeat: { next: Math.max(0, (state.heartbeat?.due ?? now) - now) },
     limits: limitsOf(definition),
     expires: session.expires,
@@ -71,35 +86,52 @@ function welcome(turn: Turn, connection: Connection, session: Session, reason: R
   } as const;
   if (definition.presence === "list") return turn.sendList(connection, frame);
   // Clients from before there was a count expect a list.
-  turn.send(connection, { ...frame, members: [], ...(definition.presence === "count" && { count: sessions.present }) });
+  turn.send(connection, { ...frame, members: [], ...(definition.presence === "count" && { count: state.population }) });
 }
 
 function whyRefused(
   state: RoomState,
-  { credentials, attempt }: Admission,
+  { credentials, attempt, resume }: Admission,
   known: Session | undefined,
   now: number,
 ): Refusal | undefined {
-  const { drain } = state;
-  if (drain && (drain.reopens > now || state.connections.size > 0)) {
-    return { code: "draining", retryAfter: Math.max(1_000, drain.reopens - now) };
-  }
-  if (state.revocations.covers(credentials.user, credentials.issued)) return { code: "revoked" };
-  if (!credentials.grants.includes("join")) return { code: "forbidden" };
+  const unwelcome = whyUnwelcome(state, credentials, now, state.connections.size > 0);
+  if (unwelcome) return unwelcome;
+  const { user } = credentials;
   const holder = known && state.connections.get(known.id);
+  const elsewhere = resume && !known ? state.remote.find({ user, session: resume.session }) : undefined;
   // The session stays with the newest attempt of its client, whichever arrives last.
-  if (holder?.isNewerThan(attempt)) return { code: "replaced" };
+  if (holder?.isNewerThan(attempt) || isNewer(elsewhere?.attempt, attempt)) return { code: "replaced" };
   if (holder) return undefined;
   const { maxConnections, maxConnectionsPerUser } = state.definition;
   if (state.connections.size >= maxConnections) return { code: "room_full", retryAfter: NO_PLACE_RETRY_MS };
-  const mine = state.sessions.of(credentials.user).filter((session) => session.droppedAt === null);
-  if (mine.length < maxConnectionsPerUser) return undefined;
+  const mine = state.sessions.of(user).filter((session) => session.droppedAt === null);
+  const theirs = state.remote.of(user).filter(({ session, present }) => present && session !== elsewhere?.session);
+  if (mine.length + theirs.length < maxConnectionsPerUser) return undefined;
   const message = "This user has as many connections as it may.";
   return { code: "room_full", message, retryAfter: NO_PLACE_RETRY_MS };
 }
 
+/**
+ * Why nobody with these credentials is let in now, wherever the connection would be.
+ *
+ * @param isOccupied whether there are connections that a drain has not closed yet
+ */
+export function whyUnwelcome(
+  { drain, revocations }: RoomState,
+  { user, issued, grants }: Credentials,
+  now: number,
+  isOccupied: boolean,
+): Refusal | undefined {
+  if (drain && (drain.reopens > now || isOccupied)) {
+    return { code: "draining", retryAfter: Math.max(1_000, drain.reopens - now) };
+  }
+  if (revocations.covers(user, issued)) return { code: "revoked" };
+  return grants.includes("join") ? undefined : { code: "forbidden" };
+}
+
 /** Asks `onJoin` before anything is written. Returns why the connection is refused, if it is. */
-function askToJoin(turn: Turn, { credentials, requestId, receivedAt }: Admission): Refusal | undefined {
+export function askToJoin(turn: Turn, { credentials, requestId, receivedAt }: Admission): Refusal | undefined {
   const { onJoin } = turn.state.definition.hooks;
   if (!onJoin) return undefined;
   const { user, name, grants } = credentials;
@@ -112,9 +144,10 @@ function askToJoin(turn: Turn, { credentials, requestId, receivedAt }: Admission
   return { code: code === "rejected" ? "forbidden" : code, ...(message !== undefined && { message }) };
 }
 
-function whyNotResumed(state: RoomState, admission: Admission, known: Session | undefined): ResetReason | undefined {
+/** Why a client cannot continue from where it is; `undefined` when it can. `isKnown`: whether its session is. */
+export function whyNotResumed(state: RoomState, admission: Admission, isKnown: boolean): ResetReason | undefined {
   if (!admission.resume) return "new";
-  if (!known) return "session_unknown";
+  if (!isKnown) return "session_unknown";
   const { position } = admission.resume;
   return position ? whyReset(state, position, admission.credit) : "no_position";
 }

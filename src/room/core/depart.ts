@@ -34,6 +34,7 @@ export function end(turn: Turn, session: Session, code: CodeName = "done"): void
   const gone = member(state.sessions, session.user);
   state.sessions.end(session);
   state.log.forget(session.id);
+  turn.tellHome({ over: session });
   if (session.present) announceLeave(turn, gone);
 }
 
@@ -52,12 +53,14 @@ export function graceOver(turn: Turn, session: Session): void {
   const { sessions } = turn.state;
   const gone = member(sessions, session.user);
   sessions.hide(session);
+  turn.tellHome({ gone: session });
   announceLeave(turn, gone);
 }
 
-function announceLeave(turn: Turn, gone: Member): void {
+/** A member is gone from one place. It may be here from another. */
+export function announceLeave(turn: Turn, gone: Member): void {
   const { state } = turn;
-  if (state.sessions.isPresent(gone.id)) return announceChange(turn, gone);
+  if (state.isPresent(gone.id)) return announceChange(turn, gone);
   turn.presence({ change: "leave", user: gone.id });
   const { onLeave } = state.definition.hooks;
   if (!onLeave) return;

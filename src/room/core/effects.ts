@@ -2,6 +2,7 @@
 import type { CodeName } from "../../protocol/codes.ts";
 import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
+import type { Dismissal, ForwardedFrame, SessionKey } from "../relaying.ts";
 import type { Continuation } from "../store/state.ts";
 import { Counters } from "../telemetry/counts.ts";
 import type { End } from "../telemetry/end.ts";
@@ -21,6 +22,21 @@ export interface Work {
   readonly followUp: Continuation | undefined;
 }
 
+/** A frame that only the room can answer, on its way there from a relay. */
+export interface Forwarded {
+  readonly connection: Connection;
+  readonly frame: ForwardedFrame;
+}
+
+/** What a relay's room must learn of a session: that the others miss it, or that it is over. */
+export type Farewelled = { readonly gone: SessionKey } | { readonly over: SessionKey };
+
+/** Somebody who continues from before what a relay has: from there on it must have it. */
+export interface Wanted {
+  readonly connection: Connection;
+  readonly offset: number;
+}
+
 /** What a tick asks the runtime for. */
 export class Effects {
   /** Connections whose sockets are to be opened. */
@@ -33,6 +49,12 @@ export class Effects {
   readonly batches: Batch[] = [];
   readonly counts = new Counters();
   readonly failures: Failure[] = [];
+  /** Sessions elsewhere that the room has ended: their relays are told. */
+  readonly dismissals: Dismissal[] = [];
+  /** In a relay: what its room must answer, must learn, and must say again. */
+  readonly forwarded: Forwarded[] = [];
+  readonly farewells: Farewelled[] = [];
+  readonly wanted: Wanted[] = [];
   /** The directory of live rooms must learn how this one is. */
   isListingDue = false;
   /** When everyone must be told how many members there are, in ms since the epoch. */

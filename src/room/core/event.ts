@@ -6,6 +6,7 @@ import type { Refusal } from "../../protocol/refusal.ts";
 import type { Admission, Credentials } from "../admission.ts";
 import type { Outcome } from "../definition.ts";
 import type { Caller, Facts, OperatorCommand } from "../operator.ts";
+import type { Admitted, Down, Joining, Mirrored, RelayAddress, Replied, Said, Up } from "../relaying.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Present } from "../store/members.ts";
 import type { Delivered, Undelivered } from "../store/outbox.ts";
@@ -32,7 +33,8 @@ export interface CommandResults {
   readonly kick: { readonly sessions: number };
   readonly revoke: { readonly sessions: number };
   readonly drain: { readonly until: number; readonly reopens: number; readonly connections: number };
-  readonly refresh: { readonly expires: number };
+  /** `relay`: the session is there. */
+  readonly refresh: { readonly expires?: number; readonly relay?: RelayAddress | undefined };
   readonly members: Present[];
   readonly schedule: undefined;
   readonly cancel: undefined;
@@ -64,7 +66,23 @@ export type RoomEvent =
   | { readonly type: "countDue" }
   /** Work of a hook has ended. `work`: its id. */
   | { readonly type: "deferred"; readonly work: string; readonly outcome: Outcome<unknown> }
+  /** What relays bring, in the room. */
+  | { readonly type: "admit"; readonly relay: RelayAddress; readonly joining: Joining }
+  | { readonly type: "said"; readonly relay: string; readonly said: Said }
+  | { readonly type: "report"; readonly up: Omit<Up, "joins" | "said"> }
+  | { readonly type: "detached"; readonly relay: string }
+  /** What the room brings, in a relay. */
+  | { readonly type: "admitted"; readonly admission: Admission; readonly admitted: Extract<Admitted, { ok: true }> }
+  | { readonly type: "mirrored"; readonly mirrored: Mirrored | Down; readonly replies: readonly Reply[] }
+  | { readonly type: "found"; readonly session: string; readonly generation: number; readonly offset: number }
   | DueEvent;
+
+/** What the room answers one connection of a relay. */
+export interface Reply {
+  readonly session: string;
+  readonly generation: number;
+  readonly replied: Replied;
+}
 
 /** Something whose time has come. Each is an event of its own: what cannot be done must not stop the others. */
 export type DueEvent =

@@ -1,8 +1,9 @@
 /** What a client's frame does. Every frame is answered where it fails: a call with its reply, all others with an error. */
 import { encode, orNull, type Malformed } from "../../protocol/codec.ts";
 import { isRetryable, texts, type CodeName } from "../../protocol/codes.ts";
-import type { ClientFrame, FrameError } from "../../protocol/frames.ts";
+import { WHO, type ClientFrame, type FrameError } from "../../protocol/frames.ts";
 import type { Grant, Me } from "../definition.ts";
+import type { ForwardedFrame } from "../relaying.ts";
 import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
 import { toMe, type Session } from "../store/sessions.ts";
@@ -14,6 +15,7 @@ import { publish } from "./publish.ts";
 import { acknowledge, returnCredit, sync } from "./resume.ts";
 import { signal } from "./signal.ts";
 import type { Turn } from "./turn.ts";
+import { who } from "./who.ts";
 
 /** The sender of a frame. */
 interface Sender {
@@ -28,6 +30,9 @@ type Frame<T extends ClientFrame["type"]> = Extract<ClientFrame, { type: T }>;
 
 /** What a frame takes from the sender's bucket. */
 const COST = { usual: 1, sync: 10, malformed: 10 } as const;
+
+/** What a relay cannot answer. */
+const FORWARDED: ReadonlySet<string> = new Set<ForwardedFrame["type"]>(["publish", "signal", "presence", "call"]);
 
 /** What a publish is told that came after one that was refused for now. */
 const AFTER = { message: "A publish before this one was refused, and has not come again.", retryAfter: 0 };
@@ -53,7 +58,13 @@ export function receive(turn: Turn, sender: Sender, frame: Received): void {
     else answer(turn, sender, frame, failure("rate_limited", { retryAfter }));
     return;
   }
-  dispatch(turn, sender, frame);
+  if (turn.state.mirror && isForwarded(frame)) turn.forward(connection, frame);
+  else obey(turn, sender, frame);
+}
+
+/** Whether only the room can answer a frame: it has the order, the hooks and the refs. */
+function isForwarded(frame: Received): frame is ForwardedFrame {
+  return FORWARDED.has(frame.type);
 }
 
 /**
@@ -68,7 +79,8 @@ export function acknowledgeOnly(state: RoomState, connection: Connection, frames
   return true;
 }
 
-function dispatch(turn: Turn, sender: Sender, frame: Exclude<ClientFrame, Frame<"leave">> | Malformed): void {
+/** Does what a frame asks for that its sender could pay for. */
+export function obey(turn: Turn, sender: Sender, frame: Exclude<ClientFrame, Frame<"leave">> | Malformed): void {
   switch (frame.type) {
     case "malformed":
       if (frame.code === "too_large") return disconnect(turn, sender.connection, { code: "too_large" });
@@ -130,13 +142,21 @@ function onPresence(turn: Turn, sender: Sender, frame: Frame<"presence">): void 
 }
 
 function onCall(turn: Turn, sender: Sender, frame: Frame<"call">): void {
-  if (!allowed(turn, sender, "call", frame)) return;
   const { ref, method, data } = frame;
+  if (method === WHO) return onWho(turn, sender, frame);
+  if (!allowed(turn, sender, "call", frame)) return;
   const run = turn.state.definition.methods.get(method);
   if (!run) return answer(turn, sender, frame, failure("unknown_method"));
   const result = runHook(turn, `methods.${method}`, (room) => sendable(run(room, meOf(turn, sender), data)) ?? null);
   if (!result.ok) return answer(turn, sender, frame, failure(result.code, result));
   turn.send(sender.connection, { type: "reply", ref, data: orNull(result.value) });
+}
+
+/** Every room can be asked who is in it, whatever its own methods are. */
+function onWho(turn: Turn, sender: Sender, frame: Frame<"call">): void {
+  const page = who(turn.state, frame.data);
+  if (typeof page === "string") return answer(turn, sender, frame, failure("rejected", { message: page }));
+  turn.send(sender.connection, { type: "reply", ref: frame.ref, data: page });
 }
 
 /** Whether the token grants this; answers `forbidden` when not. */
@@ -204,5 +224,9 @@ function contextOf({ session, connection }: Sender) {
 }
 
 function meOf({ state }: Turn, { session }: Sender): Me {
-  return toMe(session, member(state.sessions, session.user));
+  // A member who is only with a relay has no session here that tells its name.
+  return toMe(session, {
+    ...(session.name !== null && { name: session.name }),
+    ...member(state.sessions, session.user),
+  });
 }

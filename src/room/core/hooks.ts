@@ -8,7 +8,7 @@ import type { Json, Member, Publication } from "../../protocol/frames.ts";
 import { MAX_ITEM_BYTES, MAX_MESSAGE_BYTES, MAX_RECIPIENTS } from "../../protocol/limits.ts";
 import type { Data } from "../../protocol/room-types.ts";
 import { Rejection, type Addressed, type HookFailure, type Outcome, type RoomContext } from "../definition.ts";
-import { members } from "../store/members.ts";
+import { everyone } from "../store/members.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
 import { MAX_TIMER_NAME, MAX_TIMERS } from "../store/timers.ts";
 import type { Command } from "./event.ts";
@@ -96,7 +96,7 @@ class HookContext implements RoomContext {
   }
 
   members(): Member[] {
-    return members(this.#state.sessions);
+    return everyone(this.#state);
   }
 
   recent(limit: number, me?: { readonly id: string }): Publication[] {

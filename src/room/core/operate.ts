@@ -6,7 +6,7 @@ import type { RoomStats, SessionView } from "../../protocol/api.ts";
 import { exceeds } from "../../protocol/codec.ts";
 import type { Me } from "../definition.ts";
 import type { Caller, Facts, OperatorCommand } from "../operator.ts";
-import { member, members } from "../store/members.ts";
+import { everyone, member } from "../store/members.ts";
 import type { RoomState } from "../store/state.ts";
 import { apply } from "./commands.ts";
 import { operateOutbox } from "./dead-letters.ts";
@@ -47,7 +47,7 @@ export function operate(turn: Turn, caller: Caller, command: OperatorCommand, fa
     case "read":
       return { ok: true, value: read(state, command) };
     case "members":
-      return { ok: true, value: { members: members(state.sessions) } };
+      return { ok: true, value: { members: everyone(state) } };
     case "sessions":
       return { ok: true, value: { sessions: sessionViews(state, facts) } };
     case "stats":
@@ -90,7 +90,7 @@ function post(turn: Turn, caller: Caller, command: Extract<OperatorCommand, { ty
   if (!verdict.ok) return { ok: false, code: "rate_limited", retryAfter: verdict.retryAfter };
   // Where `onJoin` decides, it must have decided: a member's token is good for users that have joined.
   const isMembers = state.definition.hooks.onJoin !== undefined && grants.includes("join") && !grants.includes("admin");
-  if (isMembers && !state.sessions.isPresent(user)) {
+  if (isMembers && !state.isPresent(user)) {
     return { ok: false, code: "forbidden", message: "Join the room first." };
   }
   // Before the hook: a repeat gets the answer of the first time.
@@ -154,8 +154,8 @@ function stats(state: RoomState, { kind, room }: Caller): Omit<RoomStats, "count
     epoch: epochs.current,
     offset: log.head,
     oldest: log.oldest,
-    members: state.sessions.present,
-    sessions: state.sessions.size,
+    members: state.population,
+    sessions: state.sessions.size + state.remote.size,
     connections: state.connections.size,
     ...(drain && { draining: drain }),
     ...(heartbeat && { heartbeat: { due: heartbeat.due, interval: heartbeat.interval } }),

@@ -77,6 +77,13 @@ export class Outgoing {
     this.#length += text.length;
   }
 
+  /** Takes back what was to go to one connection. It is sent by other means. */
+  take(to: Connection): string[] {
+    const texts = (this.own.get(to) ?? []).filter((frame) => typeof frame === "string");
+    this.own.delete(to);
+    return texts;
+  }
+
   /**
    * To one connection, with the list of members.
    *

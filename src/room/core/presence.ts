@@ -52,14 +52,14 @@ function whyNotShown({ sessions, definition }: RoomState, session: Session, data
 
 /** The end of a tick: everyone learns how many members there are now, if it is time. Else the room is asked to look again. */
 export function announceCount({ state, now, outgoing, effects }: TickContext): void {
-  const { headcount, connections, sessions, definition } = state;
-  if (definition.presence !== "count" || connections.size === 0) return;
+  const { headcount, connections, definition, remote } = state;
+  if (definition.presence !== "count" || (connections.size === 0 && !remote.isUsed)) return;
   if (outgoing.isHeartbeat) headcount.remind();
   const due = headcount.due(now, connections.size);
   if (due === undefined) return;
   if (due > now) effects.countDue = due;
   else {
     headcount.told(now);
-    outgoing.broadcast(encode({ type: "presence", count: sessions.present }));
+    outgoing.broadcast(encode({ type: "presence", count: state.population }));
   }
 }

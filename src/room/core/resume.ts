@@ -4,6 +4,7 @@
  */
 import { encodePub, orNull } from "../../protocol/codec.ts";
 import type { Json, ResetReason } from "../../protocol/frames.ts";
+import type { Me } from "../definition.ts";
 import { BACKLOG_BYTES } from "../rules/backlog.ts";
 import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
@@ -49,7 +50,7 @@ export function replay(turn: Turn, connection: Connection, offset: number): void
 export function sync(turn: Turn, connection: Connection, offset: number): void {
   const { state } = turn;
   const reason = whyReset(state, { epoch: state.epochs.current, offset }, connection.credit !== undefined);
-  if (reason) return reset(turn, connection, reason);
+  if (reason) return startOver(turn, connection, offset, reason);
   if (offset === state.log.head) turn.sendText(connection, encodePub(offset + 1, offset, ""));
   replay(turn, connection, offset);
 }
@@ -62,7 +63,7 @@ export function acknowledge(turn: Turn, connection: Connection, offset: number):
   returnCredit(turn.state, connection, offset);
   if (stoppedAt === undefined) return;
   // A snapshot needs no credit.
-  if (!log.covers(stoppedAt)) return reset(turn, connection, "log_trimmed");
+  if (!log.covers(stoppedAt)) return startOver(turn, connection, stoppedAt, "log_trimmed");
   // Asked before the log is read: acknowledgements are free, also those that open nothing.
   if (turn.state.mayFeed(connection, stoppedAt)) feed(turn, connection, stoppedAt);
   else turn.send(connection, askForAck(turn.state, turn.now, stoppedAt));
@@ -73,11 +74,19 @@ export function returnCredit(state: RoomState, connection: Connection, offset: n
   connection.grant({ offset, bytes: bytesUpTo(state, connection, offset) });
 }
 
+/** The log does not say what follows on an offset. That of a relay's room may. */
+function startOver(turn: Turn, connection: Connection, offset: number, reason: ResetReason): void {
+  if (turn.state.mirror) turn.lookUp(connection, offset);
+  else reset(turn, connection, reason);
+}
+
 /** Gives a connection the current state instead of what it missed. */
 export function reset(turn: Turn, connection: Connection, reason: ResetReason): void {
   const { log } = turn.state;
   const offset = log.head;
-  const data = snapshot(turn, connection);
+  const session = turn.state.sessions.get(connection.session);
+  const me = session && toMe(session, member(turn.state.sessions, session.user));
+  const data = snapshotFor(turn, connection.user, me);
   connection.grant({ offset, bytes: log.totalUpTo(offset) });
   connection.catchUp();
   turn.feed(connection, offset);
@@ -86,7 +95,7 @@ export function reset(turn: Turn, connection: Connection, reason: ResetReason): 
 }
 
 /** Sends what the connection lacks after an offset, as far as its credit goes. */
-function feed(turn: Turn, connection: Connection, offset: number): void {
+export function feed(turn: Turn, connection: Connection, offset: number): void {
   const { state } = turn;
   let fed = offset;
   for (const { from, upto, items } of state.replay.after(offset, connection.user, CHUNK_BYTES)) {
@@ -122,15 +131,13 @@ function bytesUpTo({ log }: RoomState, { credit }: Connection, offset: number): 
   return credit.bytes + ((known - credit.bytes) * (offset - credit.offset)) / Math.max(1, gone - credit.offset);
 }
 
-function snapshot(turn: Turn, connection: Connection): Json {
+/** What a client starts from that cannot continue: what the hook says, or the newest publications. */
+export function snapshotFor(turn: Turn, user: string, me: Me | undefined): Json {
   const { state } = turn;
   const { snapshot: hook } = state.definition.hooks;
-  const session = state.sessions.get(connection.session);
-  if (!hook || !session) {
-    const wanted = { limit: DEFAULT_SNAPSHOT, maxBytes: CHUNK_BYTES, user: connection.user };
-    return state.replay.recent(wanted) as unknown as Json;
+  if (!hook || !me) {
+    return state.replay.recent({ limit: DEFAULT_SNAPSHOT, maxBytes: CHUNK_BYTES, user }) as unknown as Json;
   }
-  const me = toMe(session, member(state.sessions, session.user));
   const result = runHook(turn, "snapshot", (room) => sendable(hook(room, me)));
   return result.ok ? orNull(result.value) : null;
 }

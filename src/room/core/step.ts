@@ -11,6 +11,8 @@ import type { Result, RoomEvent } from "./event.ts";
 import { receive } from "./frames.ts";
 import { runHook } from "./hooks.ts";
 import { operate } from "./operate.ts";
+import { found, mirror, open } from "./relay.ts";
+import { admit, hear, hearReport } from "./relayed.ts";
 import { Turn, type TickContext } from "./turn.ts";
 
 const DONE: Result = { ok: true, value: undefined };
@@ -70,6 +72,22 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       if (followUp) runHook(turn, "defer", (room) => followUp(room, event.outcome));
       return DONE;
     }
+    case "admit":
+      return admit(turn, event.relay, event.joining);
+    case "said":
+      return hear(turn, event.relay, event.said);
+    case "report":
+      return hearReport(turn, event.up);
+    case "detached":
+      state.remote.detach(event.relay);
+      return DONE;
+    case "admitted":
+      return open(turn, event.admission, event.admitted);
+    case "mirrored":
+      return mirror(turn, event.mirrored, event.replies);
+    case "found":
+      found(turn, event);
+      return DONE;
     case "drainOver":
     case "sessionDue":
     case "timerDue":

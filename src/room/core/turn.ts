@@ -13,6 +13,7 @@ import type { Continuation, RoomState } from "../store/state.ts";
 import type { RoomSeries } from "../telemetry/counts.ts";
 import type { End } from "../telemetry/end.ts";
 import type { Failure, FailureContext } from "../telemetry/failure.ts";
+import type { Dismissal, ForwardedFrame } from "../relaying.ts";
 import { Effects } from "./effects.ts";
 import type { Command } from "./event.ts";
 import { EventsOut } from "./events-out.ts";
@@ -35,7 +36,7 @@ export class TickContext {
     this.now = now;
     this.#id = id;
     const { events } = state.definition;
-    this.eventsOut = events && new EventsOut(events.types, state.sessions.present);
+    this.eventsOut = events && new EventsOut(events.types, state.population);
   }
 
   /** A new id, safe in a URL. */
@@ -110,6 +111,8 @@ export class Turn {
   presence(change: PresenceChange): void {
     const { state } = this;
     state.isActive = true;
+    // Who is here is the room's to say.
+    if (state.mirror) return;
     if (state.definition.presence === "list") this.#tick.outgoing.presence(change);
     else if (change.change !== "update") state.headcount.change();
     this.#tick.eventsOut?.presence(change, this.now);
@@ -147,6 +150,33 @@ export class Turn {
     const traceparent = this.state.connections.get(id)?.traceparent;
     const lasted = this.now - connectedAt;
     this.#tick.effects.ends.push({ code, session: id, user, requestId, traceparent, lasted, close });
+  }
+
+  /** What was said to a connection that is with a relay: its relay hands it over. */
+  takeSaid(to: Connection): string[] {
+    return this.#tick.outgoing.take(to);
+  }
+
+  /** In a relay: only the room can answer this frame. */
+  forward(connection: Connection, frame: ForwardedFrame): void {
+    this.#tick.effects.forwarded.push({ connection, frame });
+  }
+
+  /** In a relay: the room learns what became of a session. */
+  tellHome(what: { readonly gone: Session } | { readonly over: Session }): void {
+    if (!this.state.mirror) return;
+    const key = ({ id, user }: Session) => ({ session: id, user });
+    this.#tick.effects.farewells.push("gone" in what ? { gone: key(what.gone) } : { over: key(what.over) });
+  }
+
+  /** In a relay: the connection continues from before what there is here. */
+  lookUp(connection: Connection, offset: number): void {
+    this.#tick.effects.wanted.push({ connection, offset });
+  }
+
+  /** Relays let sessions go that the room has ended. */
+  dismiss(dismissal: Dismissal): void {
+    this.#tick.effects.dismissals.push(dismissal);
   }
 
   /** Runs asynchronous work; what follows on it runs as an event of its own. */

@@ -134,7 +134,7 @@ export class Connection {
 
   /** Whether its client made it after an attempt that arrives only now. */
   isNewerThan(attempt: Attempt | undefined): boolean {
-    return attempt !== undefined && attempt.client === this.#attempt?.client && attempt.nth < this.#attempt.nth;
+    return isNewer(this.#attempt, attempt);
   }
 
   /** Whether it may be fed more after `offset`, where everything up to there is `bytes` in all. */
@@ -188,4 +188,9 @@ export class Connection {
     this.#presenceStale = isStale;
     this.#changed.add(this);
   }
+}
+
+/** Whether a client made an attempt after another one that arrives only now. */
+export function isNewer(held: Attempt | undefined, attempt: Attempt | undefined): boolean {
+  return attempt !== undefined && attempt.client === held?.client && attempt.nth < held.nth;
 }

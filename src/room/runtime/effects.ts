@@ -29,6 +29,8 @@ export interface EffectParts {
   readonly fail: (failure: Failure) => void;
   /** What follows on work that has not ended, by its id. */
   readonly continuations: Map<string, Continuation>;
+  /** What relays, or the room of this relay, learn of a tick. */
+  readonly ticked: (state: RoomState, outcome: TickOutcome) => void;
 }
 
 /** Performs the effects of one room. */
@@ -42,7 +44,8 @@ export class EffectRunner {
   }
 
   /** Does it all, in the order in which clients must see it. Returns how many sockets it wrote to. */
-  run(state: RoomState, { outgoing, effects }: TickOutcome): number {
+  run(state: RoomState, outcome: TickOutcome): number {
+    const { outgoing, effects } = outcome;
     const { recorder, sockets } = this.#parts;
     // A socket must be there before it is written to.
     for (const connection of effects.accepted) this.#accept(connection);
@@ -58,6 +61,7 @@ export class EffectRunner {
     if (isAlone || effects.isListingDue) recorder.report(state.listing);
     for (const { connection, code } of effects.closed) sockets.dismiss(connection, code);
     this.save(state);
+    this.#parts.ticked(state, outcome);
     return written;
   }
 
@@ -68,6 +72,7 @@ export class EffectRunner {
     sockets.save(state.changed, state.connections.values(), () => ({
       recorder: recorder.snapshot(),
       ...(heartbeatAt !== undefined && { heartbeatAt }),
+      ...(state.mirror?.fed && { fed: state.mirror.fed }),
     }));
   }
 

@@ -7,23 +7,33 @@ import { decode, join } from "../../protocol/codec.ts";
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { Admission } from "../admission.ts";
+import type { Down, Regions, RelayAddress, RelayPort, Up } from "../relaying.ts";
 import type { Answer, Caller, Facts, OperatorCommand, SocketFacts } from "../operator.ts";
 import { dueEvents } from "../core/alarm.ts";
 import type { Command, CommandResults, Result, RoomEvent } from "../core/event.ts";
 import { acknowledgeOnly, encodeFailure, failure } from "../core/frames.ts";
+import type { TickOutcome } from "../core/tick.ts";
 import type { RoomDefinition } from "../definition.ts";
 import type { Connection } from "../rules/connection.ts";
+import type { Mirror } from "../store/mirror.ts";
 import type { Continuation, RoomState } from "../store/state.ts";
 import type { EndRecord } from "../telemetry/end.ts";
 import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/failure.ts";
 import type { Listing } from "../telemetry/listing.ts";
 import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
+import { Exchange } from "./exchange.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
+import { Pusher } from "./pusher.ts";
 import type { Recording } from "./recording.ts";
 import { isLoad, isLook, Scheduler } from "./scheduler.ts";
 import { Sockets } from "./sockets.ts";
+import { SpreadRule } from "./spread.ts";
 import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
+
+/** What comes of a wish to connect. */
+export type Opened =
+  { readonly ok: true; readonly client: WebSocket } | ({ readonly ok: false; readonly regions?: Regions } & Refusal);
 
 /** What is refused for overload may be tried again in a second. */
 const OVERLOADED = { ok: false, code: "rate_limited", message: "The room is overloaded.", retryAfter: 1_000 } as const;
@@ -54,6 +64,12 @@ export interface HostParts {
   readonly definition: () => RoomDefinition;
   readonly env: unknown;
   readonly observer: Observer;
+  /** How a relay is called. Absent where there are none. */
+  readonly relayAt?: (relay: RelayAddress) => RelayPort;
+  /** Relays that one object tells by itself. Default: 64. */
+  readonly fan?: number;
+  /** This is a relay: its copy of its room's log, and its way to its room. */
+  readonly relay?: { readonly mirror: Mirror; readonly ticked: (state: RoomState, outcome: TickOutcome) => void };
 }
 
 /** One room in its place. */
@@ -66,8 +82,11 @@ export class RoomHost {
   readonly #ticker: Ticker;
   readonly #effects: EffectRunner;
   readonly #recorder: Recorder;
+  readonly #relays: Pusher | undefined;
+  readonly #exchange: Exchange;
+  readonly #spread = new SpreadRule();
 
-  constructor({ platform, definition, env, observer }: HostParts) {
+  constructor({ platform, definition, env, observer, relay, relayAt, fan }: HostParts) {
     this.#platform = platform;
     this.#definition = definition;
     this.#observer = observer;
@@ -96,6 +115,11 @@ export class RoomHost {
       submit: (event) => this.#scheduler.submit(event),
       fail,
       continuations,
+      ticked: (state, outcome) => {
+        relay?.ticked(state, outcome);
+        const relays = relay ? relay.mirror.next : state.remote.isUsed ? state.remote.relays : [];
+        this.#relays?.ticked(state, outcome, relays.filter(isAttached));
+      },
     });
     this.#ticker = new Ticker({
       platform,
@@ -104,12 +128,60 @@ export class RoomHost {
       recorder: this.#recorder,
       effects: () => this.#effects,
       continuations,
+      mirror: relay?.mirror,
       span: observer.span,
       fail,
       onFailedTick: observer.onFailedTick ?? (() => undefined),
     });
     this.#scheduler = new Scheduler((batch) => this.#ticker.run(batch), platform);
+    this.#relays =
+      relayAt &&
+      new Pusher({
+        platform,
+        portOf: relayAt,
+        state: () => this.#ticker.loaded,
+        emptied: ({ name }) => void this.#scheduler.submit({ type: "detached", relay: name }),
+        ...(fan !== undefined && { fan }),
+      });
+    this.#exchange = new Exchange({
+      scheduler: this.#scheduler,
+      relays: this.#relays,
+      state: () => this.#ticker.load(),
+    });
     this.#recorder.counters.add("wakeups");
+  }
+
+  /** The state, made if there is none. */
+  get state(): RoomState {
+    return this.#ticker.load();
+  }
+
+  /** Its definition has changed: what is in memory goes by the old one. */
+  reload(): void {
+    const { loaded } = this.#ticker;
+    if (loaded) this.#effects.save(loaded);
+    this.#ticker.forget();
+  }
+
+  /** Something failed outside of the room's own doing. */
+  failed(failed: Failure): void {
+    this.#fail(failed);
+  }
+
+  /** What happens in this room. Resolves when it has committed. */
+  submit(event: RoomEvent): Promise<Result> {
+    return this.#scheduler.submit(event);
+  }
+
+  /** A relay tells and asks. */
+  exchange(up: Up): Promise<Down> {
+    return this.#exchange.answer(up);
+  }
+
+  /** Sends to one connection, apart from a tick. */
+  tell(connection: Connection, text: string): void {
+    const state = this.#ticker.loaded;
+    if (state) this.#effects.answer(state, connection, text);
   }
 
   /** What must be known before anything else happens: when the alarm is set to ring. */
@@ -117,16 +189,24 @@ export class RoomHost {
     this.#ticker.setArmed((await this.#platform.storage.getAlarm()) ?? undefined);
   }
 
-  /** Opens a connection. `client`: the client's end of its socket. */
-  async connect(admission: Admission): Promise<{ ok: true; client: WebSocket } | ({ ok: false } & Refusal)> {
-    const { credentials, traceparent, resume } = admission;
+  /** Opens a connection. `client`: the client's end of its socket. `regions`: it is to be opened at a relay. */
+  async connect(admission: Admission): Promise<Opened> {
+    if (this.#scheduler.isCrowded) return CROWDED;
+    this.#ticker.wake();
+    const regions = this.#spread.regionsFor(admission, this.#ticker.loaded, this.#relays);
+    if (regions) return { ok: false, code: "restarting", regions };
+    return this.open({ type: "connect", admission, id: this.#platform.mintId() });
+  }
+
+  /** Opens the connection that an event asks for. */
+  async open(event: Extract<RoomEvent, { type: "connect" | "admitted" }>): Promise<Opened> {
+    const { credentials, traceparent, resume } = event.admission;
     if (this.#scheduler.isCrowded) return CROWDED;
     const { maxConnections, maxConnectionsPerUser } = this.#definition();
     // Sockets that were told to go before the room slept count as well.
     this.#ticker.wake();
     const full = this.#sockets.full(credentials.user, Math.min(maxConnections, maxConnectionsPerUser));
     if (full) return { ok: false, ...full };
-    const event: RoomEvent = { type: "connect", admission, id: this.#platform.mintId() };
     const attributes = { traceparent, session: resume?.session };
     const result = await this.#observer.span("resume", attributes, () => this.#scheduler.submit(event));
     if (!result.ok) return result;
@@ -266,6 +346,11 @@ export class RoomHost {
     // A room in which hooks or the disk fail reports so soon.
     if (this.#recorder.fail(failed, { kind, room: name }) && state) state.isActive = true;
   }
+}
+
+/** Those behind a relay are told by it as long as the room says so. */
+function isAttached(relay: RelayAddress & { readonly attached?: boolean }): boolean {
+  return relay.attached !== false;
 }
 
 /** UTF-16 units of what a caller brings, as JSON. */

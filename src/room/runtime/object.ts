@@ -6,7 +6,8 @@ import { DurableObject } from "cloudflare:workers";
 import { closeQuietly } from "../../protocol/close.ts";
 import { codes, texts } from "../../protocol/codes.ts";
 import { PING, PONG, type Json } from "../../protocol/frames.ts";
-import { answerRefused, openUpgrade, type Credentials } from "../admission.ts";
+import type { Down, RelayAddress, Up } from "../relaying.ts";
+import { answerElsewhere, answerRefused, openUpgrade, type Credentials } from "../admission.ts";
 import type { Command, CommandResults, Result } from "../core/event.ts";
 import { defineRoom, toMs, type Duration, type RoomDefinition } from "../definition.ts";
 import type { Answer, Caller, OperatorCommand } from "../operator.ts";
@@ -15,7 +16,7 @@ import type { EndRecord } from "../telemetry/end.ts";
 import type { FailureRecord } from "../telemetry/failure.ts";
 import type { RoomReport } from "../telemetry/recorder.ts";
 import { RoomHost } from "./host.ts";
-import type { Platform, RoomSocket } from "./platform.ts";
+import { platformOf, relayOf } from "./cloudflare.ts";
 import type { Recording } from "./recording.ts";
 import type { Attributes } from "./ticker.ts";
 
@@ -35,6 +36,7 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
       platform: platformOf(ctx, () => this.now()),
       definition: () => this.definitionInForce,
       env,
+      relayAt: (relay) => relayOf(ctx, env, relay),
       observer: {
         report: (record) => this.report(record),
         ended: (record) => this.ended(record),
@@ -93,6 +95,11 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     return result.ok ? { ok: true, ...result.value } : result;
   }
 
+  /** A relay of this room tells and asks. Only relays call it. */
+  async exchange(up: Up): Promise<Down> {
+    return this.#host.exchange(up);
+  }
+
   /** What is asked over HTTP with a token; the Worker has verified it. */
   async operate(caller: Caller, command: OperatorCommand): Promise<Answer> {
     return this.#host.operate(caller, command);
@@ -131,7 +138,8 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
     const admission = openUpgrade(request);
     if (!admission) return answerRefused({ code: "forbidden" });
     const result = await this.#host.connect(admission);
-    return result.ok ? new Response(null, { status: 101, webSocket: result.client }) : answerRefused(result);
+    if (result.ok) return new Response(null, { status: 101, webSocket: result.client });
+    return result.regions ? answerElsewhere(result.regions) : answerRefused(result);
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -166,29 +174,10 @@ export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
 type Passed = object | string | number | boolean | null;
 
 /** What came of a token refresh. */
-export type Refreshed = { readonly ok: true; readonly expires: number } | Extract<Result, { ok: false }>;
-
-/** Cloudflare's runtime as a room sees it. */
-function platformOf(ctx: DurableObjectState, now: () => number): Platform {
-  const { storage } = ctx;
-  return {
-    name: ctx.id.name ?? "",
-    storage,
-    sockets: {
-      open() {
-        const { 0: client, 1: server } = new WebSocketPair();
-        ctx.acceptWebSocket(server);
-        return { client, server };
-      },
-      all: () => ctx.getWebSockets(),
-      // Sound: every socket of a room came from `all`, `open` or a handler of the runtime.
-      answeredAt: (socket: RoomSocket) => ctx.getWebSocketAutoResponseTimestamp(socket as WebSocket)?.getTime() ?? 0,
-    },
-    now,
-    mintId: () => crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true }),
-    later(ms, run) {
-      const timer = setTimeout(run, ms);
-      return () => clearTimeout(timer);
-    },
-  };
-}
+export type Refreshed =
+  | {
+      readonly ok: true;
+      readonly expires?: number;
+      /** The session is there. */ readonly relay?: RelayAddress | undefined;
+    }
+  | Extract<Result, { ok: false }>;

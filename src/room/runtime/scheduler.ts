@@ -55,6 +55,9 @@ const LOADING: ReadonlySet<string> = new Set(["publish", "signal", "post", "read
 /** What callers ask for that changes no load, and that any member can have asked: a room must not hold these without end. */
 const LOOKING: ReadonlySet<string> = new Set(["members", "sessions", "stats", "refresh", "dead", "letter"]);
 
+/** What opens connections, here or at a relay. */
+const CONNECTING: ReadonlySet<string> = new Set<RoomEvent["type"]>(["connect", "admit", "admitted"]);
+
 /** The events that wait for the next tick of one room. */
 export class Scheduler {
   readonly #run: (batch: readonly Waiting[]) => Ran;
@@ -229,8 +232,8 @@ export class Scheduler {
 /** Whether an event is what a room does for members and callers. It shares one lane, so that nobody waits behind others. */
 export function isLoad(event: RoomEvent): boolean {
   if (event.type === "command" || event.type === "operate") return LOADING.has(event.command.type);
-  // A leave too: it must not overtake what its session sent before it.
-  return event.type === "frame";
+  // A leave too, and what a relay tells of leaves: they must not overtake what their sessions sent before.
+  return event.type === "frame" || event.type === "said" || event.type === "report";
 }
 
 /** Whether an event only looks at the room, or renews a token. */
@@ -239,7 +242,7 @@ export function isLook(event: RoomEvent): boolean {
 }
 
 function laneOf(event: RoomEvent): Lane {
-  if (event.type === "connect") return "connect";
+  if (CONNECTING.has(event.type)) return "connect";
   return isLoad(event) ? "load" : "alive";
 }
 

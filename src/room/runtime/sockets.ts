@@ -7,6 +7,7 @@ import { codes, type CodeName } from "../../protocol/codes.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { Connection, Pointer } from "../rules/connection.ts";
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
+import type { Fed } from "../store/mirror.ts";
 import type { Snapshot } from "../telemetry/recorder.ts";
 import { Dismissed, type Goodbye } from "./dismissed.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
@@ -21,6 +22,8 @@ export interface RoomSnapshot {
   readonly recorder: Snapshot;
   /** When the last heartbeat was sent, in ms since the epoch. */
   readonly heartbeatAt?: number;
+  /** In a relay: up to where its members have been told. */
+  readonly fed?: Fed;
 }
 
 /** What a socket remembers while the room is out of memory. */

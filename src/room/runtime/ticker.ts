@@ -8,6 +8,7 @@ import type { DueEvent, Refused, RoomEvent } from "../core/event.ts";
 import { encodeFailure, failure } from "../core/frames.ts";
 import { applyTick, EventFailed, type TickInput, type TickOutcome } from "../core/tick.ts";
 import type { RoomDefinition } from "../definition.ts";
+import type { Mirror } from "../store/mirror.ts";
 import { migrate, versionOf } from "../store/schema.ts";
 import type { Session } from "../store/sessions.ts";
 import { RoomState, type Continuation } from "../store/state.ts";
@@ -41,6 +42,8 @@ export interface TickerParts {
   readonly recorder: Recorder;
   readonly effects: () => EffectRunner;
   readonly continuations: ReadonlyMap<string, Continuation>;
+  /** In a relay: its copy of the room's log. */
+  readonly mirror: Mirror | undefined;
   readonly span: <T>(name: string, attributes: Attributes, run: () => T) => T;
   readonly fail: (failure: Failure) => void;
   /** Takes ticks that failed, as data. */
@@ -107,6 +110,11 @@ export class Ticker {
     }
   }
 
+  /** The state is thrown away: it is built anew when it is needed, as after any failure. */
+  forget(): void {
+    this.#state = undefined;
+  }
+
   /** Builds the state of a room that was ever written to; what cannot be read says so with the next tick. */
   wake(): void {
     try {
@@ -166,6 +174,8 @@ export class Ticker {
       trouble.failed++;
       return this.#isolate(batch, input, error, trouble);
     }
+    // Before anybody is told: who is not told all of it asks again.
+    state.mirror?.settle(state.fed);
     this.arm(outcome.alarm);
     recorder.ticked(outcome.results.length, (platform.now() - input.now) / 1_000);
     const sockets = this.#perform(state, outcome);
@@ -294,7 +304,7 @@ export class Ticker {
   }
 
   #build(): RoomState {
-    const { platform, definition, sockets, recorder, continuations } = this.#parts;
+    const { platform, definition, sockets, recorder, continuations, mirror } = this.#parts;
     const { storage } = platform;
     // Here, not when the object begins: storage can be wiped under a running room. A room that was never written to gets
     // its tables with its first row.
@@ -302,6 +312,7 @@ export class Ticker {
     if (versionOf(storage.sql) !== 0) storage.transactionSync(() => migrate(storage.sql, schemaWritten));
     const { found, snapshot } = sockets.survivors();
     if (snapshot) recorder.restore(snapshot.recorder);
+    mirror?.rewind(snapshot?.fed);
     const state = new RoomState({
       definition: definition(),
       sql: storage.sql,
@@ -313,6 +324,7 @@ export class Ticker {
       now: platform.now(),
       held: this.#held,
       continuations,
+      mirror,
       schemaWritten,
     });
     sockets.adopt(found, ({ session, generation }) => state.connection(session, generation));

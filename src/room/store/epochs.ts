@@ -4,7 +4,11 @@
  * the room's sockets with it, so a new epoch begins whenever nobody was connected, and stores at which offset. A position
  * in an older epoch is good up to where the next one began; an epoch that storage does not know was undone.
  */
-import type { Meta } from "./meta.ts";
+/** Where the epochs are written down, in one text. */
+export interface Facts {
+  get(key: "epochs"): string | undefined;
+  set(key: "epochs", value: string): void;
+}
 
 /** Epochs remembered of those that the log reaches back to; each takes about 30 bytes of one row. */
 const REMEMBERED_EPOCHS = 1_000;
@@ -15,12 +19,12 @@ interface Epoch {
   readonly from: number;
 }
 
-/** The epochs of one room, kept in one row of the room's facts. */
+/** The epochs of one room, kept in one of its facts. */
 export class Epochs {
-  readonly #meta: Meta;
+  readonly #meta: Facts;
   #epochs: Epoch[];
 
-  constructor(meta: Meta) {
+  constructor(meta: Facts) {
     this.#meta = meta;
     const words = meta.get("epochs")?.split(" ") ?? [];
     this.#epochs = words.flatMap((id, i) => (i % 2 === 0 ? [{ id, from: Number(words[i + 1]) }] : []));

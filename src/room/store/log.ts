@@ -1,5 +1,5 @@
 /**
- * The publications: append, group commit, retention. Owns the table edgerooms_log.
+ * The publications: append, group commit, retention. Where the rows are kept is log-rows.ts.
  *
  * A tick's publications are one row, a segment. A new segment takes the slot of the oldest one when the log can spare it
  * (an upsert: keeping the log costs no deletes), else a new slot. Items are kept as the JSON that travels, so that a replay
@@ -8,12 +8,15 @@
 import { byteLength } from "../../protocol/codec.ts";
 import type { Publication } from "../../protocol/frames.ts";
 import { MAX_ITEM_BYTES } from "../../protocol/limits.ts";
+import { StoredRows, type LogRows } from "./log-rows.ts";
 import { RefChunks } from "./ref-chunks.ts";
 import { mergeRefs, RefMemory, type RefTable } from "./refs.ts";
 import { Segments, type Segment } from "./segments.ts";
 
 /** Past this many bytes of items the log keeps fewer publications than `retain`. */
 const MAX_LOG_BYTES = 16 * 1_048_576;
+/** And a row of a copy that is filled again: a replay passes on whole rows. */
+const REFILLED_BYTES = 65_536;
 /** A row stays under this many bytes unless one item alone is larger; the platform's limit is 2 MB. */
 const SEGMENT_BYTES = 1_048_576;
 
@@ -34,7 +37,7 @@ export interface Source {
 export class Log {
   readonly refs = new RefMemory();
   readonly segments = new Segments();
-  readonly #sql: SqlStorage;
+  readonly #rows: LogRows;
   readonly #retain: number;
   readonly #alive: (session: string) => boolean;
   readonly #chunks: RefChunks;
@@ -46,32 +49,29 @@ export class Log {
   #stagedBytes = 0;
   #stagedRefs: RefTable = {};
 
-  /** @param alive whether a session still exists; refs of others are forgotten */
-  constructor(sql: SqlStorage, retain: number, alive: (session: string) => boolean) {
-    this.#sql = sql;
+  /**
+   * @param alive whether a session still exists; refs of others are forgotten
+   * @param rows where its rows are kept. Default: in storage
+   */
+  constructor(
+    sql: SqlStorage,
+    retain: number,
+    alive: (session: string) => boolean,
+    rows: LogRows = new StoredRows(sql),
+  ) {
+    this.#rows = rows;
     this.#retain = retain;
     this.#alive = alive;
-    const rows = sql.exec(
-      "SELECT slot, first, last, at, bytes, total, addressed, refs FROM edgerooms_log ORDER BY first",
-    );
     const tables: RefTable[] = [];
-    for (const row of rows) {
-      const refs = this.#ofTheLiving(JSON.parse(row["refs"] as string) as RefTable);
-      this.segments.push({
-        slot: row["slot"] as number,
-        first: row["first"] as number,
-        last: row["last"] as number,
-        bytes: row["bytes"] as number,
-        total: row["total"] as number,
-        addressed: row["addressed"] === 1,
-        refs,
-      });
+    for (const { at, ...row } of rows.load()) {
+      const refs = this.#ofTheLiving(row.refs);
+      this.segments.push({ ...row, refs });
       tables.push(refs);
-      this.#nextSlot = Math.max(this.#nextSlot, (row["slot"] as number) + 1);
-      this.#newestAt = Math.max(this.#newestAt, row["at"] as number);
+      this.#nextSlot = Math.max(this.#nextSlot, row.slot + 1);
+      this.#newestAt = Math.max(this.#newestAt, at);
     }
-    this.#committed = this.segments.newest?.last ?? 0;
-    this.#committedBytes = this.segments.newest?.total ?? 0;
+    this.#committed = this.segments.newest?.last ?? rows.base.offset;
+    this.#committedBytes = this.segments.newest?.total ?? rows.base.total;
     this.#chunks = new RefChunks(sql);
     this.refs.load([...tables, ...this.#chunks.tables.map((table) => this.#ofTheLiving(table))], this.oldest);
   }
@@ -112,12 +112,10 @@ export class Log {
    */
   append(publication: Omit<Publication, "offset">, source?: Source): Item | undefined {
     const offset = this.head + 1;
-    const text = textOf(publication, offset);
-    const bytes = byteLength(text);
-    if (bytes > MAX_ITEM_BYTES) return undefined;
-    const item = { publication: { offset, ...publication }, text, bytes };
+    const item = itemOf({ offset, ...publication });
+    if (item.bytes > MAX_ITEM_BYTES) return undefined;
     this.#staged.push(item);
-    this.#stagedBytes += bytes;
+    this.#stagedBytes += item.bytes;
     if (source) {
       const { session, ref } = source;
       (this.#stagedRefs[session] ??= []).push(ref, offset, publication.at);
@@ -131,15 +129,9 @@ export class Log {
    * {@link settle} makes it the past.
    */
   commit(): void {
-    let from = 0;
-    while (from < this.#staged.length) {
-      let upto = from;
-      let bytes = 0;
-      do bytes += this.#staged[upto++]?.bytes ?? 0;
-      while (upto < this.#staged.length && bytes + (this.#staged[upto]?.bytes ?? 0) <= SEGMENT_BYTES);
-      this.#write(this.#staged.slice(from, upto), bytes, upto === this.#staged.length ? this.#stagedRefs : {});
-      from = upto;
-    }
+    const runs = runsOf(this.#staged, SEGMENT_BYTES);
+    for (const { items, bytes } of runs)
+      this.#write(items, bytes, items.at(-1) === this.#staged.at(-1) ? this.#stagedRefs : {});
   }
 
   /** The tick is committed: its publications are part of the log. */
@@ -163,9 +155,44 @@ export class Log {
   totalUpTo(offset: number): number {
     if (offset >= this.head) return this.#committedBytes + this.#stagedBytes;
     if (offset === this.#committed) return this.#committedBytes;
-    if (offset < this.#committed) return this.segments.totalUpTo(offset);
+    if (offset < this.#committed) {
+      return this.segments.oldest ? this.segments.totalUpTo(offset) : this.#committedBytes;
+    }
     const some = this.#staged.slice(0, offset - this.#committed);
     return some.reduce((total, { bytes }) => total + bytes, this.#committedBytes);
+  }
+
+  /** Takes publications that have their offsets already: this log is a copy. Those that it has are left out. */
+  adopt(publications: readonly Publication[]): void {
+    for (const publication of publications) if (publication.offset === this.head + 1) this.append(publication);
+  }
+
+  /** Begins anew, with nothing: what this copy had is not of the history that goes on here. */
+  rebase(offset: number): void {
+    this.segments.clear();
+    this.#staged = [];
+    this.#stagedBytes = 0;
+    this.#committed = offset;
+    this.#rows.clear({ offset, total: this.#committedBytes });
+  }
+
+  /** Begins further back, and ends where it did: somebody wants to continue from before what this copy has. */
+  refill(after: number, publications: readonly Publication[]): void {
+    const past = publications.filter(({ offset }) => offset > after && offset <= this.#committed).map(itemOf);
+    const [end, total] = [this.#committed, this.#committedBytes];
+    const [first] = past;
+    // What is not whole is no copy.
+    if (first?.publication.offset !== after + 1 || past.at(-1)?.publication.offset !== end) return;
+    this.segments.clear();
+    this.#committedBytes = total - past.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#rows.clear({ offset: after, total: this.#committedBytes });
+    for (const { items, bytes } of runsOf(past, REFILLED_BYTES)) this.#write(items, bytes, {});
+    this.#committedBytes = total;
+  }
+
+  /** The items of a segment, as JSON joined by commas. */
+  items({ slot }: Segment): string {
+    return this.#rows.items(slot);
   }
 
   /** The session is over: what it published stays, what could be repeated is forgotten. */
@@ -177,7 +204,7 @@ export class Log {
     const first = items[0]?.publication.offset ?? 0;
     const last = items.at(-1)?.publication.offset ?? 0;
     const at = items.at(-1)?.publication.at ?? 0;
-    const total = (this.segments.newest?.total ?? 0) + bytes;
+    const total = (this.segments.newest?.total ?? this.#committedBytes) + bytes;
     const { slot, carried } = this.#makePlace(first, last);
     const segment: Segment = {
       slot,
@@ -188,19 +215,7 @@ export class Log {
       addressed: items.some((item) => item.publication.to !== undefined),
       refs: mergeRefs(carried, refs),
     };
-    this.#sql.exec(
-      `INSERT OR REPLACE INTO edgerooms_log (slot, first, last, at, bytes, total, addressed, refs, items)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      slot,
-      first,
-      last,
-      at,
-      bytes,
-      total,
-      segment.addressed ? 1 : 0,
-      JSON.stringify(segment.refs),
-      items.map((item) => item.text).join(","),
-    );
+    this.#rows.put({ ...segment, at }, items.map((item) => item.text).join(","));
     this.segments.push(segment);
     this.#newestAt = at;
   }
@@ -211,7 +226,7 @@ export class Log {
     let carried: RefTable = {};
     for (let spare = this.#spare(last); spare; spare = this.#spare(last, 2)) {
       if (slot === undefined) slot = spare.slot;
-      else this.#sql.exec("DELETE FROM edgerooms_log WHERE slot = ?", spare.slot);
+      else this.#rows.delete(spare.slot);
       this.segments.shift();
       const oldest = this.segments.oldest?.first ?? first;
       carried = mergeRefs(carried, this.refs.carry(spare.refs, this.#alive, oldest));
@@ -235,6 +250,25 @@ export class Log {
   #ofTheLiving(table: RefTable): RefTable {
     return Object.fromEntries(Object.entries(table).filter(([session]) => this.#alive(session)));
   }
+}
+
+/** Items in runs of so many bytes, at least one in each. */
+function runsOf(all: readonly Item[], most: number): { readonly items: readonly Item[]; readonly bytes: number }[] {
+  const runs: { readonly items: readonly Item[]; readonly bytes: number }[] = [];
+  for (let from = 0; from < all.length;) {
+    let upto = from;
+    let bytes = 0;
+    do bytes += all[upto++]?.bytes ?? 0;
+    while (upto < all.length && bytes + (all[upto]?.bytes ?? 0) <= most);
+    runs.push({ items: all.slice(from, upto), bytes });
+    from = upto;
+  }
+  return runs;
+}
+
+function itemOf(publication: Publication): Item {
+  const text = textOf(publication, publication.offset);
+  return { publication, text, bytes: byteLength(text) };
 }
 
 /** A publication as it travels. Written by hand, because of everything that a room does it does this most. */

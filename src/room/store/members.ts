@@ -3,6 +3,7 @@
  * through one or more sessions and is announced once, whatever its sessions do. Pure but for the reads it is handed.
  */
 import type { Member } from "../../protocol/frames.ts";
+import type { Remote } from "./remote.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 /**
@@ -35,6 +36,40 @@ export function member(sessions: Sessions, user: string): Member {
 /** Everyone who is here, by id: an order that waking from storage cannot change. */
 export function members(sessions: Sessions): Member[] {
   return [...sessions.presentUsers()].toSorted().map((user) => member(sessions, user));
+}
+
+/** Members elsewhere that the list of everyone has, at most: a hook that asks must not read a hundred thousand. */
+const MOST_ELSEWHERE = 1_000;
+
+/** Where members are: with connections of the room's own, and with relays. */
+interface Places {
+  readonly sessions: Sessions;
+  readonly remote: Remote;
+}
+
+/** Everyone who is here, by id; of those who are with relays the first 1,000. */
+export function everyone({ sessions, remote }: Places): Member[] {
+  if (!remote.isUsed) return members(sessions);
+  const elsewhere = remote.page("", MOST_ELSEWHERE).filter(({ id }) => !sessions.isPresent(id));
+  return [...members(sessions), ...elsewhere].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Members after one, by id in order of code points: at most `limit`, wherever they are connected. */
+export function page({ sessions, remote }: Places, after: string, limit: number): Member[] {
+  const here = [...sessions.presentUsers()].filter((user) => byCodePoint(user, after) > 0).toSorted(byCodePoint);
+  const elsewhere = remote.page(after, limit).filter(({ id }) => !sessions.isPresent(id));
+  const known = here.slice(0, limit).map((user) => member(sessions, user));
+  return [...known, ...elsewhere].toSorted((a, b) => byCodePoint(a.id, b.id)).slice(0, limit);
+}
+
+/** As SQLite orders text, and unlike `<`, which goes by UTF-16 code units. */
+function byCodePoint(a: string, b: string): number {
+  const [left, right] = [[...a], [...b]];
+  for (const [i, char] of left.entries()) {
+    const difference = (char.codePointAt(0) ?? 0) - (right[i]?.codePointAt(0) ?? -1);
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
 }
 
 /**

@@ -34,3 +34,10 @@ export class Meta {
     if (this.#values.delete(key)) this.#sql.exec("DELETE FROM edgerooms_meta WHERE key = ?", key);
   }
 }
+
+/** One fact of a storage that nobody has opened yet; `undefined` when it does not say. */
+export function factOf(sql: SqlStorage, key: string): string | undefined {
+  const [table] = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'edgerooms_meta'").toArray();
+  if (!table) return undefined;
+  return sql.exec("SELECT value FROM edgerooms_meta WHERE key = ?", key).toArray()[0]?.["value"] as string | undefined;
+}

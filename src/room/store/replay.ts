@@ -1,6 +1,6 @@
 /**
  * Reads the log back: replays for clients that come again, the newest publications for snapshots and hooks, pages for
- * operators. Each stops by itself: no answer, and no search for one, is longer than its bounds. Reads edgerooms_log.
+ * operators. Each stops by itself: no answer, and no search for one, is longer than its bounds.
  */
 import { byteLength } from "../../protocol/codec.ts";
 import type { Publication } from "../../protocol/frames.ts";
@@ -30,19 +30,17 @@ interface Wanted {
 
 /** Reads the log of one room. */
 export class Replay {
-  readonly #sql: SqlStorage;
   readonly #log: Log;
 
-  constructor(sql: SqlStorage, log: Log) {
-    this.#sql = sql;
+  constructor(log: Log) {
     this.#log = log;
   }
 
   /**
-   * What a user may see of the offsets after `offset`, as stretches of about `maxBytes` at most each. Stops after the
+   * What a user may see (`undefined` sees everything) of the offsets after `offset`, as stretches of about `maxBytes` at most each. Stops after the
    * head; yields nothing when there is nothing after `offset`. Only for an `offset` that the log covers.
    */
-  *after(offset: number, user: string, maxBytes: number): Generator<Stretch> {
+  *after(offset: number, user: string | undefined, maxBytes: number): Generator<Stretch> {
     let from = offset + 1;
     let upto = offset;
     let parts: string[] = [];
@@ -71,7 +69,7 @@ export class Replay {
     let bytes = 0;
     let passed = 0;
     for (const { publication, share, exact } of this.#backwards(maxBytes)) {
-      if (user !== undefined && !isVisible(publication, user)) {
+      if (!mayRead(publication, user)) {
         passed += share;
       } else {
         const size = exact ?? byteLength(JSON.stringify(publication));
@@ -121,28 +119,28 @@ export class Replay {
   }
 
   /** Runs of items after `offset`: a whole segment as stored text where nothing has to be left out. */
-  *#parts(offset: number, user: string): Generator<{ upto: number; items: string; bytes: number }> {
+  *#parts(offset: number, user: string | undefined): Generator<{ upto: number; items: string; bytes: number }> {
     for (const segment of this.#log.segments.after(offset)) {
-      if (segment.first > offset && !segment.addressed) {
-        yield { upto: segment.last, items: this.#text(segment), bytes: segment.bytes };
+      if (segment.first > offset && (user === undefined || !segment.addressed)) {
+        yield { upto: segment.last, items: this.#log.items(segment), bytes: segment.bytes };
         continue;
       }
-      const items = this.#load(segment).filter((p) => p.offset > offset && isVisible(p, user));
+      const items = this.#load(segment).filter((p) => p.offset > offset && mayRead(p, user));
       // What the user may not see counts as well: it was read all the same.
       yield { upto: segment.last, items: items.map((p) => JSON.stringify(p)).join(","), bytes: segment.bytes };
     }
     for (const { publication, text, bytes } of this.#log.staged) {
       if (publication.offset > offset) {
-        yield { upto: publication.offset, items: isVisible(publication, user) ? text : "", bytes };
+        yield { upto: publication.offset, items: mayRead(publication, user) ? text : "", bytes };
       }
     }
   }
 
-  #text(segment: Segment): string {
-    return this.#sql.exec("SELECT items FROM edgerooms_log WHERE slot = ?", segment.slot).one()["items"] as string;
-  }
-
   #load(segment: Segment): Publication[] {
-    return JSON.parse(`[${this.#text(segment)}]`) as Publication[];
+    return JSON.parse(`[${this.#log.items(segment)}]`) as Publication[];
   }
+}
+
+function mayRead(publication: Publication, user: string | undefined): boolean {
+  return user === undefined || isVisible(publication, user);
 }

@@ -4,6 +4,7 @@
  */
 
 import { UnreadableStorage } from "../telemetry/failure.ts";
+import { factOf } from "./meta.ts";
 
 /** Version of the tables below. Raise it together with a new entry in {@link migrations}. */
 export const SCHEMA_VERSION = 4;
@@ -76,9 +77,7 @@ const migrations: readonly ((sql: SqlStorage) => void)[] = [
 
 /** The version of the tables in a storage; 0 for a storage that no room ever wrote to. Reads two rows at most. */
 export function versionOf(sql: SqlStorage): number {
-  const tables = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'edgerooms_meta'").toArray();
-  if (tables.length === 0) return 0;
-  return Number(sql.exec("SELECT value FROM edgerooms_meta WHERE key = 'schema'").toArray()[0]?.["value"] ?? 0);
+  return Number(factOf(sql, "schema") ?? 0);
 }
 
 /**

@@ -37,6 +37,11 @@ export class Segments {
     return oldest && newest ? newest.total - oldest.total + oldest.bytes : 0;
   }
 
+  clear(): void {
+    this.#all = [];
+    this.#start = 0;
+  }
+
   push(segment: Segment): void {
     this.#all.push(segment);
   }

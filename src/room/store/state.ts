@@ -13,7 +13,9 @@ import { Idempotency } from "./idempotency.ts";
 import { Log } from "./log.ts";
 import { Roster } from "./members.ts";
 import { Meta } from "./meta.ts";
+import type { Fed, Mirror } from "./mirror.ts";
 import { Outbox } from "./outbox.ts";
+import { Remote } from "./remote.ts";
 import { Replay } from "./replay.ts";
 import { Revocations } from "./revocations.ts";
 import { Sessions, type Session } from "./sessions.ts";
@@ -43,6 +45,8 @@ export interface Parts {
   readonly held: ReadonlyMap<string, number>;
   /** What follows on work that has not ended, by its id. */
   readonly continuations: ReadonlyMap<string, Continuation>;
+  /** The copy of another room's log that this one is about: then it is a relay. */
+  readonly mirror?: Mirror | undefined;
   /** Told of rows that creating the tables wrote and that SQLite does not count among its changes. Default: nobody is. */
   readonly schemaWritten?: (rows: number) => void;
 }
@@ -56,6 +60,10 @@ export class RoomState {
   readonly atomic: <T>(run: () => T) => T;
   readonly meta: Meta;
   readonly sessions: Sessions;
+  /** Members who are connected to relays. */
+  readonly remote: Remote;
+  /** In a relay: what it has of its room. */
+  readonly mirror: Mirror | undefined;
   readonly roster: Roster;
   readonly log: Log;
   readonly replay: Replay;
@@ -94,19 +102,22 @@ export class RoomState {
     this.atomic = parts.atomic;
     this.held = parts.held;
     this.continuations = parts.continuations;
+    this.mirror = parts.mirror;
     this.meta = new Meta(sql);
     this.sessions = new Sessions(sql, definition);
+    this.remote = new Remote(sql, this.meta);
     this.roster = new Roster(this.sessions);
-    this.log = new Log(sql, definition.retain, (session) => this.sessions.get(session) !== undefined);
-    this.replay = new Replay(sql, this.log);
+    this.log = new Log(sql, definition.retain, (session) => this.#isAlive(session), parts.mirror?.rows);
+    this.replay = new Replay(this.log);
     this.timers = new Timers(sql);
     this.revocations = new Revocations(sql);
     this.idempotency = new Idempotency(sql);
     this.outbox = new Outbox(sql);
     this.undelivered = new UndeliveredReports(this.meta, this.outbox);
-    this.epochs = new Epochs(this.meta);
+    this.epochs = new Epochs(parts.mirror ?? this.meta);
     for (const pointer of pointers) this.#restore(pointer, now);
-    this.#isCold = this.connections.size === 0;
+    // A relay's history is its room's.
+    this.#isCold = this.connections.size === 0 && !parts.mirror;
     this.lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
     this.isListed = this.connections.size + this.lost.length > 0;
     if (this.connections.size > 0) this.heartbeat = this.#restoreHeartbeat(parts);
@@ -147,6 +158,26 @@ export class RoomState {
     return until === undefined || reopens === undefined ? undefined : { until, reopens };
   }
 
+  /** Whether a user is present, wherever it is connected. */
+  isPresent(user: string): boolean {
+    return this.sessions.isPresent(user) || this.remote.isPresent(user);
+  }
+
+  /** How many users are present, each once, wherever they are connected. */
+  get population(): number {
+    if (this.mirror) return this.mirror.count;
+    const { remote, sessions } = this;
+    if (!remote.isUsed) return sessions.present;
+    const both = [...sessions.presentUsers()].filter((user) => remote.isPresent(user)).length;
+    return sessions.present + remote.present - both;
+  }
+
+  /** Up to where everyone who is connected here has been told what they may see. */
+  get fed(): Fed {
+    const { committed } = this.log;
+    return { epoch: this.epochs.current, offset: committed, total: this.log.totalUpTo(committed) };
+  }
+
   /** What the directory of live rooms learns. */
   get listing(): Listing {
     const { kind, name } = this.name;
@@ -154,8 +185,8 @@ export class RoomState {
       kind,
       room: name,
       connections: this.connections.size,
-      members: this.sessions.present,
-      sessions: this.sessions.size,
+      members: this.population,
+      sessions: this.sessions.size + this.remote.size,
       offset: this.log.committed,
       undelivered: this.outbox.undelivered,
       ttl: listedFor(this.definition.heartbeat.idle),
@@ -173,9 +204,13 @@ export class RoomState {
     if (this.#isCold) this.beginEpoch(id);
   }
 
-  /** A connection is about to open: with the first one begins an epoch, whether or not the room was out of memory. */
+  /**
+   * A connection is about to open: with the first one begins an epoch, whether or not the room was out of memory. Members of
+   * relays have theirs through it, and cannot be told of another each time that somebody comes: there it goes on.
+   */
   beginEpoch(id: string): void {
-    if (this.connections.size === 0) this.epochs.begin(id, this.log.committed, this.log.oldest);
+    if (this.connections.size === 0 && (this.#isCold || !this.remote.isUsed))
+      this.epochs.begin(id, this.log.committed, this.log.oldest);
     this.#isCold = false;
   }
 
@@ -229,6 +264,11 @@ export class RoomState {
     for (const until of held.values()) consider(until);
     if (heartbeat) this.#storeHeartbeat(heartbeat, next);
     return next === Infinity ? undefined : next;
+  }
+
+  /** Whether the refs of a session still count. */
+  #isAlive(session: string): boolean {
+    return this.sessions.get(session) !== undefined || this.remote.hasPublished(session);
   }
 
   #open(pointer: Pointer, user: string, now: number): Connection {

@@ -1,0 +1,139 @@
+/**
+ * What a relay does that a room does not: it opens connections that its room has admitted, tells its members what the room
+ * has told it, and hands them the room's answers. Everything else it does as a room does.
+ */
+import type { Admission } from "../admission.ts";
+import type { Admitted, Down, Mirrored } from "../relaying.ts";
+import type { Publication } from "../../protocol/frames.ts";
+import type { RoomState } from "../store/state.ts";
+import { welcome } from "./connect.ts";
+import { disconnect, end } from "./depart.ts";
+import type { Connected, Reply, Result } from "./event.ts";
+import { feed, sync } from "./resume.ts";
+import type { Turn } from "./turn.ts";
+
+/** What came of a telling: up to where this relay is, and whether it lacks something before that. */
+export interface Told {
+  readonly offset: number;
+  readonly isGap: boolean;
+}
+
+/** Opens a connection that the room has admitted. */
+export function open(turn: Turn, admission: Admission, admitted: Extract<Admitted, { ok: true }>): Connected {
+  const { state, now } = turn;
+  const { sessions, log } = state;
+  const { credentials, requestId, traceparent, resume, attempt } = admission;
+  const { session: id, reset, ref, acks } = admitted;
+  turn.about = { session: id, user: credentials.user, requestId, traceparent };
+  const from = reset ? reset.offset : (resume?.position?.offset ?? log.head);
+  // Something was trimmed between the answer and now: its client comes again.
+  if (!log.covers(from)) return { ok: false, code: "restarting", retryAfter: 0 };
+  const replaced = state.connections.get(id);
+  if (replaced?.isNewerThan(attempt)) return { ok: false, code: "replaced" };
+  state.identify(admission.kind, admission.room);
+  state.settleName();
+  // A relay that wakes must know where it is.
+  state.meta.set("via", JSON.stringify(admission.via));
+  if (replaced) turn.close(replaced, { code: "replaced" });
+  const known = sessions.owned(id, credentials.user);
+  const session = known ? sessions.connect(known, admission) : sessions.open(id, admission);
+  const connection = state.connect(session, admission, now);
+  turn.accept(connection);
+  welcome(turn, connection, session, { reason: reset?.reason, ref });
+  turn.count("connects");
+  if (resume) turn.count(reset ? `resumes|reset|${reset.reason}` : "resumes|resumed|");
+  connection.grant({ offset: from, bytes: log.totalUpTo(from) });
+  if (reset) turn.send(connection, { type: "snapshot", ...reset });
+  for (const ack of acks) turn.send(connection, { type: "ack", ...ack });
+  feed(turn, connection, from);
+  return { ok: true, value: connection };
+}
+
+/** Takes what the room says to everybody, and its answers to some: those first, so that a client knows its own. */
+export function mirror(turn: Turn, mirrored: Mirrored | Down, replies: readonly Reply[]): Result<Told> {
+  const { state } = turn;
+  for (const reply of replies) answer(turn, reply);
+  if ("isUndone" in mirrored) startAnew(turn, mirrored);
+  const isGap = !isNext(state, mirrored);
+  if (!isGap) {
+    enterEpoch(turn, mirrored.epoch);
+    take(state, mirrored);
+  }
+  for (const { text, except, to } of mirrored.signals) turn.signal(text, except, to);
+  for (const { user, session, code } of mirrored.dismissals) {
+    for (const one of state.sessions.of(user)) if (session === undefined || one.id === session) end(turn, one, code);
+  }
+  drain(turn, mirrored);
+  learn(state, mirrored);
+  return { ok: true, value: { offset: state.log.head, isGap } };
+}
+
+/** The room has been asked for what follows on an offset: now it is here, or is nowhere any more. */
+export function found(
+  turn: Turn,
+  { session, generation, offset }: { readonly session: string; readonly generation: number; readonly offset: number },
+): void {
+  const { state } = turn;
+  const connection = state.connection(session, generation);
+  if (!connection) return;
+  // It comes back with its position, and the room tells it honestly what it has missed.
+  if (!state.log.covers(offset)) return disconnect(turn, connection, { code: "restarting" });
+  sync(turn, connection, offset);
+}
+
+function answer(turn: Turn, { session, generation, replied }: Reply): void {
+  const connection = turn.state.connection(session, generation);
+  if (!connection) return;
+  for (const text of replied.texts) turn.sendText(connection, text);
+  connection.reject(replied.rejected);
+  if (replied.over) disconnect(turn, connection, { code: "restarting" });
+}
+
+/** Whether nothing lies between what is here and what is told. Only the room itself can say what a new epoch continues. */
+function isNext(state: RoomState, mirrored: Mirrored | Down): boolean {
+  const isOurs = "rules" in mirrored || mirrored.epoch === state.epochs.current;
+  return isOurs && mirrored.after <= state.log.head;
+}
+
+/** What is here is of a history that was undone: everybody must come back, from a position that the room judges. */
+function startAnew(turn: Turn, { after }: Mirrored): void {
+  const { state } = turn;
+  for (const connection of [...state.connections.values()]) disconnect(turn, connection, { code: "restarting" });
+  if (state.log.staged.length === 0) state.log.rebase(after);
+}
+
+function enterEpoch(turn: Turn, epoch: string): void {
+  const { state } = turn;
+  if (state.epochs.current === epoch) return;
+  const { head, oldest } = state.log;
+  state.epochs.begin(epoch, head, oldest);
+  if (state.connections.size > 0) turn.broadcast({ type: "epoch", epoch });
+}
+
+function take(state: RoomState, { after, items }: Mirrored): void {
+  if (items === "") return;
+  const publications = JSON.parse(`[${items}]`) as Publication[];
+  if (after + 1 < state.log.oldest && state.log.staged.length === 0) state.log.refill(after, publications);
+  state.log.adopt(publications);
+}
+
+/** A drain of the room is this relay's too. */
+function drain(turn: Turn, { drain: told }: Mirrored): void {
+  const { state, now } = turn;
+  const { drain: known } = state;
+  if (!told) return state.meta.delete("drain");
+  if (known?.until === told.until && known.reopens === told.reopens) return;
+  state.meta.set("drain", `${told.until} ${told.reopens}`);
+  if (told.until > now) turn.broadcast({ type: "goaway", within: told.until - now, reason: "draining" });
+}
+
+function learn(state: RoomState, mirrored: Mirrored | Down): void {
+  const { mirror: copy } = state;
+  const { count, next } = mirrored;
+  if ("rules" in mirrored) state.meta.set("rules", JSON.stringify(mirrored.rules));
+  if (!copy) return;
+  copy.next = next;
+  if (copy.count === count) return;
+  copy.count = count;
+  state.headcount.change();
+}

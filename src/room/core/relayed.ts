@@ -1,0 +1,201 @@
+/**
+ * What the room does for members who are connected to its relays: lets them in, takes what they say, learns who has gone. The
+ * rules are those of connections of its own; what is said to a member is handed to its relay instead of to a socket.
+ */
+import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
+import { Connection, isNewer } from "../rules/connection.ts";
+import type { Admitted, Dismissal, Joining, RelayAddress, Replied, Said, Sender, SessionKey, Up } from "../relaying.ts";
+import type { Refusal } from "../../protocol/refusal.ts";
+import type { RemoteSession } from "../store/remote.ts";
+import type { Session } from "../store/sessions.ts";
+import type { RoomState } from "../store/state.ts";
+import { askToJoin, whyNotResumed, whyUnwelcome } from "./connect.ts";
+import { announceLeave } from "./depart.ts";
+import type { Result } from "./event.ts";
+import { obey } from "./frames.ts";
+import { snapshotFor } from "./resume.ts";
+import type { Turn } from "./turn.ts";
+
+/** What a relay hears of its sessions. */
+export interface Reported {
+  /** The relay is to list its sessions. */
+  readonly isUnsure: boolean;
+  /** Sessions that it has and the room does not know. */
+  readonly dismissals: readonly Dismissal[];
+}
+
+/** Lets somebody in who wants to connect to a relay, or refuses. Asked again, it answers the same. */
+export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joining): Result<Admitted> {
+  const { state, now } = turn;
+  const { credentials, resume, requestId, traceparent } = admission;
+  const { user } = credentials;
+  state.identify(admission.kind, admission.room);
+  const direct = resume && state.sessions.owned(resume.session, user);
+  const elsewhere = resume && !direct ? state.remote.find({ user, session: resume.session }) : undefined;
+  const session = direct?.id ?? elsewhere?.session ?? id;
+  turn.about = { session, user, requestId, traceparent };
+  const isJoining = !state.isPresent(user);
+  const refused =
+    whyUnwelcome(state, credentials, now, false) ??
+    whyNoPlace(state, { user, session }, admission.attempt) ??
+    (isJoining ? askToJoin(turn, admission) : undefined);
+  if (refused) return { ok: true, value: { ok: false, ...refused } };
+
+  state.settleName();
+  state.meta.delete("drain");
+  const { id: place } = state.remote.attach(relay);
+  if (state.log.staged.length > 0) state.continueEpoch(turn.mintId());
+  const reason = whyNotResumed(state, admission, direct !== undefined || elsewhere !== undefined);
+  state.beginEpoch(turn.mintId());
+  const held = direct && state.connections.get(direct.id);
+  if (held) turn.close(held, { code: "replaced" });
+  // It goes on elsewhere, with its refs: nobody has left.
+  if (direct) state.sessions.end(direct);
+  if (elsewhere && elsewhere.relay !== place) turn.dismiss({ user, session, code: "replaced" });
+  state.remote.put({
+    user,
+    session,
+    name: credentials.name ?? null,
+    relay: place,
+    present: true,
+    attempt: admission.attempt,
+    published: state.log.refs.last(session) > 0,
+  });
+  if (isJoining)
+    turn.presence({ change: "join", member: { id: user, ...(credentials.name && { name: credentials.name }) } });
+  const position = reason === undefined ? resume?.position : undefined;
+  const { name, grants } = credentials;
+  const me = {
+    id: user,
+    ...(name !== undefined && { name }),
+    session,
+    grants,
+    requestId,
+    connectedAt: admission.receivedAt,
+  };
+  const reset = reason && { reason, data: snapshotFor(turn, user, me), offset: state.log.head };
+  const acks = position ? [...state.log.refs.after(session, position.offset)] : [];
+  const ref = state.log.refs.last(session);
+  return { ok: true, value: { ok: true, session, ref, acks, ...(reset && { reset }) } };
+}
+
+/** Takes what a member has said to its relay. */
+export function hear(turn: Turn, relay: string, { sender, frames }: Said): Result<Replied> {
+  const { state, now } = turn;
+  const known = state.remote.find(sender);
+  const place = state.remote.relays.find(({ id }) => id === known?.relay);
+  // It goes on elsewhere, or is over: then what it says here is too late.
+  if (!known || place?.name !== relay) return { ok: true, value: { texts: [], rejected: 0, over: true } };
+  const session = sessionOf(sender);
+  const connection = lineOf(state, sender, now);
+  const { user, requestId, traceparent } = sender;
+  for (const frame of frames) {
+    turn.about = { session: session.id, user, requestId, traceparent };
+    obey(turn, { session, connection }, frame);
+  }
+  if (state.log.refs.last(session.id) > 0) {
+    const still = state.remote.find(sender);
+    if (still) state.remote.publishes(still);
+  }
+  return { ok: true, value: { texts: turn.takeSaid(connection), rejected: connection.rejectedRef } };
+}
+
+/** Learns how a relay's sessions are, and says where the two disagree. */
+export function hearReport(turn: Turn, up: Omit<Up, "joins" | "said">): Result<Reported> {
+  const { state } = turn;
+  const { remote } = state;
+  const isEmpty = up.connections === 0;
+  const known = remote.relays.find(({ name }) => name === up.relay.name);
+  if (isEmpty && !known) return { ok: true, value: { isUnsure: false, dismissals: unknown(up) } };
+  if (isEmpty) remote.detach(up.relay.name);
+  const { id } = isEmpty && known ? known : remote.attach(up.relay);
+  const mine = (key: SessionKey) => {
+    const session = remote.find(key);
+    return session?.relay === id ? session : undefined;
+  };
+  for (const key of up.left) depart(turn, mine(key), "gone");
+  for (const key of up.ended) depart(turn, mine(key), "over");
+  const dismissals = up.sessions ? reconcile(turn, id, up.sessions) : [];
+  const isUnsure = dismissals.length === 0 && remote.digest(id) !== up.digest;
+  return { ok: true, value: { isUnsure, dismissals } };
+}
+
+/** The room has ended sessions of a user that are with relays: all of them, or one. */
+export function endRemote(turn: Turn, user: string, code: Dismissal["code"], session?: string): number {
+  const { remote } = turn.state;
+  const ended = remote.of(user).filter((one) => session === undefined || one.session === session);
+  if (ended.length === 0) return 0;
+  turn.dismiss({ user, code, ...(session !== undefined && { session }) });
+  for (const one of ended) depart(turn, one, "over");
+  return ended.length;
+}
+
+/** A session is not here any more, or is over: if it was the member's last, the others are told. */
+function depart(turn: Turn, session: RemoteSession | undefined, how: "gone" | "over"): void {
+  if (!session) return;
+  const { remote, log } = turn.state;
+  if (how === "gone") remote.hide(session);
+  else {
+    remote.end(session);
+    log.forget(session.session);
+  }
+  if (session.present) announceLeave(turn, { id: session.user, ...(session.name !== null && { name: session.name }) });
+}
+
+/** Goes through all sessions of a relay, as it lists them and as the room knows them. */
+function reconcile(turn: Turn, relay: number, listed: NonNullable<Up["sessions"]>): Dismissal[] {
+  const { remote } = turn.state;
+  const theirs = new Map(listed.map((one) => [one.session, one]));
+  const ours = new Set<string>();
+  for (const session of remote.at(relay)) {
+    const one = theirs.get(session.session);
+    if (one?.user !== session.user) depart(turn, session, "over");
+    else if (!one.isPresent) depart(turn, session, "gone");
+    if (one?.user === session.user) ours.add(session.session);
+    // The relay knows best that it has come back.
+    if (one?.isPresent && !session.present) {
+      const isJoining = !turn.state.isPresent(session.user);
+      remote.put({ ...session, present: true });
+      if (isJoining) turn.presence({ change: "join", member: { id: session.user } });
+    }
+  }
+  return listed.filter(({ session }) => !ours.has(session)).map(dismissed);
+}
+
+/** A relay without anybody has sessions, and the room has never heard of it: its storage was put back. */
+function unknown({ sessions = [] }: Pick<Up, "sessions">): Dismissal[] {
+  return sessions.map(dismissed);
+}
+
+function dismissed({ user, session }: SessionKey): Dismissal {
+  return { user, session, code: "restarting" };
+}
+
+function whyNoPlace(state: RoomState, key: SessionKey, attempt: RemoteSession["attempt"]): Refusal | undefined {
+  const { definition, remote, sessions } = state;
+  if (definition.presence === "list") {
+    const message = 'A room that lists its members has no relays: its presence must be "count" or "off".';
+    return { code: "misconfigured", message };
+  }
+  const holder = state.connections.get(key.session);
+  if (holder?.isNewerThan(attempt) || isNewer(remote.find(key)?.attempt, attempt)) return { code: "replaced" };
+  const others = remote.of(key.user).filter(({ session, present }) => present && session !== key.session);
+  const here = sessions.of(key.user).filter(({ id, droppedAt }) => droppedAt === null && id !== key.session);
+  if (others.length + here.length < definition.maxConnectionsPerUser) return undefined;
+  const message = "This user has as many connections as it may.";
+  return { code: "room_full", message, retryAfter: NO_PLACE_RETRY_MS };
+}
+
+/** The session of a sender as hooks and frames see one. It is not among the room's own. */
+function sessionOf({ user, session, name, grants, requestId, connectedAt }: Sender): Session {
+  const rest = { droppedAt: null, present: true, expires: Infinity, data: undefined, dataAt: 0, generation: 0 };
+  return { id: session, user, name, grants, requestId, connectedAt, ...rest };
+}
+
+/** A connection without a socket: what it is told is taken back. */
+function lineOf({ definition }: RoomState, { user, session, connectedAt, traceparent, rejected }: Sender, now: number) {
+  const pointer = { session, generation: 0, since: connectedAt, ...(traceparent !== undefined && { traceparent }) };
+  const line = new Connection({ user, pointer, rate: definition.rate, now, changed: new Set() });
+  line.reject(rejected);
+  return line;
+}

@@ -1,0 +1,187 @@
+/**
+ * What a room and its relays tell one another, as data: both ends of two calls. A relay asks its room in `exchange`; the room,
+ * or the relay before it, tells a relay in `push`. Each end may run another version: a number says which shape this is.
+ */
+import type { ClientFrame, Json, ResetReason } from "../protocol/frames.ts";
+import type { Refusal } from "../protocol/refusal.ts";
+import type { Admission } from "./admission.ts";
+import type { Grant, RoomDefinition } from "./definition.ts";
+
+/** Of the shapes in this file. An end that gets another one refuses it: it is only ever late. */
+export const RELAYING = 1;
+
+/** Where a relay is. */
+export interface RelayAddress {
+  /** Its Durable Object binding. */
+  readonly binding: string;
+  readonly name: string;
+  /** The location hint that it was made with; `any` for none. */
+  readonly region: string;
+}
+
+/** Where the room of a relay is. */
+export interface Home {
+  readonly binding: string;
+  readonly kind: string;
+  readonly room: string;
+}
+
+/** How a connection comes to a relay. */
+export interface Via {
+  readonly relay: RelayAddress;
+  readonly home: Home;
+  /** Connections of the relay, at most. */
+  readonly each: number;
+}
+
+/** What of a room's definition holds in its relays. */
+export type RelayRules = Pick<
+  RoomDefinition,
+  "resumeWindow" | "grace" | "retain" | "heartbeat" | "maxConnectionsPerUser" | "maxMessage" | "rate" | "presence"
+>;
+
+/** A place in the room's history. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** A session, by its user: another user's session is none. */
+export interface SessionKey {
+  readonly user: string;
+  readonly session: string;
+}
+
+/** Somebody who wants to connect to a relay. `id`: for the session, should it be a new one. */
+export interface Joining {
+  readonly id: string;
+  readonly admission: Admission;
+}
+
+/** What the room says to that. */
+export type Admitted =
+  | ({ readonly ok: false } & Refusal)
+  | {
+      readonly ok: true;
+      readonly session: string;
+      /** The session's highest ref that took effect; 0 for none. */
+      readonly ref: number;
+      /** What took effect after the position that the client resumes from. */
+      readonly acks: readonly { readonly ref: number; readonly offset: number; readonly at: number }[];
+      /** Absent: the client continues from its position. */
+      readonly reset?: { readonly reason: ResetReason; readonly data: Json; readonly offset: number };
+    };
+
+/** Frames that only the room can answer. */
+export type ForwardedFrame = Extract<ClientFrame, { type: "publish" | "signal" | "presence" | "call" }>;
+
+/** The sender of frames, as its relay knows it. */
+export interface Sender extends SessionKey {
+  readonly name: string | null;
+  readonly grants: readonly Grant[];
+  readonly requestId: string;
+  readonly connectedAt: number;
+  readonly traceparent: string | undefined;
+  /** The highest ref of its connection that was refused for good. */
+  readonly rejected: number;
+}
+
+/** What one session said since the last exchange, in its order. */
+export interface Said {
+  readonly sender: Sender;
+  readonly frames: readonly ForwardedFrame[];
+}
+
+/** What the room answers one session. `over`: the room knows it as somebody's elsewhere, or not at all. */
+export interface Replied {
+  readonly texts: readonly string[];
+  readonly rejected: number;
+  readonly over?: true;
+}
+
+/** What a relay tells its room, and asks of it. */
+export interface Up {
+  readonly version: typeof RELAYING;
+  readonly relay: RelayAddress;
+  /** Where its copy of the log ends and begins; absent while it has none. */
+  readonly at?: Position & { readonly oldest: number };
+  readonly connections: number;
+  /** Of its sessions; another than the room's own count says that one of the two missed something. */
+  readonly digest: string;
+  /** All of them, when the room has asked. */
+  readonly sessions?: readonly (SessionKey & { readonly isPresent: boolean })[];
+  /** Sessions that the others were told of and are not here any more. */
+  readonly left: readonly SessionKey[];
+  /** Sessions that are over. */
+  readonly ended: readonly SessionKey[];
+  readonly joins: readonly Joining[];
+  readonly said: readonly Said[];
+}
+
+/** A signal on its way to the members of a relay. */
+export interface Signal {
+  readonly text: string;
+  readonly except?: string;
+  readonly to?: readonly string[];
+}
+
+/** Sessions that the room has ended: one, or all of a user. */
+export interface Dismissal {
+  readonly user: string;
+  readonly session?: string;
+  readonly code: "kicked" | "revoked" | "restarting" | "replaced";
+}
+
+/** What reaches the members of a relay. */
+export interface Mirrored {
+  readonly version: typeof RELAYING;
+  readonly epoch: string;
+  /** Everything after one offset up to another. */
+  readonly after: number;
+  readonly upto: number;
+  /** As JSON, joined by commas. */
+  readonly items: string;
+  /** How many members the whole room has. */
+  readonly count: number;
+  readonly drain?: { readonly until: number; readonly reopens: number };
+  readonly signals: readonly Signal[];
+  readonly dismissals: readonly Dismissal[];
+  /** Relays that get all of this from this one. */
+  readonly next: readonly RelayAddress[];
+}
+
+/** What the room answers a relay. */
+export interface Down extends Mirrored {
+  readonly rules: RelayRules;
+  /** For each of `joins`. */
+  readonly admitted: readonly Admitted[];
+  /** For each of `said`. */
+  readonly replies: readonly Replied[];
+  /** The digests differ: the relay is to list its sessions. */
+  readonly isUnsure?: true;
+  /** What the relay has is not of this history: its clients must come back, and be told what they missed. */
+  readonly isUndone?: true;
+}
+
+/** What a relay answers to a push. */
+export interface Pushed extends Position {
+  readonly connections: number;
+}
+
+/** A relay, as who pushes to it sees it. */
+export interface RelayPort {
+  push(mirrored: Mirrored): Promise<Pushed>;
+}
+
+/** How large rooms are spread. */
+export interface Spread {
+  /** Connections of a room past which new ones go to its relays. */
+  readonly from: number;
+  /** Connections of one relay, at most. */
+  readonly each: number;
+  /** The Durable Object binding of the relays. */
+  readonly binding: string;
+}
+
+/** The answer of a room that is spread: how many relays of each region take connections. */
+export type Regions = Readonly<Record<string, number>>;

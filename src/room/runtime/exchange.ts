@@ -1,0 +1,145 @@
+/**
+ * Answers what relays ask: each thing is an event of its own, so that what cannot be done fails alone. The answer has
+ * everything that the relay lacks, so that acknowledgements and what they acknowledge come together.
+ */
+import type { Reported } from "../core/relayed.ts";
+import { encodeFailure, failure } from "../core/frames.ts";
+import type { Refused, Result } from "../core/event.ts";
+import type { RoomDefinition } from "../definition.ts";
+import {
+  RELAYING,
+  type Admitted,
+  type Down,
+  type Position,
+  type Replied,
+  type RelayRules,
+  type Said,
+  type Up,
+} from "../relaying.ts";
+import type { RoomState } from "../store/state.ts";
+import type { Pusher } from "./pusher.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** Bytes of publications that a relay is told at once, at most: it has as much of the log, and an answer by RPC has an end. */
+const MOST_BYTES = 16_777_216;
+
+/** What an exchange works with. */
+export interface ExchangeParts {
+  readonly scheduler: Scheduler;
+  readonly relays: Pusher | undefined;
+  /** @throws UnreadableStorage */
+  readonly state: () => RoomState;
+}
+
+/** The room's end of exchanges. */
+export class Exchange {
+  readonly #parts: ExchangeParts;
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws when the room cannot be read, or the relay is of another version: it asks again */
+  async answer(up: Up): Promise<Down> {
+    const version: unknown = up.version;
+    if (version !== RELAYING) throw new TypeError(`a relay of another version: ${String(version)}, not ${RELAYING}`);
+    const { relays, scheduler, state } = this.#parts;
+    relays?.asked(up.relay);
+    let position: Position | undefined;
+    try {
+      const { joins, said, ...about } = up;
+      const spoken = said.map((each) => this.#hear(up, each));
+      const reported = scheduler.submit({ type: "report", up: about });
+      const admitted = joins.map((joining) =>
+        scheduler.isCrowded ? CROWDED : scheduler.submit({ type: "admit", relay: up.relay, joining }),
+      );
+      const [replies, report, answers] = await Promise.all([Promise.all(spoken), reported, Promise.all(admitted)]);
+      const down = compose(state(), up, {
+        replies,
+        admitted: answers.map((answer): Admitted => (answer.ok ? (answer.value as Admitted) : answer)),
+        report: report.ok ? (report.value as Reported) : { isUnsure: false, dismissals: [] },
+        next: relays?.nextOf(up.relay) ?? [],
+      });
+      position = { epoch: down.epoch, offset: down.upto };
+      return down;
+    } finally {
+      relays?.answered(up.relay, position, up.connections);
+    }
+  }
+
+  async #hear({ relay }: Up, said: Said): Promise<Replied> {
+    const { scheduler } = this.#parts;
+    if (scheduler.isFull) return refused(said, { ok: false, code: "rate_limited", retryAfter: 1_000 });
+    const result: Result = await scheduler.submit({ type: "said", relay: relay.name, said }, lengthOf(said));
+    return result.ok ? (result.value as Replied) : refused(said, result);
+  }
+}
+
+const CROWDED = { ok: false, code: "room_full", message: "The room is overloaded.", retryAfter: 1_000 } as const;
+
+interface Parts {
+  readonly replies: readonly Replied[];
+  readonly admitted: readonly Admitted[];
+  readonly report: Reported;
+  readonly next: Down["next"];
+}
+
+function compose(state: RoomState, up: Up, { replies, admitted, report, next }: Parts): Down {
+  const { log, replay, epochs, drain, definition, population } = state;
+  const upto = log.committed;
+  const from = whereFrom(state, up, admitted);
+  const after = from ?? upto;
+  const items = [...replay.after(after, undefined, MOST_BYTES)].map((stretch) => stretch.items);
+  return {
+    version: RELAYING,
+    epoch: epochs.current,
+    after,
+    upto,
+    items: items.filter((text) => text !== "").join(","),
+    count: population,
+    ...(drain && { drain }),
+    signals: [],
+    dismissals: report.dismissals,
+    next,
+    rules: rulesOf(definition),
+    admitted,
+    replies,
+    ...(report.isUnsure && { isUnsure: true }),
+    ...(from === undefined && { isUndone: true }),
+  };
+}
+
+/**
+ * From where a relay is told what there is: from where it ends, or from before where it begins, if somebody continues from
+ * there. `undefined` when it has what is not of this history, or is too far behind.
+ */
+function whereFrom(state: RoomState, { at, joins }: Up, admitted: readonly Admitted[]): number | undefined {
+  const { log, epochs } = state;
+  const upto = log.committed;
+  if (at && epochs.includes(at, upto) !== true) return undefined;
+  const oldest = at?.oldest ?? Infinity;
+  const positions = joins.flatMap(({ admission }, i) => {
+    const answer = admitted[i];
+    if (!answer?.ok) return [];
+    const position = answer.reset?.offset ?? admission.resume?.position?.offset ?? upto;
+    return position + 1 < oldest ? [position] : [];
+  });
+  const from = Math.min(at?.offset ?? upto, ...positions);
+  if (!log.covers(from)) return undefined;
+  return log.totalUpTo(upto) - log.totalUpTo(from) <= MOST_BYTES ? from : undefined;
+}
+
+function rulesOf(definition: RoomDefinition): RelayRules {
+  const { resumeWindow, grace, retain, heartbeat, maxConnectionsPerUser, maxMessage, rate, presence } = definition;
+  return { resumeWindow, grace, retain, heartbeat, maxConnectionsPerUser, maxMessage, rate, presence };
+}
+
+/** What could not be done is refused, each frame by itself. */
+function refused({ sender, frames }: Said, { code, retryAfter }: Refused): Replied {
+  const error = failure(code, retryAfter === undefined ? {} : { retryAfter });
+  return { texts: frames.map((frame) => encodeFailure(frame, error)), rejected: sender.rejected };
+}
+
+function lengthOf({ frames }: Said): number {
+  return frames.reduce((sum, frame) => sum + JSON.stringify(frame).length, 0);
+}

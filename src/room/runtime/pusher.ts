@@ -1,0 +1,281 @@
+/**
+ * Tells relays what has happened: a room its relays, a relay those behind it. One call at a time to each; what happens
+ * meanwhile joins the next. A relay that cannot be reached is only behind: it asks by itself when it is there again.
+ */
+import type { TickOutcome } from "../core/tick.ts";
+import {
+  RELAYING,
+  type Dismissal,
+  type Mirrored,
+  type Position,
+  type Pushed,
+  type RelayAddress,
+  type RelayPort,
+  type Signal,
+} from "../relaying.ts";
+import type { RoomState } from "../store/state.ts";
+import type { Platform } from "./platform.ts";
+
+/** Relays that one object tells by itself; those past it are told by relays. */
+const FAN = 64;
+/** Bytes of publications in one push, about; what is more has the next one. */
+const PUSH_BYTES = 4_194_304;
+/** Signals that wait for a relay, in UTF-16 units at most: they are lost sooner than they are late. */
+const MAX_SIGNALS = 262_144;
+/** Dismissals that wait for a relay, at most: what it misses it learns when it next reports. */
+const MAX_DISMISSALS = 1_000;
+/** After how long a push that failed is tried again, in ms; twice as long each time, so often. */
+const RETRY_MS = 500;
+const RETRIES = 5;
+
+/** What a pusher works with. */
+export interface PusherParts {
+  readonly platform: Platform;
+  readonly portOf: (relay: RelayAddress) => RelayPort;
+  readonly state: () => RoomState | undefined;
+  /** Nobody is connected to a relay. */
+  readonly emptied: (relay: RelayAddress) => void;
+  readonly fan?: number;
+}
+
+/** One relay. */
+interface Branch {
+  address: RelayAddress;
+  /** Relays that it tells in its turn. */
+  next: readonly RelayAddress[];
+  /** Up to where it has everything; `undefined` while nobody knows. */
+  cursor: Position | undefined;
+  connections: number;
+  signals: Signal[];
+  signalLength: number;
+  dismissals: Dismissal[];
+  isDue: boolean;
+  isCalling: boolean;
+  /** Exchanges with it that are not answered yet: their answers say more than a push could. */
+  exchanges: number;
+  failures: number;
+  /** When it last answered, in ms since the epoch. */
+  heardAt: number | undefined;
+}
+
+/** A relay as an operator sees it. */
+export interface RelayView {
+  readonly name: string;
+  readonly region: string;
+  readonly connections: number;
+  /** Publications that it has not been told of; absent while nobody knows. */
+  readonly lag?: number;
+  readonly heardAt?: number;
+}
+
+/** The relays behind one object. */
+export class Pusher {
+  readonly #parts: PusherParts;
+  readonly #branches = new Map<string, Branch>();
+  readonly #fan: number;
+  #count = -1;
+
+  constructor(parts: PusherParts) {
+    this.#parts = parts;
+    this.#fan = parts.fan ?? FAN;
+  }
+
+  /** Every relay that is told, by this object or through another. */
+  get views(): RelayView[] {
+    const head = this.#parts.state()?.log.committed ?? 0;
+    return [...this.#branches.values()].map(({ address, connections, cursor, heardAt }) => ({
+      name: address.name,
+      region: address.region,
+      connections,
+      ...(cursor && { lag: Math.max(0, head - cursor.offset) }),
+      ...(heardAt !== undefined && { heardAt }),
+    }));
+  }
+
+  /**
+   * A tick is committed.
+   *
+   * @param relays all of them, in an order that does not change
+   */
+  ticked(state: RoomState, { outgoing, effects }: TickOutcome, relays: readonly RelayAddress[]): void {
+    if (relays.length === 0 && this.#branches.size === 0) return;
+    const isNew = this.#arrange(relays);
+    const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" ? [shared] : []));
+    const isCounted = state.population !== this.#count && state.definition.presence === "count";
+    const isNews = outgoing.range.upto > outgoing.range.after || signals.length > 0 || effects.dismissals.length > 0;
+    const isDraining = outgoing.shared.some((shared) => shared?.type === "all" && shared.text.includes('"goaway"'));
+    if (!isNews && !isNew && !isDraining && !(isCounted && effects.countDue === undefined)) return;
+    this.#count = state.population;
+    for (const branch of this.#branches.values()) {
+      for (const { text, except, to } of signals)
+        add(branch, { text, ...(except !== undefined && { except }), ...(to && { to }) });
+      branch.dismissals = [...branch.dismissals, ...effects.dismissals].slice(-MAX_DISMISSALS);
+      branch.isDue = true;
+      this.#push(branch);
+    }
+  }
+
+  /** A relay asks: until it is answered it is told nothing else. */
+  asked(relay: RelayAddress): void {
+    this.#branchOf(relay).exchanges++;
+  }
+
+  /** And is answered: from here on it is at this position. `undefined` when nobody knows. */
+  answered(relay: RelayAddress, at: Position | undefined, connections: number): void {
+    const branch = this.#branchOf(relay);
+    branch.exchanges--;
+    branch.cursor = at;
+    branch.connections = connections;
+    branch.heardAt = this.#parts.platform.now();
+    branch.failures = 0;
+    if (branch.signals.length > 0 || branch.dismissals.length > 0 || branch.isDue) this.#push(branch);
+  }
+
+  /** What it tells in its turn. */
+  nextOf(relay: RelayAddress): readonly RelayAddress[] {
+    return this.#branches.get(relay.name)?.next ?? [];
+  }
+
+  /** Connections of all relays, by region. */
+  get byRegion(): ReadonlyMap<string, number> {
+    const regions = new Map<string, number>();
+    for (const { address, connections } of this.#branches.values())
+      regions.set(address.region, (regions.get(address.region) ?? 0) + connections);
+    return regions;
+  }
+
+  #branchOf(address: RelayAddress): Branch {
+    const known = this.#branches.get(address.name);
+    if (known) return known;
+    const fresh: Branch = {
+      address,
+      next: [],
+      cursor: undefined,
+      connections: 0,
+      signals: [],
+      signalLength: 0,
+      dismissals: [],
+      isDue: false,
+      isCalling: false,
+      exchanges: 0,
+      failures: 0,
+      heardAt: undefined,
+    };
+    this.#branches.set(address.name, fresh);
+    return fresh;
+  }
+
+  /** Who is told by whom. Those whose teller cannot be reached are told from here. Returns whether somebody is new. */
+  #arrange(relays: readonly RelayAddress[]): boolean {
+    const names = new Set(relays.map(({ name }) => name));
+    for (const [name, { exchanges, isCalling }] of this.#branches)
+      if (!names.has(name) && exchanges === 0 && !isCalling) this.#branches.delete(name);
+    let isNew = false;
+    for (const [i, address] of relays.entries()) {
+      isNew ||= !this.#branches.has(address.name);
+      const branch = this.#branchOf(address);
+      branch.address = address;
+      const next = i < this.#fan ? relays.filter((_, j) => j >= this.#fan && j % this.#fan === i) : [];
+      branch.next = next;
+    }
+    return isNew;
+  }
+
+  /** Whether somebody else tells it. */
+  #isTold({ address }: Branch): boolean {
+    for (const { next, failures } of this.#branches.values())
+      if (failures === 0 && next.some(({ name }) => name === address.name)) return true;
+    return false;
+  }
+
+  #push(branch: Branch): void {
+    if (branch.isCalling || branch.exchanges > 0) return;
+    const state = this.#parts.state();
+    if (!state) return;
+    if (this.#isTold(branch)) {
+      Object.assign(branch, { isDue: false, signals: [], signalLength: 0, dismissals: [] });
+      return;
+    }
+    const { signals, dismissals } = branch;
+    const pushed = this.#compose(state, branch);
+    Object.assign(branch, { isDue: false, isCalling: true, signals: [], signalLength: 0, dismissals: [] });
+    void this.#call(branch, pushed).then((answer) => {
+      branch.isCalling = false;
+      if (answer) this.#took(branch, pushed, answer);
+      else {
+        // What only a push says waits for the next one, but signals: those are of the moment.
+        branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
+        branch.cursor = undefined;
+        this.#later(branch, signals.length);
+      }
+    });
+  }
+
+  async #call({ address }: Branch, mirrored: Mirrored): Promise<Pushed | undefined> {
+    try {
+      const { epoch, offset, connections } = await this.#parts.portOf(address).push(mirrored);
+      return { epoch, offset, connections };
+    } catch {
+      return undefined;
+    }
+  }
+
+  #took(branch: Branch, { upto, epoch }: Mirrored, answer: Pushed): void {
+    branch.failures = 0;
+    branch.heardAt = this.#parts.platform.now();
+    branch.connections = answer.connections;
+    // One that lacks something asks for it by itself.
+    if (branch.exchanges === 0) branch.cursor = answer.epoch === epoch ? answer : undefined;
+    if (answer.connections === 0 && branch.next.length === 0) return this.#parts.emptied(branch.address);
+    const head = this.#parts.state()?.log.committed ?? 0;
+    if (branch.isDue || (answer.offset === upto && upto < head)) this.#push(branch);
+  }
+
+  #later(branch: Branch, _lost: number): void {
+    branch.failures++;
+    // Those behind it are told from here meanwhile.
+    if (branch.failures === 1) for (const { name } of branch.next) this.#pushNamed(name);
+    if (branch.failures > RETRIES) return;
+    this.#parts.platform.later(RETRY_MS * 2 ** branch.failures, () => this.#push(branch));
+  }
+
+  #pushNamed(name: string): void {
+    const branch = this.#branches.get(name);
+    if (branch) this.#push(branch);
+  }
+
+  #compose(state: RoomState, { cursor, signals, dismissals, next }: Branch): Mirrored {
+    const epoch = state.epochs.current;
+    const { committed } = state.log;
+    const isKnown = cursor?.epoch === epoch && state.log.covers(cursor.offset);
+    const after = isKnown ? cursor.offset : committed;
+    const { drain } = state;
+    const { upto, items } = stretchOf(state, after);
+    return {
+      version: RELAYING,
+      epoch,
+      after,
+      upto,
+      items,
+      count: state.population,
+      ...(drain && { drain }),
+      signals,
+      dismissals,
+      next,
+    };
+  }
+}
+
+/** Publications after an offset, whoever may see them: as many as one push takes. */
+function stretchOf({ replay }: RoomState, after: number): { readonly upto: number; readonly items: string } {
+  const [first] = replay.after(after, undefined, PUSH_BYTES);
+  return first ?? { upto: after, items: "" };
+}
+
+function add(branch: Branch, signal: Signal): void {
+  branch.signals.push(signal);
+  branch.signalLength += signal.text.length;
+  while (branch.signalLength > MAX_SIGNALS && branch.signals.length > 1) {
+    branch.signalLength -= branch.signals.shift()?.text.length ?? 0;
+  }
+}

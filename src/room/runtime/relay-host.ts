@@ -1,0 +1,132 @@
+/**
+ * A relay in its place: the host of a room whose log is a copy, and its way to the room that has the truth. Hands out what
+ * becomes of what the platform delivers, as the room's own host does.
+ */
+import type { Admission } from "../admission.ts";
+import type { Told } from "../core/relay.ts";
+import { defineRoom, type RoomDefinition } from "../definition.ts";
+import {
+  RELAYING,
+  type Down,
+  type Home,
+  type Mirrored,
+  type Pushed,
+  type RelayAddress,
+  type RelayPort,
+  type RelayRules,
+  type Up,
+  type Via,
+} from "../relaying.ts";
+import { Mirror } from "../store/mirror.ts";
+import { factOf } from "../store/meta.ts";
+import { RoomHost, type HostParts, type Opened } from "./host.ts";
+import type { Platform } from "./platform.ts";
+import { Upstream } from "./upstream.ts";
+
+/** There is no place at this relay; another one may have one. */
+const FULL = { ok: false, isFull: true } as const;
+
+/** What a relay is made of. */
+export interface RelayParts extends Pick<HostParts, "platform" | "observer" | "fan"> {
+  /** Asks its room. */
+  readonly ask: (home: Home, up: Up) => Promise<Down>;
+  readonly relayAt: (relay: RelayAddress) => RelayPort;
+}
+
+/** One relay. */
+export class RelayHost {
+  readonly room: RoomHost;
+  readonly #platform: Platform;
+  readonly #upstream: Upstream;
+  #via: Via | undefined;
+  #rules: RelayRules | undefined;
+  #definition: RoomDefinition | undefined;
+
+  constructor({ platform, observer, fan, ask, relayAt }: RelayParts) {
+    this.#platform = platform;
+    this.#upstream = new Upstream({
+      platform,
+      ask: (up) => ask(this.via.home, up),
+      relay: () => this.via.relay,
+      state: () => this.room.state,
+      submit: (event) => this.room.submit(event),
+      tell: ({ connection }, text) => this.room.tell(connection, text),
+      learn: (rules) => this.#learn(rules),
+      failed: (error) => this.room.failed({ code: "upstream_failed", source: "relay", error }),
+    });
+    this.room = new RoomHost({
+      platform,
+      definition: () => this.#definitionNow,
+      env: {},
+      observer,
+      relayAt,
+      ...(fan !== undefined && { fan }),
+      relay: { mirror: new Mirror(), ticked: (state, outcome) => this.#upstream.ticked(state, outcome) },
+    });
+  }
+
+  /** Opens a connection, if its room admits it; `isFull`: another relay may have a place. */
+  async connect(admission: Admission & { readonly via: Via }): Promise<Opened | typeof FULL> {
+    const { via } = admission;
+    if (this.#connections >= via.each) return FULL;
+    if (via.each !== this.#via?.each) this.#definition = undefined;
+    this.#via = via;
+    const id = this.#platform.mintId();
+    try {
+      const admitted = await this.#upstream.admit({ id, admission });
+      if (!admitted.ok) return admitted;
+      return await this.room.open({ type: "admitted", admission, admitted });
+    } finally {
+      this.#upstream.opened();
+    }
+  }
+
+  /** The room, or the relay before this one, tells what has happened. */
+  async push(mirrored: Mirrored): Promise<Pushed> {
+    const version: unknown = mirrored.version;
+    if (version !== RELAYING) throw new TypeError(`a room of another version: ${String(version)}, not ${RELAYING}`);
+    // Nobody is here: then nobody is told, and nothing is kept.
+    if (this.#connections === 0 && mirrored.next.length === 0) return { epoch: "", offset: 0, connections: 0 };
+    const result = await this.room.submit({ type: "mirrored", mirrored, replies: [] });
+    if (!result.ok) throw new Error(`not taken: ${result.code}`);
+    const { offset, isGap } = result.value as Told;
+    this.#upstream.heard(isGap);
+    return { epoch: this.room.state.epochs.current, offset, connections: this.#connections };
+  }
+
+  /**
+   * Where this relay is, and its room.
+   *
+   * @throws Error when nobody has ever been here
+   */
+  get via(): Via {
+    this.#via ??= this.#stored("via") as Via | undefined;
+    if (!this.#via) throw new Error("this relay has no room");
+    return this.#via;
+  }
+
+  /** Connections, and those that are about to be. */
+  get #connections(): number {
+    return this.room.state.connections.size + this.#upstream.opening;
+  }
+
+  /** By the rules that the room told last. A relay that wakes has written them down. */
+  get #definitionNow(): RoomDefinition {
+    this.#rules ??= this.#stored("rules") as RelayRules | undefined;
+    const each = this.#via?.each ?? (this.#stored("via") as Via | undefined)?.each ?? 1;
+    // Nobody is here before the room has said by which rules.
+    return (this.#definition ??= defineRoom({ presence: "off", ...this.#rules, maxConnections: each }));
+  }
+
+  #stored(key: "rules" | "via"): unknown {
+    const fact = factOf(this.#platform.storage.sql, key);
+    return fact === undefined ? undefined : JSON.parse(fact);
+  }
+
+  #learn(rules: RelayRules): void {
+    if (JSON.stringify(rules) === JSON.stringify(this.#rules)) return;
+    this.#rules = rules;
+    this.#definition = undefined;
+    this.room.reload();
+  }
+}

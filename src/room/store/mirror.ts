@@ -1,0 +1,48 @@
+/**
+ * A relay's copy of its room's log: rows in memory, and where its members are in the room's history. It outlives the state
+ * that is made of it. What hibernation must not lose of it rides with a socket.
+ */
+import type { RelayAddress } from "../relaying.ts";
+import type { Facts } from "./epochs.ts";
+import { MemoryRows, type LogBase } from "./log-rows.ts";
+
+/** Up to where the members of a relay have been told everything that they may see. */
+export interface Fed extends LogBase {
+  readonly epoch: string;
+}
+
+/** One copy. */
+export class Mirror implements Facts {
+  readonly rows = new MemoryRows();
+  /** Members of the whole room, as it was told last. */
+  count = 0;
+  /** Relays that are told everything by this one. */
+  next: readonly RelayAddress[] = [];
+  #fed: Fed | undefined;
+  #epochs: string | undefined;
+
+  /** `undefined` while nothing is known: then nobody may be connected either. */
+  get fed(): Fed | undefined {
+    return this.#fed;
+  }
+
+  /** A state is about to be built: what the last one did and could not commit is taken out. */
+  rewind(carried: Fed | undefined): void {
+    this.#fed ??= carried;
+    this.rows.rewind(this.#fed ?? { offset: 0, total: 0 });
+    this.#epochs = this.#fed && `${this.#fed.epoch} 0`;
+  }
+
+  /** A tick is committed, and its publications are about to be told. */
+  settle(fed: Fed): void {
+    this.#fed = fed;
+  }
+
+  get(_key: "epochs"): string | undefined {
+    return this.#epochs;
+  }
+
+  set(_key: "epochs", value: string): void {
+    this.#epochs = value;
+  }
+}
