@@ -102,14 +102,17 @@ export class Pusher {
     const isNew = this.#arrange(relays);
     const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" ? [shared] : []));
     const isCounted = state.population !== this.#count && state.definition.presence === "count";
-    const isNews = outgoing.range.upto > outgoing.range.after || signals.length > 0 || effects.dismissals.length > 0;
+    const { dismissals } = effects;
+    const isNews = outgoing.range.upto > outgoing.range.after || signals.length > 0 || dismissals.length > 0;
     const isDraining = outgoing.shared.some((shared) => shared?.type === "all" && shared.text.includes('"goaway"'));
     if (!isNews && !isNew && !isDraining && !(isCounted && effects.countDue === undefined)) return;
     this.#count = state.population;
     for (const branch of this.#branches.values()) {
       for (const { text, except, to } of signals)
         add(branch, { text, ...(except !== undefined && { except }), ...(to && { to }) });
-      branch.dismissals = [...branch.dismissals, ...effects.dismissals].slice(-MAX_DISMISSALS);
+      const names = new Set([branch.address, ...branch.next].map(({ name }) => name));
+      const mine = dismissals.filter(({ relay }) => names.has(relay));
+      branch.dismissals = [...branch.dismissals, ...mine].slice(-MAX_DISMISSALS);
       branch.isDue = true;
       this.#push(branch);
     }
