@@ -236,6 +236,8 @@ export class Upstream {
     for (const { session, isPresent } of sessions) tally.toggle(session, isPresent, 1);
     const oldest = Math.min(log.oldest, log.committed + 1);
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
+    const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
+    const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
     const connections = state.connections.size + this.#opening;
     this.#told = connections;
     return {
@@ -245,8 +247,9 @@ export class Upstream {
       connections,
       digest: tally.digest,
       ...(this.#isListDue && { sessions }),
-      left,
-      ended,
+      // Who has come back meanwhile has not gone.
+      left: left.filter(({ session }) => !isHere(session)),
+      ended: ended.filter(({ session }) => !isThere(session)),
       joins: joins.map(({ joining }) => joining),
       said,
     };

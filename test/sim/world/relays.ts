@@ -6,6 +6,8 @@ import type { RelayAddress, RelayPort, Home } from "../../../src/room/relaying.t
 import { RelayHost } from "../../../src/room/runtime/relay-host.ts";
 import type { HostParts, RoomHost } from "../../../src/room/runtime/host.ts";
 import type { Platform, RoomSocket } from "../../../src/room/runtime/platform.ts";
+import type { Era } from "../oracle/history.ts";
+import type { Oracle } from "../oracle/oracle.ts";
 import type { Weather } from "./link.ts";
 import { SimObject, type Hosted, type ObjectParts } from "./object.ts";
 import type { Chance } from "./random.ts";
@@ -30,7 +32,8 @@ export interface RelaysParts {
   readonly fan: number;
   /** Connections of a relay, at most. */
   readonly each: number;
-  readonly about: Pick<ObjectParts<RelayInstance>, "wall" | "stamp" | "note">;
+  readonly about: Pick<ObjectParts<RelayInstance>, "wall" | "note">;
+  readonly oracle: Oracle;
 }
 
 /** A relay as its runtime has it. */
@@ -64,6 +67,8 @@ export class Relays {
   readonly calls: Calls = { failUntil: -1, share: 0 };
   readonly each: number;
   readonly home: Home;
+  /** The history that each relay knows: that of the room when it was last heard. */
+  readonly #eras: Era[] = [];
   /** Calls that were lost. */
   lost = 0;
   readonly #parts: RelaysParts;
@@ -84,10 +89,18 @@ export class Relays {
   portFor(caller: () => SimObject<Hosted>, platform: Platform): (relay: RelayAddress) => RelayPort {
     return ({ name }) => ({
       push: (mirrored) => {
-        const object = this.objects[Number(name.slice("relay-".length))];
+        const nth = Number(name.slice("relay-".length));
+        const object = this.objects[nth];
         if (!object) throw new Error(`there is no relay ${name}`);
         const copy = structuredClone(mirrored);
-        return this.#call([caller(), platform], () => object.call((instance) => instance.relay.push(copy)));
+        const era = this.#eraOf(caller());
+        return this.#call([caller(), platform], () =>
+          object.call((instance) => {
+            // It takes nothing of an epoch that it does not know.
+            if (instance.relay.room.state.epochs.current === copy.epoch) this.#eras[nth] = era;
+            return instance.relay.push(copy);
+          }),
+        );
       },
     });
   }
@@ -100,6 +113,7 @@ export class Relays {
       weather,
       ...about,
       note: (what) => about.note(`relay ${nth} ${what}`),
+      stamp: () => ({ ...this.#parts.oracle.stamp, era: this.#eraOf(object) }),
       name: `relay-${nth}`,
       build: (platform: Platform) =>
         new RelayInstance(
@@ -109,13 +123,26 @@ export class Relays {
             fan,
             ask: (_home, up) => {
               const copy = structuredClone(up);
-              return this.#call([object, platform], () => room().call((host) => host.exchange(copy)));
+              let era = this.#parts.oracle.history.era;
+              const asked = this.#call([object, platform], async () => {
+                const down = await room().call((host) => host.exchange(copy));
+                ({ era } = this.#parts.oracle.history);
+                return down;
+              });
+              return asked.then((down) => {
+                this.#eras[nth] = era;
+                return down;
+              });
             },
             relayAt: this.portFor(() => object, platform),
           }),
         ),
     });
     return object;
+  }
+
+  #eraOf(object: SimObject<Hosted>): Era {
+    return this.#eras[this.objects.findIndex((one) => one === object)] ?? this.#parts.oracle.history.era;
   }
 
   /** A call by one object of another. It leaves when what was written before is durable; it can be lost either way. */

@@ -65,15 +65,16 @@ export class World {
     this.oracle = new Oracle(facts, () => timeline.now);
     const about = {
       wall: () => this.wall,
-      stamp: () => this.oracle.stamp,
       note: (what: string) => this.note(what),
     };
-    this.object = new SimObject({ timeline, chance, weather, name: "room", build, ...about });
+    const stamp = () => this.oracle.stamp;
+    this.object = new SimObject({ timeline, chance, weather, name: "room", build, stamp, ...about });
     this.relays = new Relays({
       timeline,
       chance,
       weather,
       about,
+      oracle: this.oracle,
       room: () => this.object,
       home: { binding: "ROOM", ...ROOM },
       ...(relays ?? NO_RELAYS),
