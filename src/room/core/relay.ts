@@ -28,6 +28,19 @@ export function settle({ state }: Turn, via: Via): void {
   state.meta.set("via", JSON.stringify(via));
 }
 
+/**
+ * Keeps a session that comes from elsewhere, before the room moves it here: should this relay lose the answer, the session is
+ * not lost with it.
+ */
+export function expect(turn: Turn, admission: Admission): void {
+  const { sessions } = turn.state;
+  const { resume } = admission;
+  if (!resume || sessions.get(resume.session)) return;
+  const session = sessions.open(resume.session, admission);
+  sessions.change(session, { present: false });
+  drop(turn, { ...session, present: false });
+}
+
 /** Opens a connection that the room has admitted. */
 export function open(turn: Turn, admission: Admission, admitted: Extract<Admitted, { ok: true }>): Connected {
   const { state, now } = turn;
