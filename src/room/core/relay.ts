@@ -53,7 +53,8 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
   if (replaced?.isNewerThan(attempt)) return { ok: false, code: "replaced" };
   if (replaced) turn.close(replaced, { code: "replaced" });
   const known = sessions.owned(id, credentials.user);
-  const session = known ? sessions.connect(known, admission) : sessions.open(id, admission);
+  const generation = Math.max(admitted.generation, (known?.generation ?? 0) + 1);
+  const session = known ? sessions.connect(known, admission, generation) : sessions.open(id, admission, generation);
   // Something was trimmed between the answer and now: its client comes again, and the session is here.
   if (!log.covers(from)) {
     drop(turn, session);

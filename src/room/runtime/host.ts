@@ -90,6 +90,8 @@ export class RoomHost {
   readonly #relays: Pusher | undefined;
   readonly #answered: (() => Promise<void>) | undefined;
   readonly #exchange: Exchange;
+  /** Whether relays were told anything by this instance. */
+  #hasGreeted = false;
   readonly #spread = new SpreadRule();
 
   constructor({ platform, definition, env, observer, relay, relayAt, fan }: HostParts) {
@@ -351,7 +353,10 @@ export class RoomHost {
   #push(state: RoomState, outcome: TickOutcome, behind?: readonly RelayAddress[]): void {
     if (!this.#relays || (!behind && !state.remote.isUsed)) return;
     try {
-      this.#relays.ticked(state, outcome, behind ?? state.remote.relays.filter(({ attached }) => attached));
+      // An instance that begins greets all of them: what a restore has brought back is seen to.
+      const own = () => state.remote.relays.filter(({ attached }) => attached || !this.#hasGreeted);
+      this.#relays.ticked(state, outcome, behind ?? own());
+      this.#hasGreeted = true;
     } catch (error) {
       // They are late; they ask when nobody tells them.
       this.#fail({ code: codeOfThrown(error), source: "relays", error });

@@ -105,8 +105,9 @@ export class RelayHost {
     const version: unknown = mirrored.version;
     if (version !== RELAYING) throw new TypeError(`a room of another version: ${String(version)}, not ${RELAYING}`);
     if (this.#connections === 0 && mirrored.next.length === 0) {
-      // Nobody is here to be told. Sessions that were lost with their sockets are seen to.
+      // Nobody is here to be told. Sessions that were lost with their sockets are seen to, and the room learns of it.
       await this.room.submit({ type: "countDue" });
+      this.#upstream.ask();
       return { epoch: "", offset: 0, connections: 0 };
     }
     const result = await this.room.submit({ type: "mirrored", mirrored, replies: [] });
