@@ -44,8 +44,8 @@ export async function settle(cast: Cast): Promise<void> {
   await judgeEnd(cast);
 }
 
-function isSettled({ isWanted, state, pending }: Cast["sdk"][number]): boolean {
-  return !isWanted || (state === "open" && pending === 0);
+function isSettled({ isWanted, state, pending, asking }: Cast["sdk"][number]): boolean {
+  return !isWanted || (state === "open" && pending + asking === 0);
 }
 
 /** Whether everyone has what they want, and everything has gone out. */

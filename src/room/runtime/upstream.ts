@@ -91,6 +91,8 @@ export class Upstream {
   #isRunning = false;
   #isListDue = false;
   #failures = 0;
+  /** Ends a pause. */
+  #resume: (() => void) | undefined;
   /** Those who want to connect and are not connected yet. */
   #opening = 0;
   /** Sessions that the room has admitted and that are not connected yet: the room counts them already. */
@@ -130,6 +132,8 @@ export class Upstream {
   /** The room was heard by other means. */
   heard(isGap: boolean): void {
     this.#heardAt = this.#parts.platform.now();
+    // It is there again.
+    this.#resume?.();
     if (isGap) this.ask();
   }
 
@@ -324,9 +328,14 @@ export class Upstream {
     });
   }
 
+  /** Waits, unless the room is heard before. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#parts.platform.later(ms, resolve);
+      const cancel = this.#parts.platform.later(ms, resolve);
+      this.#resume = () => {
+        cancel();
+        resolve();
+      };
     });
   }
 }

@@ -28,6 +28,9 @@ interface SentPublish {
   taken: { readonly era: Era; readonly offset: number; readonly at: number } | undefined;
 }
 
+/** How late a relay may be, in ms: the longest pause between two tries to reach its room, and the tries. */
+const LATE = 45_000;
+
 /** Codes of errors after which a publish certainly took no effect. */
 const WITHOUT_EFFECT = new Set(["rejected", "forbidden", "hook_failed", "internal", "storage_failed", "bad_frame"]);
 
@@ -148,7 +151,8 @@ export class Oracle {
       this.#sessions.set(session, {
         user: ear.user,
         era,
-        mayBeOver: at <= (this.#ousted.get(ear.user) ?? -1),
+        // A relay may let somebody in that the room has admitted and kicked since.
+        mayBeOver: at <= (this.#ousted.get(ear.user) ?? -Infinity) + (this.facts.hasRelays ? LATE : 0),
         lastOpen: at,
       });
     if (ear.hasLeft) this.left(session);

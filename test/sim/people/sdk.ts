@@ -33,6 +33,8 @@ export class SdkPerson {
   readonly user: string;
   /** Publishes that have not settled. */
   pending = 0;
+  /** Calls without an answer. */
+  asking = 0;
   client: RoomClient | undefined;
   end: ClientEnd | undefined;
   ear: Ear | undefined;
@@ -106,12 +108,16 @@ export class SdkPerson {
 
   /** Resolves with whether the call was answered well. */
   async call(method: string, data: Json): Promise<boolean> {
-    return this.client
-      ? this.client.call(method, data).then(
-          () => true,
-          () => false,
-        )
-      : false;
+    if (!this.client) return false;
+    this.asking++;
+    try {
+      await this.client.call(method, data);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      this.asking--;
+    }
   }
 
   /** Everything must have arrived by now. */
