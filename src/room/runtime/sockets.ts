@@ -147,6 +147,11 @@ export class Sockets {
     }
   }
 
+  /** Closes every socket: their clients come back and are told what is the case. */
+  sendAllBack(): void {
+    for (const socket of this.#sockets.values()) sendBack(socket);
+  }
+
   /**
    * Whether there is no place for another socket of this user: dismissed ones count, because the runtime keeps them and
    * what they hold until TCP ends, and nothing can end that sooner. They count against their own user; against everyone

@@ -188,8 +188,10 @@ export class Ticker {
     try {
       return span("fan-out", { sockets: state.connections.size }, () => effects().run(state, outcome));
     } catch (error) {
-      // The tick is committed; a client that did not get its frames sees a gap and asks for them.
+      // The tick is committed; a client that did not get its frames sees a gap and asks for them. A relay has no refs: those
+      // who may lack the room's answer must come back for it.
       this.#state = undefined;
+      if (state.mirror) this.#parts.sockets.sendAllBack();
       fail({ code: codeOfThrown(error), source: "fan-out", error });
       return 0;
     }

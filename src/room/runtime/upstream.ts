@@ -282,7 +282,9 @@ export class Upstream {
       return replied ? [{ session, generation, replied }] : [];
     });
     const result = await submit({ type: "mirrored", mirrored: down, replies });
-    if (result.ok && (result.value as Told).isGap) this.#isDue = true;
+    // What the room has answered must reach its sender: it is asked again.
+    if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
+    if ((result.value as Told).isGap) this.#isDue = true;
     for (const [i, { joining, resolve }] of batch.joins.entries()) {
       const admitted = down.admitted[i] ?? ({ ok: false, code: "restarting" } as const);
       const { user } = joining.admission.credentials;
