@@ -8,6 +8,7 @@ import { Misconfigured } from "../../src/ops/settings.ts";
 interface Env {
   readonly CHAT: DurableObjectNamespace;
   readonly GAME: DurableObjectNamespace;
+  readonly RELAY: DurableObjectNamespace;
 }
 
 /** The platform's namespace, which locally ignores places: it says what it was asked for instead of giving an object. */
@@ -16,7 +17,7 @@ function env(): Env {
     jurisdiction: (one: string) => within(one),
     getByName: (...asked: unknown[]) => ({ jurisdiction, asked }),
   });
-  return { CHAT: within(), GAME: within() } as unknown as Env;
+  return { CHAT: within(), GAME: within(), RELAY: within() } as unknown as Env;
 }
 
 const asked = (chat: Partial<Kind<Env>>, room = "lobby") =>
@@ -63,6 +64,65 @@ describe("a room", () => {
     expect(() => places.stub({ GAME } as Env, { kind: "chat", room: "lobby" })).toThrow(Misconfigured);
     expect(places.problems({ GAME } as Env)).toEqual([expect.stringContaining("binding CHAT")]);
     expect(places.problems(env())).toEqual([]);
+  });
+});
+
+describe("a relay", () => {
+  const relay = { binding: "RELAY", name: "chat/lobby/weur/0", region: "weur" };
+  const relays = { binding: "RELAY" as never };
+  const of = (chat: Partial<Kind<Env>>, address = relay) =>
+    new Places<Env>({ chat: { room: "CHAT" as never, relays, ...chat } }).relay(
+      env(),
+      { kind: "chat", room: "lobby" },
+      address,
+    );
+
+  it("is near its region, in the jurisdiction of its room, whatever the room is near to", () => {
+    const { name } = relay;
+    expect(of({ locationHint: "apac" })).toEqual({ jurisdiction: undefined, asked: [name, { locationHint: "weur" }] });
+    expect(of({ jurisdiction: "eu" })).toEqual({ jurisdiction: "eu", asked: [name, { locationHint: "weur" }] });
+    expect(of({}, { ...relay, region: "any" })).toEqual({ jurisdiction: undefined, asked: [name] });
+  });
+
+  it("without a binding is a setting that is missing, and named", () => {
+    const places = new Places<Env>({ chat: { room: "CHAT" as never, relays } });
+    const { CHAT } = env();
+    expect(places.problems({ CHAT } as Env)).toEqual([expect.stringContaining("binding RELAY")]);
+    expect(places.problems(env())).toEqual([]);
+  });
+
+  it("takes 2,000 connections, and the first at 1,000 of its room, unless the kind says otherwise", () => {
+    const given = {
+      chat: { room: "CHAT", relays },
+      game: { room: "GAME", relays: { binding: "X", from: 1, each: 32_000 } },
+    };
+    const places = new Places<Env>(given as never);
+    expect(places.spreadOf("chat")).toEqual({ binding: "RELAY", from: 1_000, each: 2_000 });
+    expect(places.spreadOf("game")).toEqual({ binding: "X", from: 1, each: 32_000 });
+    expect(new Places<Env>({ chat: "CHAT" as never }).spreadOf("chat")).toBeUndefined();
+  });
+
+  it.each<[string, unknown, new () => Error]>([
+    ["null", null, TypeError],
+    ["a text", "RELAY", TypeError],
+    ["no binding", {}, TypeError],
+    ["an empty binding", { binding: "" }, TypeError],
+    ["the binding of its own rooms", { binding: "CHAT" }, TypeError],
+    ["the binding of other rooms", { binding: "GAME" }, TypeError],
+    ["a text for a number", { binding: "RELAY", from: "2" }, TypeError],
+    ["relays before there is anybody", { binding: "RELAY", from: 0 }, RangeError],
+    ["a part of a connection", { binding: "RELAY", from: 1.5 }, RangeError],
+    ["relays for nobody", { binding: "RELAY", each: 0 }, RangeError],
+    ["more connections than an object takes", { binding: "RELAY", each: 32_001 }, RangeError],
+    ["no number", { binding: "RELAY", each: NaN }, RangeError],
+  ])("is refused where it is asked for: %s", (_, asked, type) => {
+    const kinds = { chat: { room: "CHAT", relays: asked }, game: "GAME" } as never;
+    expect(() => new Places(kinds)).toThrow(type);
+  });
+
+  it("is of one kind only", () => {
+    const kinds = { chat: { room: "CHAT", relays }, game: { room: "GAME", relays } } as never;
+    expect(() => new Places(kinds)).toThrow("every kind needs its own binding, and so do the relays of each");
   });
 });
 
