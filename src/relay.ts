@@ -42,7 +42,7 @@ export class Relay<Env = unknown> extends RelayObject<Env> {
     this.#reporter ??= new Reporter(directory, this.ctx.id.jurisdiction);
     // By its own name: the relays of one room are not all of them a burden of the same part.
     await this.#reporter.send({ kind, name: this.ctx.id.name ?? "" }, (part, own) =>
-      part.add({ kind, counts, notes: records, own }),
+      part.add({ kind, counts, failures: records, own }),
     );
   }
 

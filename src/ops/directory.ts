@@ -28,7 +28,7 @@ export type Report = Omit<Listing, "sessions" | "undelivered"> & {
 export interface RelayReport {
   readonly kind: string;
   readonly counts: Counts;
-  readonly notes: readonly FailureRecord[];
+  readonly failures: readonly FailureRecord[];
   readonly own: Counts;
 }
 
@@ -116,8 +116,8 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
   }
 
   /** Takes what a relay counted for its room's kind. Writes one or two rows, and one for each failure. */
-  add({ kind, counts, notes, own }: RelayReport): void {
-    this.#records.add(notes);
+  add({ kind, counts, failures, own }: RelayReport): void {
+    this.#records.add(failures);
     this.#adding(() => {
       for (const [of, more] of [["", own] as const, [kind, counts] as const]) {
         this.#keep(of, more);

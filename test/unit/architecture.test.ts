@@ -233,7 +233,7 @@ describe("the house", () => {
       edgerooms_directory: ["ops/directory.ts"],
       edgerooms_jobs: [schema, "room/store/timers.ts"],
       edgerooms_keys: ["room/store/idempotency.ts", schema],
-      edgerooms_log: ["room/store/log-rows.ts", "room/store/replay.ts", schema],
+      edgerooms_log: ["room/store/log-rows.ts", schema],
       edgerooms_meta: ["room/store/meta.ts", schema],
       edgerooms_notes: ["ops/records.ts"],
       edgerooms_outbox: ["room/store/outbox.ts", schema],

@@ -20,12 +20,12 @@ const BERLIN = { continent: "EU", longitude: "13.4" };
 const opened = () => Object.assign(new Response(null), { webSocket: {} });
 
 /** An app's large rooms over objects that answer as they are told; `asked` has who was asked, in order. */
-function setUp({ room = () => answerElsewhere({}), relay = () => opened() }: Partial<Record<Who, Answering>> = {}) {
+function setUp({ room = () => answerElsewhere({}), relay = () => opened() }: Partial<Record<Of, Answering>> = {}) {
   const asked: string[] = [];
   const admissions: Admission[] = [];
   const clock = { now: 1_000 };
   const answers = { room, relay };
-  const namespace = (of: Who) => ({
+  const namespace = (of: Of) => ({
     jurisdiction: () => namespace(of),
     getByName: (name: string, hint?: { locationHint: string }) => ({
       fetch(request: Request) {
@@ -58,7 +58,7 @@ function setUp({ room = () => answerElsewhere({}), relay = () => opened() }: Par
   return { asked, admissions, answers, at, clock, env, open, rooms };
 }
 
-type Who = "room" | "relay";
+type Of = "room" | "relay";
 type Answering = (name: string) => unknown;
 
 const ADMISSION = {

@@ -28,7 +28,7 @@ const MAX_RELAYS = 10_000;
 /** Until a client may try again that no relay had a place for, in ms. */
 const FULL_RETRY_MS = 1_000;
 
-/** Who is asked to open a connection. */
+/** The room that is asked first, and where its relays are found. */
 export interface Asked<Env extends object> {
   readonly env: Env;
   readonly address: RoomAddress;

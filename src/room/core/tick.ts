@@ -77,7 +77,8 @@ export function applyTick(state: RoomState, { events, now, id }: TickInput): Tic
   state.log.commit();
   announceCount(tick);
   outgoing.finish(state, now);
-  effects.counts.add("publications", state.log.staged.length);
+  // A relay has them from its room, which has counted them.
+  if (!state.mirror) effects.counts.add("publications", state.log.staged.length);
   state.log.settle();
   const isLive = state.connections.size > 0;
   if (isLive !== state.isListed) effects.isListingDue = true;
