@@ -104,11 +104,11 @@ export interface Signal {
   readonly to?: readonly string[];
 }
 
-/** Sessions that the room has ended: one, or all of a user. */
-export interface Dismissal {
-  readonly user: string;
-  readonly session?: string;
-  readonly code: "kicked" | "revoked" | "restarting" | "replaced";
+/** A session at a relay that the room has ended, or does not know. */
+export interface Dismissal extends SessionKey {
+  readonly code: "kicked" | "revoked" | "restarting";
+  /** Name of the relay. */
+  readonly relay: string;
 }
 
 /** What reaches the members of a relay. */

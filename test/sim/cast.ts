@@ -56,17 +56,21 @@ export class Cast {
   readonly done = new Map<string, number>();
   readonly #failures = new Map<string, number>();
 
-  constructor(seed: number, tell?: (line: string) => void) {
+  /** @param relays how many the room has */
+  constructor(seed: number, relays = 0, tell?: (line: string) => void) {
     const chance = new Chance(mixSeed(seed, 2));
     const outside = () => this.world.edge.travel();
-    this.room = makeRoom(chance, {
-      deliver: (batch) => this.#deliver(batch),
-      timerFails: (name) => this.#timerFails(name),
-      publishes: (text) => this.world.oracle.history.wish(text, { by: null, to: undefined }),
-      kicks: (user) => this.world.oracle.ousted(user),
+    const hooked = {
+      deliver: (batch: Batch) => this.#deliver(batch),
+      timerFails: (name: string) => this.#timerFails(name),
+      publishes: (text: string) => this.world.oracle.history.wish(text, { by: null, to: undefined }),
+      kicks: (user: string) => this.world.oracle.ousted(user),
       outside,
-    });
+    };
+    this.room = makeRoom(chance, hooked, relays > 0);
     const { definition, facts } = this.room;
+    // Few, so that three relays make two levels.
+    const fan = relays > 0 ? chance.pick([1, 2, 64]) : 64;
     const observer = {
       report: () => {},
       ended: () => {},
@@ -78,11 +82,21 @@ export class Cast {
       facts,
       chance,
       tell,
-      build: (platform) => new RoomHost({ platform, definition: () => definition, env: {}, observer }),
+      build: (platform): RoomHost =>
+        new RoomHost({
+          platform,
+          definition: () => definition,
+          env: {},
+          observer,
+          ...(relays > 0 && { relayAt: this.world.relays.portFor(() => this.world.object, platform), fan }),
+        }),
+      ...(relays > 0 && { relays: { count: relays, observer, fan, each: chance.pick([2, 50]) } }),
     });
     const { world } = this;
-    world.object.tellsBuffered = chance.once(0.7);
+    const tellsBuffered = chance.once(0.7);
+    for (const object of world.objects) object.tellsBuffered = tellsBuffered;
     world.object.disk.beforeStatement = (statement) => this.#beforeStatement(statement);
+    for (const { disk } of world.relays.objects) disk.beforeStatement = (statement) => this.#mayFail(statement);
     const lives = [20_000, 90_000, 3_600_000, 3_600_000] as const;
     this.sdk = [
       new SdkPerson(world, "ann", { life: chance.pick(lives) }),
@@ -97,10 +111,13 @@ export class Cast {
     this.outlet = "takes";
     this.diskFails = { until: -1, share: 0 };
     this.killAfter = Infinity;
-    world.object.crashAtCommit = undefined;
-    world.object.flush = 0;
-    world.object.lateness = 0;
-    world.object.rearmAlarm();
+    world.relays.calls.failUntil = -1;
+    for (const object of world.objects) {
+      object.crashAtCommit = undefined;
+      object.flush = 0;
+      object.lateness = 0;
+      object.rearmAlarm();
+    }
     Object.assign(world.weather, { low: 1, high: 20 });
   }
 
@@ -117,6 +134,11 @@ export class Cast {
       world.object.kill();
       throw new Error("killed");
     }
+    this.#mayFail(statement);
+  }
+
+  #mayFail(statement: string): void {
+    const { world } = this;
     // The end of a savepoint writes nothing: it cannot fail.
     if (statement.startsWith("RELEASE")) return;
     if (world.timeline.now < this.diskFails.until && world.chance.once(this.diskFails.share)) {

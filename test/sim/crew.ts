@@ -7,6 +7,8 @@ export interface Order {
   readonly seeds: readonly number[];
   /** Plays each twice, and compares what happened. */
   readonly twice: boolean;
+  /** How many relays the room has. */
+  readonly relays: number;
 }
 
 /** What came of some schedules, added up. */
@@ -50,11 +52,11 @@ export function add(to: Tally, from: Tally): void {
 }
 
 /** Plays what is ordered. */
-export async function work({ seeds, twice }: Order): Promise<Tally> {
+export async function work({ seeds, twice, relays }: Order): Promise<Tally> {
   const tally = emptyTally();
   for (const seed of seeds) {
-    const outcome = await play(seed);
-    const again = twice ? await play(seed) : outcome;
+    const outcome = await play(seed, { relays });
+    const again = twice ? await play(seed, { relays }) : outcome;
     const differs = again.hash !== outcome.hash;
     count(tally, differs ? { ...outcome, failure: `played twice, ${outcome.hash} and ${again.hash}` } : outcome);
   }

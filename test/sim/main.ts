@@ -5,7 +5,7 @@
  *     npm run sim -- --seed 7 --schedules 1 [--keep 0,4,9] [--trace]           one, or a part of it
  *     npm run sim -- --mutations [--only text]                                 whether seeded mistakes are found
  *
- * `--hunt 60000` ends at the first failure, and after so many milliseconds of real time.
+ * `--relays 3` gives the room relays. `--hunt 60000` ends at the first failure, and after so many milliseconds of real time.
  */
 import { parseArgs } from "node:util";
 import type { Tally } from "./crew.ts";
@@ -26,15 +26,18 @@ const { values } = parseArgs({
     mutations: { type: "boolean", default: false },
     only: { type: "string" },
     hunt: { type: "string" },
+    relays: { type: "string", default: "0" },
   },
 });
 const seed = Number(values.seed);
 const schedules = Number(values.schedules);
+const relays = Number(values.relays);
+const asked = relays > 0 ? ` --relays ${relays}` : "";
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 /** A kept step, and how long the world runs after it if that is not what the seed says: `4` or `4:20`. */
 function kept(list: string): Step[] {
-  const all = scheduleOf(seed);
+  const all = scheduleOf(seed, relays);
   return list.split(",").flatMap((part) => {
     const [index, wait] = part.split(":").map(Number);
     const step = all[index ?? -1];
@@ -44,7 +47,7 @@ function kept(list: string): Step[] {
 
 /** How a list of steps is written after `--keep`. */
 function keepOf(of: number, steps: readonly Step[]): string {
-  const all = scheduleOf(of);
+  const all = scheduleOf(of, relays);
   return steps
     .map((step) => {
       const index = all.findIndex((other) => other.seed === step.seed);
@@ -53,12 +56,20 @@ function keepOf(of: number, steps: readonly Step[]): string {
     .join();
 }
 
-async function explain(failed: number, what: string, steps = scheduleOf(failed)): Promise<void> {
+/** A failure without its names and numbers: another one is no shorter way to this one. */
+function kindOf(failure: string | undefined): string | undefined {
+  return failure?.replaceAll(/\b(?:ann|bob|eve|sam)\b|\([^)]*\)|"[^"]*"|[\d.]+/g, "");
+}
+
+async function explain(failed: number, what: string, steps = scheduleOf(failed, relays)): Promise<void> {
   say(`\nseed ${failed}: ${what}`);
-  say(`reproduce: npm run sim -- --seed ${failed} --schedules 1`);
-  const shortest = await shrink(steps, async (some) => (await play(failed, { steps: some })).failure !== undefined);
-  const { failure } = await play(failed, { steps: shortest });
-  const all = scheduleOf(failed);
+  say(`reproduce: npm run sim -- --seed ${failed} --schedules 1${asked}`);
+  const kind = kindOf(what);
+  const isSame = async (some: readonly Step[]) =>
+    kindOf((await play(failed, { steps: some, relays })).failure) === kind;
+  const shortest = await shrink(steps, isSame);
+  const { failure } = await play(failed, { steps: shortest, relays });
+  const all = scheduleOf(failed, relays);
   say(`the shortest schedule that fails (${shortest.length} of ${all.length} steps): ${failure}`);
   for (const step of shortest)
     say(
@@ -67,7 +78,7 @@ async function explain(failed: number, what: string, steps = scheduleOf(failed))
         all.findIndex((other) => other.seed === step.seed),
       )}`,
     );
-  say(`reproduce: npm run sim -- --seed ${failed} --schedules 1 --keep ${keepOf(failed, shortest)} --trace`);
+  say(`reproduce: npm run sim -- --seed ${failed} --schedules 1 --keep ${keepOf(failed, shortest)} --trace${asked}`);
 }
 
 function summarize(tally: Tally, seconds: number): void {
@@ -81,8 +92,8 @@ function summarize(tally: Tally, seconds: number): void {
 }
 
 async function one(): Promise<boolean> {
-  const steps = values.keep === undefined ? scheduleOf(seed) : kept(values.keep);
-  const { failure, hash, events } = await play(seed, { steps, ...(values.trace && { tell: say }) });
+  const steps = values.keep === undefined ? scheduleOf(seed, relays) : kept(values.keep);
+  const { failure, hash, events } = await play(seed, { steps, relays, ...(values.trace && { tell: say }) });
   say(`seed ${seed}: ${steps.length} steps, ${events} events, hash ${hash}`);
   if (failure === undefined) return true;
   if (values.keep === undefined) await explain(seed, failure, steps);
@@ -98,6 +109,7 @@ async function many(): Promise<boolean> {
     schedules,
     threads: Number(values.threads),
     twice: values.twice,
+    relays,
     enough: values.hunt === undefined ? 5 : 1,
     patience: Number(values.hunt ?? Infinity),
     progress: (so) => {

@@ -130,6 +130,25 @@ const acts: Readonly<Record<StepKind, Act>> = {
     void ask(cast, { type: "signal", data, ...(to !== "*" && { to: to.split(",") }) });
   },
   refresh: (cast) => refresh(cast),
+  evictRelay: (cast) => {
+    if (relayOf(cast)?.evict()) cast.count("relay evicted");
+  },
+  crashRelay: (cast) => {
+    cast.count("relay killed");
+    relayOf(cast)?.kill();
+  },
+  crashRelayAtCommit: (cast) => {
+    const relay = relayOf(cast);
+    if (!relay) return;
+    cast.count("relay killed at a commit");
+    relay.crashAtCommit = cast.world.chance.pick(["before", "after"]);
+  },
+  loseCalls: (cast) => {
+    const { chance, relays, timeline } = cast.world;
+    cast.count("calls lost");
+    relays.calls.failUntil = timeline.now + chance.between(50, chance.pick([2_000, 30_000]));
+    relays.calls.share = chance.pick([1, 0.5, 0.2]);
+  },
   outlet: (cast) => {
     cast.outlet = cast.world.chance.pick(MOODS);
     if (cast.outlet !== "takes") cast.count("outlet failed");
@@ -150,6 +169,10 @@ function sdkOf({ sdk, world }: Cast): SdkPerson {
 
 function rawOf({ raw, world }: Cast): RawPerson {
   return world.chance.pick(raw);
+}
+
+function relayOf({ world }: Cast): Cast["world"]["relays"]["objects"][number] | undefined {
+  return world.relays.objects[world.chance.below(world.relays.objects.length)];
 }
 
 /** Somebody's open line. */

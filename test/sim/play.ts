@@ -26,15 +26,17 @@ export interface PlayOptions {
   readonly steps?: readonly Step[];
   /** Is told everything that happens. */
   readonly tell?: (line: string) => void;
+  /** How many relays the room has. Default: none. */
+  readonly relays?: number;
 }
 
 /** Plays the schedule of a seed. Never throws for what is wrong with the room. */
-export async function play(seed: number, { steps = scheduleOf(seed), tell }: PlayOptions = {}): Promise<Outcome> {
-  const cast = new Cast(seed, tell);
+export async function play(seed: number, { relays = 0, steps, tell }: PlayOptions = {}): Promise<Outcome> {
+  const cast = new Cast(seed, relays, tell);
   const { world } = cast;
   let failure: string | undefined;
   try {
-    for (const step of steps) {
+    for (const step of steps ?? scheduleOf(seed, relays)) {
       perform(cast, step);
       await world.run(step.wait);
     }
@@ -47,7 +49,7 @@ export async function play(seed: number, { steps = scheduleOf(seed), tell }: Pla
           : (error.stack ?? error.message)
         : String(error);
   }
-  world.object.disk.close();
+  for (const { disk } of world.objects) disk.close();
   return {
     seed,
     failure,

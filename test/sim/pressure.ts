@@ -54,6 +54,7 @@ const USERS = ["ann", "bob", "cem"] as const;
 const PATIENCE_MS = 600_000;
 
 const facts: Facts = {
+  hasRelays: false,
   retain: 100_000,
   grace: 10_000,
   resumeWindow: 3_600_000,

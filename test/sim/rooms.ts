@@ -33,7 +33,7 @@ export interface SimRoom {
 }
 
 /** A room by chance. */
-export function makeRoom(chance: Chance, hooked: Hooked): SimRoom {
+export function makeRoom(chance: Chance, hooked: Hooked, hasRelays: boolean): SimRoom {
   const every = chance.pick([2_000, 5_000, 30_000]);
   const facts: Facts = {
     retain: chance.pick([0, 3, 5, 40, 1_000]),
@@ -43,7 +43,8 @@ export function makeRoom(chance: Chance, hooked: Hooked): SimRoom {
     maxConnectionsPerUser: chance.pick([3, 5, 100]),
     hasHooks: chance.once(0.5),
     hasEvents: chance.once(0.4),
-    presence: chance.pick(["list", "list", "list", "count", "off"]),
+    presence: chance.pick(hasRelays ? ["count", "count", "off"] : ["list", "list", "list", "count", "off"]),
+    hasRelays,
   };
   const options: Definition = {
     retain: facts.retain,

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly schedules: number;
   readonly threads: number;
   readonly twice: boolean;
+  /** How many relays the room has. Default: none. */
+  readonly relays?: number;
   /** No more is begun after this many failures. */
   readonly enough: number;
   /** No more is begun after so many ms of real time. */
@@ -21,7 +23,7 @@ const CHUNK = 50;
 
 /** Plays the schedules of seeds in a row. */
 export async function run(options: RunOptions): Promise<Tally> {
-  const { seed, schedules, threads, twice, enough, patience = Infinity, progress } = options;
+  const { seed, schedules, threads, twice, enough, patience = Infinity, progress, relays = 0 } = options;
   const tally = emptyTally();
   const began = performance.now();
   let next = 0;
@@ -30,7 +32,7 @@ export async function run(options: RunOptions): Promise<Tally> {
     if (isEnough || next >= schedules) return undefined;
     const seeds = Array.from({ length: Math.min(CHUNK, schedules - next) }, (_, i) => seed + next + i);
     next += seeds.length;
-    return { seeds, twice };
+    return { seeds, twice, relays };
   };
   const crew = Array.from({ length: Math.min(threads, Math.ceil(schedules / CHUNK)) }, () => {
     return employ(order, (part) => {

@@ -48,8 +48,16 @@ const WEIGHTS = {
   outlet: 3,
 } as const satisfies Record<string, number>;
 
+/** And what can be done besides to a room with relays. */
+const RELAY_WEIGHTS = {
+  evictRelay: 9,
+  crashRelay: 4,
+  crashRelayAtCommit: 3,
+  loseCalls: 6,
+} as const satisfies Record<string, number>;
+
 /** The kind of one step. */
-export type StepKind = keyof typeof WEIGHTS;
+export type StepKind = keyof typeof WEIGHTS | keyof typeof RELAY_WEIGHTS;
 
 /** One thing that is done, and how long the world runs after it. */
 export interface Step {
@@ -63,10 +71,12 @@ export interface Step {
 /** Steps of one schedule. */
 const STEPS = [16, 48] as const;
 
-/** The schedule of a seed. */
-export function scheduleOf(seed: number): Step[] {
+/** The schedule of a seed, for a room with so many relays. */
+export function scheduleOf(seed: number, relays = 0): Step[] {
   const chance = new Chance(mixSeed(seed, 1));
-  const choices = Object.entries(WEIGHTS).map(([kind, weight]) => [weight, kind as StepKind] as const);
+  const choices = Object.entries({ ...WEIGHTS, ...(relays > 0 && RELAY_WEIGHTS) }).map(
+    ([kind, weight]) => [weight, kind as StepKind] as const,
+  );
   // More often few than many.
   const length = Math.min(chance.between(...STEPS), chance.between(...STEPS), chance.between(...STEPS));
   return Array.from({ length }, (_, i): Step => {

@@ -58,7 +58,7 @@ async function isAtRest(cast: Cast): Promise<boolean> {
   const { reminders, sdk, raw, world } = cast;
   if (!isDone(cast) || world.behind > 0) return false;
   if (
-    world.object.wires.some((wire) => wire.isHalfOpen) ||
+    world.objects.some(({ wires }) => wires.some((wire) => wire.isHalfOpen)) ||
     sdk.some(({ end }) => end?.state === 1 && end.wire?.isHalfOpen)
   )
     return false;
@@ -92,7 +92,7 @@ async function judgeEnd(cast: Cast): Promise<void> {
       check(!isOpen || !isSilent, () => `${user} answers no heartbeat and is still connected (${ear.session})`);
     }
   }
-  judgeObject(cast);
+  for (const object of world.objects) judgeObject(cast, object);
   let list = await listed(cast);
   // A member whose token ends at this very moment is gone, and present until its grace is over.
   for (let n = 0; n < 20 && (list !== present(cast) || miscounted(cast)); n++) {
@@ -116,8 +116,7 @@ async function judgeEnd(cast: Cast): Promise<void> {
 }
 
 /** What is always so while somebody is connected, and what must not grow. */
-function judgeObject({ world, room }: Cast): void {
-  const { disk, wires } = world.object;
+function judgeObject({ world, room }: Cast, { disk, wires }: Cast["world"]["objects"][number]): void {
   const { heartbeat, retain } = room.facts;
   if (wires.some(({ state }) => state === 1)) {
     const wait = (disk.durableAlarm ?? Infinity) - world.wall;

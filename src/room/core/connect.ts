@@ -42,10 +42,8 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   const before = member(state.sessions, user);
   const replaced = known && state.connections.get(known.id);
   if (replaced) turn.close(replaced, { code: "replaced" });
-  if (elsewhere) {
-    state.remote.end(elsewhere);
-    turn.dismiss({ user, session: elsewhere.session, code: "replaced" });
-  }
+  // Its relay learns so when it next tells of its sessions.
+  if (elsewhere) state.remote.end(elsewhere);
   const session = known
     ? state.sessions.connect(known, admission)
     : state.sessions.open(elsewhere?.session ?? id, admission);

@@ -54,6 +54,8 @@ function whyNotShown({ sessions, definition }: RoomState, session: Session, data
 export function announceCount({ state, now, outgoing, effects }: TickContext): void {
   const { headcount, connections, definition, remote } = state;
   if (definition.presence !== "count" || (connections.size === 0 && !remote.isUsed)) return;
+  // A relay that has just woken has not been told yet.
+  if (state.mirror && state.mirror.count === undefined) return;
   if (outgoing.isHeartbeat) headcount.remind();
   const due = headcount.due(now, connections.size);
   if (due === undefined) return;

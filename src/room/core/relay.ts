@@ -3,11 +3,11 @@
  * has told it, and hands them the room's answers. Everything else it does as a room does.
  */
 import type { Admission } from "../admission.ts";
-import type { Admitted, Down, Mirrored } from "../relaying.ts";
+import type { Admitted, Dismissal, Down, Mirrored, Via } from "../relaying.ts";
 import type { Publication } from "../../protocol/frames.ts";
 import type { RoomState } from "../store/state.ts";
 import { welcome } from "./connect.ts";
-import { disconnect, end } from "./depart.ts";
+import { disconnect, drop, end } from "./depart.ts";
 import type { Connected, Reply, Result } from "./event.ts";
 import { feed, sync } from "./resume.ts";
 import type { Turn } from "./turn.ts";
@@ -18,6 +18,16 @@ export interface Told {
   readonly isGap: boolean;
 }
 
+/**
+ * Writes down where this relay is, and its room. Before the room hears of it: then it can say so when it has lost everything
+ * else.
+ */
+export function settle({ state }: Turn, via: Via): void {
+  state.identify(via.home.kind, via.home.room);
+  state.settleName();
+  state.meta.set("via", JSON.stringify(via));
+}
+
 /** Opens a connection that the room has admitted. */
 export function open(turn: Turn, admission: Admission, admitted: Extract<Admitted, { ok: true }>): Connected {
   const { state, now } = turn;
@@ -26,17 +36,16 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
   const { session: id, reset, ref, acks } = admitted;
   turn.about = { session: id, user: credentials.user, requestId, traceparent };
   const from = reset ? reset.offset : (resume?.position?.offset ?? log.head);
-  // Something was trimmed between the answer and now: its client comes again.
-  if (!log.covers(from)) return { ok: false, code: "restarting", retryAfter: 0 };
   const replaced = state.connections.get(id);
   if (replaced?.isNewerThan(attempt)) return { ok: false, code: "replaced" };
-  state.identify(admission.kind, admission.room);
-  state.settleName();
-  // A relay that wakes must know where it is.
-  state.meta.set("via", JSON.stringify(admission.via));
   if (replaced) turn.close(replaced, { code: "replaced" });
   const known = sessions.owned(id, credentials.user);
   const session = known ? sessions.connect(known, admission) : sessions.open(id, admission);
+  // Something was trimmed between the answer and now: its client comes again, and the session is here.
+  if (!log.covers(from)) {
+    drop(turn, session);
+    return { ok: false, code: "restarting", retryAfter: 0 };
+  }
   const connection = state.connect(session, admission, now);
   turn.accept(connection);
   welcome(turn, connection, session, { reason: reset?.reason, ref });
@@ -53,16 +62,15 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
 export function mirror(turn: Turn, mirrored: Mirrored | Down, replies: readonly Reply[]): Result<Told> {
   const { state } = turn;
   for (const reply of replies) answer(turn, reply);
-  if ("isUndone" in mirrored) startAnew(turn, mirrored);
+  const isFirst = "rules" in mirrored && state.epochs.current === "";
+  if (isFirst || "isUndone" in mirrored) startAnew(turn, mirrored);
   const isGap = !isNext(state, mirrored);
   if (!isGap) {
     enterEpoch(turn, mirrored.epoch);
     take(state, mirrored);
   }
   for (const { text, except, to } of mirrored.signals) turn.signal(text, except, to);
-  for (const { user, session, code } of mirrored.dismissals) {
-    for (const one of state.sessions.of(user)) if (session === undefined || one.id === session) end(turn, one, code);
-  }
+  for (const dismissal of mirrored.dismissals) dismiss(turn, dismissal);
   drain(turn, mirrored);
   learn(state, mirrored);
   return { ok: true, value: { offset: state.log.head, isGap } };
@@ -87,6 +95,14 @@ function answer(turn: Turn, { session, generation, replied }: Reply): void {
   for (const text of replied.texts) turn.sendText(connection, text);
   connection.reject(replied.rejected);
   if (replied.over) disconnect(turn, connection, { code: "restarting" });
+}
+
+function dismiss(turn: Turn, dismissal: Dismissal): void {
+  const { user, session, code, relay } = dismissal;
+  const { mirror: copy, sessions } = turn.state;
+  const mine = sessions.owned(session, user);
+  if (mine) end(turn, mine, code);
+  else if (copy?.next.some(({ name }) => name === relay)) turn.dismiss(dismissal);
 }
 
 /** Whether nothing lies between what is here and what is told. Only the room itself can say what a new epoch continues. */

@@ -51,7 +51,6 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   if (held) turn.close(held, { code: "replaced" });
   // It goes on elsewhere, with its refs: nobody has left.
   if (direct) state.sessions.end(direct);
-  if (elsewhere && elsewhere.relay !== place) turn.dismiss({ user, session, code: "replaced" });
   state.remote.put({
     user,
     session,
@@ -106,7 +105,7 @@ export function hearReport(turn: Turn, up: Omit<Up, "joins" | "said">): Result<R
   const { remote } = state;
   const isEmpty = up.connections === 0;
   const known = remote.relays.find(({ name }) => name === up.relay.name);
-  if (isEmpty && !known) return { ok: true, value: { isUnsure: false, dismissals: unknown(up) } };
+  if (isEmpty && !known) return { ok: true, value: { isUnsure: false, dismissals: strangers(up) } };
   if (isEmpty) remote.detach(up.relay.name);
   const { id } = isEmpty && known ? known : remote.attach(up.relay);
   const mine = (key: SessionKey) => {
@@ -115,7 +114,7 @@ export function hearReport(turn: Turn, up: Omit<Up, "joins" | "said">): Result<R
   };
   for (const key of up.left) depart(turn, mine(key), "gone");
   for (const key of up.ended) depart(turn, mine(key), "over");
-  const dismissals = up.sessions ? reconcile(turn, id, up.sessions) : [];
+  const dismissals = up.sessions ? reconcile(turn, id, up) : [];
   const isUnsure = dismissals.length === 0 && remote.digest(id) !== up.digest;
   return { ok: true, value: { isUnsure, dismissals } };
 }
@@ -124,9 +123,11 @@ export function hearReport(turn: Turn, up: Omit<Up, "joins" | "said">): Result<R
 export function endRemote(turn: Turn, user: string, code: Dismissal["code"], session?: string): number {
   const { remote } = turn.state;
   const ended = remote.of(user).filter((one) => session === undefined || one.session === session);
-  if (ended.length === 0) return 0;
-  turn.dismiss({ user, code, ...(session !== undefined && { session }) });
-  for (const one of ended) depart(turn, one, "over");
+  for (const one of ended) {
+    const place = remote.relays.find(({ id }) => id === one.relay);
+    if (place) turn.dismiss({ user, session: one.session, code, relay: place.name });
+    depart(turn, one, "over");
+  }
   return ended.length;
 }
 
@@ -143,32 +144,24 @@ function depart(turn: Turn, session: RemoteSession | undefined, how: "gone" | "o
 }
 
 /** Goes through all sessions of a relay, as it lists them and as the room knows them. */
-function reconcile(turn: Turn, relay: number, listed: NonNullable<Up["sessions"]>): Dismissal[] {
+function reconcile(turn: Turn, relay: number, up: Pick<Up, "sessions" | "relay">): Dismissal[] {
   const { remote } = turn.state;
+  const { sessions: listed = [] } = up;
   const theirs = new Map(listed.map((one) => [one.session, one]));
   const ours = new Set<string>();
   for (const session of remote.at(relay)) {
     const one = theirs.get(session.session);
     if (one?.user !== session.user) depart(turn, session, "over");
     else if (!one.isPresent) depart(turn, session, "gone");
-    if (one?.user === session.user) ours.add(session.session);
-    // The relay knows best that it has come back.
-    if (one?.isPresent && !session.present) {
-      const isJoining = !turn.state.isPresent(session.user);
-      remote.put({ ...session, present: true });
-      if (isJoining) turn.presence({ change: "join", member: { id: session.user } });
-    }
+    // One that the others miss and that is there after all has to come again, past `onJoin`.
+    if (one?.user === session.user && (session.present || !one.isPresent)) ours.add(session.session);
   }
-  return listed.filter(({ session }) => !ours.has(session)).map(dismissed);
+  return strangers({ ...up, sessions: listed.filter(({ session }) => !ours.has(session)) });
 }
 
 /** A relay without anybody has sessions, and the room has never heard of it: its storage was put back. */
-function unknown({ sessions = [] }: Pick<Up, "sessions">): Dismissal[] {
-  return sessions.map(dismissed);
-}
-
-function dismissed({ user, session }: SessionKey): Dismissal {
-  return { user, session, code: "restarting" };
+function strangers({ sessions = [], relay }: Pick<Up, "sessions" | "relay">): Dismissal[] {
+  return sessions.map(({ user, session }) => ({ user, session, code: "restarting", relay: relay.name }));
 }
 
 function whyNoPlace(state: RoomState, key: SessionKey, attempt: RemoteSession["attempt"]): Refusal | undefined {

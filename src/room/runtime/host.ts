@@ -69,7 +69,12 @@ export interface HostParts {
   /** Relays that one object tells by itself. Default: 64. */
   readonly fan?: number;
   /** This is a relay: its copy of its room's log, and its way to its room. */
-  readonly relay?: { readonly mirror: Mirror; readonly ticked: (state: RoomState, outcome: TickOutcome) => void };
+  readonly relay?: {
+    readonly mirror: Mirror;
+    readonly ticked: (state: RoomState, outcome: TickOutcome) => void;
+    /** Resolves when the room has answered all frames. */
+    readonly answered: () => Promise<void>;
+  };
 }
 
 /** One room in its place. */
@@ -83,11 +88,13 @@ export class RoomHost {
   readonly #effects: EffectRunner;
   readonly #recorder: Recorder;
   readonly #relays: Pusher | undefined;
+  readonly #answered: (() => Promise<void>) | undefined;
   readonly #exchange: Exchange;
   readonly #spread = new SpreadRule();
 
   constructor({ platform, definition, env, observer, relay, relayAt, fan }: HostParts) {
     this.#platform = platform;
+    this.#answered = relay?.answered;
     this.#definition = definition;
     this.#observer = observer;
     const continuations = new Map<string, Continuation>();
@@ -235,6 +242,7 @@ export class RoomHost {
     const length = typeof message === "string" ? message.length : message.byteLength;
     // Waiting for the tick keeps the event open: an object with waiting frames must not be evicted.
     await this.#scheduler.submitFrames(events, length);
+    await this.#answered?.();
   }
 
   /** A socket has closed, with this close code, or failed. */

@@ -102,14 +102,17 @@ export class Pusher {
     const isNew = this.#arrange(relays);
     const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" ? [shared] : []));
     const isCounted = state.population !== this.#count && state.definition.presence === "count";
-    const isNews = outgoing.range.upto > outgoing.range.after || signals.length > 0 || effects.dismissals.length > 0;
+    const { dismissals } = effects;
+    const isNews = outgoing.range.upto > outgoing.range.after || signals.length > 0 || dismissals.length > 0;
     const isDraining = outgoing.shared.some((shared) => shared?.type === "all" && shared.text.includes('"goaway"'));
     if (!isNews && !isNew && !isDraining && !(isCounted && effects.countDue === undefined)) return;
     this.#count = state.population;
     for (const branch of this.#branches.values()) {
       for (const { text, except, to } of signals)
         add(branch, { text, ...(except !== undefined && { except }), ...(to && { to }) });
-      branch.dismissals = [...branch.dismissals, ...effects.dismissals].slice(-MAX_DISMISSALS);
+      const names = new Set([branch.address, ...branch.next].map(({ name }) => name));
+      const mine = dismissals.filter(({ relay }) => names.has(relay));
+      branch.dismissals = [...branch.dismissals, ...mine].slice(-MAX_DISMISSALS);
       branch.isDue = true;
       this.#push(branch);
     }
@@ -196,18 +199,22 @@ export class Pusher {
       Object.assign(branch, { isDue: false, signals: [], signalLength: 0, dismissals: [] });
       return;
     }
-    const { signals, dismissals } = branch;
-    const pushed = this.#compose(state, branch);
+    const { dismissals } = branch;
+    let mirrored: Mirrored;
+    try {
+      mirrored = this.#compose(state, branch);
+    } catch {
+      // The log cannot be read: whoever writes to it says so.
+      return this.#later(branch);
+    }
     Object.assign(branch, { isDue: false, isCalling: true, signals: [], signalLength: 0, dismissals: [] });
-    void this.#call(branch, pushed).then((answer) => {
+    void this.#call(branch, mirrored).then((answer) => {
       branch.isCalling = false;
-      if (answer) this.#took(branch, pushed, answer);
-      else {
-        // What only a push says waits for the next one, but signals: those are of the moment.
-        branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
-        branch.cursor = undefined;
-        this.#later(branch, signals.length);
-      }
+      if (answer) return this.#took(branch, mirrored, answer);
+      // What only a push says waits for the next one, but signals: those are of the moment.
+      branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
+      branch.cursor = undefined;
+      this.#later(branch);
     });
   }
 
@@ -231,7 +238,7 @@ export class Pusher {
     if (branch.isDue || (answer.offset === upto && upto < head)) this.#push(branch);
   }
 
-  #later(branch: Branch, _lost: number): void {
+  #later(branch: Branch): void {
     branch.failures++;
     // Those behind it are told from here meanwhile.
     if (branch.failures === 1) for (const { name } of branch.next) this.#pushNamed(name);

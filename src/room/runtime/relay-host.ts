@@ -44,8 +44,10 @@ export class RelayHost {
 
   constructor({ platform, observer, fan, ask, relayAt }: RelayParts) {
     this.#platform = platform;
+    const mirror = new Mirror();
     this.#upstream = new Upstream({
       platform,
+      mirror,
       ask: (up) => ask(this.via.home, up),
       relay: () => this.via.relay,
       state: () => this.room.state,
@@ -61,7 +63,11 @@ export class RelayHost {
       observer,
       relayAt,
       ...(fan !== undefined && { fan }),
-      relay: { mirror: new Mirror(), ticked: (state, outcome) => this.#upstream.ticked(state, outcome) },
+      relay: {
+        mirror,
+        ticked: (state, outcome) => this.#upstream.ticked(state, outcome),
+        answered: () => this.#upstream.answered(),
+      },
     });
   }
 
@@ -69,15 +75,21 @@ export class RelayHost {
   async connect(admission: Admission & { readonly via: Via }): Promise<Opened | typeof FULL> {
     const { via } = admission;
     if (this.#connections >= via.each) return FULL;
-    if (via.each !== this.#via?.each) this.#definition = undefined;
-    this.#via = via;
+    if (JSON.stringify(via) !== JSON.stringify(this.#via)) {
+      this.#via = via;
+      this.#definition = undefined;
+      const settled = await this.room.submit({ type: "settled in", via });
+      if (!settled.ok) {
+        this.#via = undefined;
+        return settled;
+      }
+    }
     const id = this.#platform.mintId();
+    const admitted = await this.#upstream.admit({ id, admission });
     try {
-      const admitted = await this.#upstream.admit({ id, admission });
-      if (!admitted.ok) return admitted;
-      return await this.room.open({ type: "admitted", admission, admitted });
+      return admitted.ok ? await this.room.open({ type: "admitted", admission, admitted }) : admitted;
     } finally {
-      this.#upstream.opened();
+      this.#upstream.opened(admitted.ok ? admitted.session : undefined);
     }
   }
 

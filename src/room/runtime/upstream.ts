@@ -18,7 +18,8 @@ import {
   type Up,
 } from "../relaying.ts";
 import { Tally } from "../rules/tally.ts";
-import type { RoomState } from "../store/state.ts";
+import type { Mirror } from "../store/mirror.ts";
+import { UNTOLD_MS, type RoomState } from "../store/state.ts";
 import type { Platform } from "./platform.ts";
 
 /** How long an exchange may take, in ms: more than a room under load needs. */
@@ -39,6 +40,7 @@ const MAX_JOINS = 512;
 /** What an upstream works with. */
 export interface UpstreamParts {
   readonly platform: Platform;
+  readonly mirror: Mirror;
   /** Asks the room. */
   readonly ask: (up: Up) => Promise<Down>;
   readonly relay: () => RelayAddress;
@@ -64,8 +66,11 @@ interface Batch {
   readonly left: readonly SessionKey[];
   readonly ended: readonly SessionKey[];
   readonly wanted: readonly Wanted[];
+}
+
+/** What sessions say, and the connection that each of them has. */
+interface Spoken {
   readonly said: readonly Said[];
-  /** The connection that each of `said` came from. */
   readonly speakers: readonly Forwarded["connection"][];
 }
 
@@ -74,16 +79,22 @@ export class Upstream {
   readonly #parts: UpstreamParts;
   #joins: Waiting[] = [];
   #frames: Forwarded[] = [];
+  /** Frames that are on their way. */
+  #asked = 0;
+  /** Handlers that must not end before the room has answered. */
+  #idle: (() => void)[] = [];
   #left: SessionKey[] = [];
   #ended: SessionKey[] = [];
   #wanted: Wanted[] = [];
   /** Whether there is a reason to ask besides those that wait. */
-  #isDue = false;
+  #isDue = true;
   #isRunning = false;
   #isListDue = false;
   #failures = 0;
   /** Those who want to connect and are not connected yet. */
   #opening = 0;
+  /** Sessions that the room has admitted and that are not connected yet: the room counts them already. */
+  readonly #admitted = new Map<string, SessionKey>();
   /** Connections that the room was told of last. */
   #told = 0;
   /** When the room was last heard, in ms since the epoch. */
@@ -107,15 +118,24 @@ export class Upstream {
     return this.#opening;
   }
 
-  /** Somebody who was admitted has connected, or will not. */
-  opened(): void {
+  /** Somebody who was admitted, with this session, has connected or will not. `undefined`: was not even admitted. */
+  opened(session: string | undefined): void {
     this.#opening--;
+    if (session !== undefined) this.#admitted.delete(session);
   }
 
   /** The room was heard by other means. */
   heard(isGap: boolean): void {
     this.#heardAt = this.#parts.platform.now();
     if (isGap) this.ask();
+  }
+
+  /** Resolves when the room has answered every frame: an object with frames on their way must not be evicted. */
+  async answered(): Promise<void> {
+    if (this.#frames.length + this.#asked === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idle.push(resolve);
+    });
   }
 
   /** There is a reason to ask. */
@@ -135,6 +155,7 @@ export class Upstream {
     // The heads are compared now and then: a push may have been lost.
     const silent = this.#parts.platform.now() - this.#heardAt;
     if (outgoing.isHeartbeat && silent >= (state.heartbeat?.interval ?? 0)) this.#isDue = true;
+    if (this.#parts.mirror.isOverdue) this.#isDue = true;
     // The room must know that there is somebody to tell.
     if (state.connections.size > 0 && this.#told === 0) this.#isDue = true;
     this.#run();
@@ -161,19 +182,31 @@ export class Upstream {
     await Promise.resolve();
     while (this.#hasWork) {
       const batch = this.#take();
+      this.#asked = batch.frames.length;
       try {
-        const up = this.#upOf(batch);
+        const state = this.#parts.state();
+        const spoken = bySpeaker(state, batch.frames);
+        const up = this.#upOf(state, batch, spoken.said);
         const down = await this.#within(this.#parts.ask(up));
         this.#failures = 0;
-        await this.#apply(batch, down, up);
+        await this.#apply(batch, spoken.speakers, down);
+        if (up.sessions) this.#isListDue = down.isUnsure === true;
+        this.#rest();
       } catch (error) {
         this.#undo(batch, error);
+        this.#rest();
         // Where nobody waits, the next heartbeat asks again.
         if (this.#failures > 5 && this.#joins.length + this.#frames.length === 0) break;
         await this.#pause(Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** this.#failures++));
       }
     }
     this.#isRunning = false;
+  }
+
+  /** An exchange is over: where no frame waits, their handlers may end. */
+  #rest(): void {
+    this.#asked = 0;
+    if (this.#frames.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #take(): Batch {
@@ -191,20 +224,20 @@ export class Upstream {
       ended: this.#ended.splice(0),
       wanted: this.#wanted.splice(0),
       frames,
-      ...bySpeaker(this.#parts.state(), frames),
     };
-    this.#isDue = false;
+    this.#isDue = this.#parts.mirror.isOverdue = false;
     return batch;
   }
 
-  #upOf({ joins, left, ended, wanted, said }: Batch): Up {
-    const state = this.#parts.state();
-    const { log, epochs, sessions } = state;
+  #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: readonly Said[]): Up {
+    const { log, epochs } = state;
+    const sessions = this.#sessionsOf(state);
     const tally = new Tally();
-    for (const { id, present } of sessions.all()) tally.toggle(id, present, 1);
+    for (const { session, isPresent } of sessions) tally.toggle(session, isPresent, 1);
     const oldest = Math.min(log.oldest, log.committed + 1);
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
-    const list = () => [...sessions.all()].map(({ id, user, present }) => ({ session: id, user, isPresent: present }));
+    const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
+    const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
     const connections = state.connections.size + this.#opening;
     this.#told = connections;
     return {
@@ -213,28 +246,40 @@ export class Upstream {
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: from, oldest } }),
       connections,
       digest: tally.digest,
-      ...(this.#isListDue && { sessions: list() }),
-      left,
-      ended,
+      ...(this.#isListDue && { sessions }),
+      // Who has come back meanwhile has not gone.
+      left: left.filter(({ session }) => !isHere(session)),
+      ended: ended.filter(({ session }) => !isThere(session)),
       joins: joins.map(({ joining }) => joining),
       said,
     };
   }
 
-  async #apply(batch: Batch, down: Down, { sessions }: Up): Promise<void> {
+  /** Sessions as the room counts them. */
+  #sessionsOf({ sessions }: RoomState): NonNullable<Up["sessions"]> {
+    const here = [...sessions.all()].filter(({ id }) => !this.#admitted.has(id));
+    const listed = here.map(({ id, user, present }) => ({ session: id, user, isPresent: present }));
+    return [...listed, ...[...this.#admitted.values()].map((key) => ({ ...key, isPresent: true }))];
+  }
+
+  async #apply(batch: Batch, speakers: Spoken["speakers"], down: Down): Promise<void> {
     const { learn, submit } = this.#parts;
     this.#heardAt = this.#parts.platform.now();
-    if (sessions) this.#isListDue = false;
+    const { mirror } = this.#parts;
+    mirror.due = this.#left.length + this.#ended.length > 0 || down.isUnsure ? mirror.due : undefined;
     if (down.isUnsure) this.#isListDue = this.#isDue = true;
     learn(down.rules);
-    const replies = batch.speakers.flatMap(({ session, generation }, i): Reply[] => {
+    const replies = speakers.flatMap(({ session, generation }, i): Reply[] => {
       const replied = down.replies[i];
       return replied ? [{ session, generation, replied }] : [];
     });
     const result = await submit({ type: "mirrored", mirrored: down, replies });
     if (result.ok && (result.value as Told).isGap) this.#isDue = true;
-    for (const [i, { resolve }] of batch.joins.entries()) {
-      resolve(down.admitted[i] ?? { ok: false, code: "restarting" });
+    for (const [i, { joining, resolve }] of batch.joins.entries()) {
+      const admitted = down.admitted[i] ?? ({ ok: false, code: "restarting" } as const);
+      const { user } = joining.admission.credentials;
+      if (admitted.ok) this.#admitted.set(admitted.session, { user, session: admitted.session });
+      resolve(admitted);
     }
     for (const { connection, offset } of batch.wanted) {
       const { session, generation } = connection;
@@ -244,9 +289,10 @@ export class Upstream {
 
   /** The exchange has failed, or its answer was lost. */
   #undo({ joins, frames, left, ended, wanted }: Batch, error: unknown): void {
-    const { platform, failed } = this.#parts;
+    const { platform, failed, mirror } = this.#parts;
     failed(error);
     const now = platform.now();
+    mirror.due = now + UNTOLD_MS;
     const isPatient = ({ since }: Waiting) => now - since < JOIN_PATIENCE_MS;
     for (const { resolve } of joins.filter((each) => !isPatient(each))) {
       resolve({ ok: false, code: "upstream_failed", retryAfter: 1_000 });
@@ -282,7 +328,7 @@ export class Upstream {
 }
 
 /** Frames by the connection that sent them, each in its order. */
-function bySpeaker(state: RoomState, frames: readonly Forwarded[]): Pick<Batch, "said" | "speakers"> {
+function bySpeaker(state: RoomState, frames: readonly Forwarded[]): Spoken {
   const grouped = new Map<Forwarded["connection"], Forwarded["frame"][]>();
   for (const { connection, frame } of frames) {
     const mine = grouped.get(connection);

@@ -14,16 +14,30 @@ export interface Fed extends LogBase {
 /** One copy. */
 export class Mirror implements Facts {
   readonly rows = new MemoryRows();
-  /** Members of the whole room, as it was told last. */
-  count = 0;
+  /** Members of the whole room, as it was told last; `undefined` before. */
+  count: number | undefined;
   /** Relays that are told everything by this one. */
   next: readonly RelayAddress[] = [];
+  /**
+   * Until when the room must have learned who has gone, in ms since the epoch: then it is told again. Where nobody is
+   * connected no heartbeat would do so.
+   */
+  due: number | undefined;
+  /** It is time to tell the room again. */
+  isOverdue = false;
   #fed: Fed | undefined;
   #epochs: string | undefined;
 
   /** `undefined` while nothing is known: then nobody may be connected either. */
   get fed(): Fed | undefined {
     return this.#fed;
+  }
+
+  /** Time passes. What is overdue is put off, so that an alarm does not ring for it at once again. */
+  pass(now: number, again: number): void {
+    if (this.due === undefined || this.due > now) return;
+    this.isOverdue = true;
+    this.due = now + again;
   }
 
   /** A state is about to be built: what the last one did and could not commit is taken out. */

@@ -23,6 +23,9 @@ import { openTables } from "./tables.ts";
 import { Timers } from "./timers.ts";
 import { UndeliveredReports } from "./undelivered.ts";
 
+/** After how long a relay that nobody is connected to tells its room again what it may not have heard, in ms. */
+export const UNTOLD_MS = 30_000;
+
 /** What runs when deferred work has ended. */
 export type Continuation = (room: RoomContext, outcome: Outcome<unknown>) => void;
 
@@ -116,6 +119,8 @@ export class RoomState {
     this.undelivered = new UndeliveredReports(this.meta, this.outbox);
     this.epochs = new Epochs(parts.mirror ?? this.meta);
     for (const pointer of pointers) this.#restore(pointer, now);
+    // What the last instance had to tell its room may be lost with it.
+    if (parts.mirror) parts.mirror.due ??= now + UNTOLD_MS;
     // A relay's history is its room's.
     this.#isCold = this.connections.size === 0 && !parts.mirror;
     this.lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
@@ -165,7 +170,7 @@ export class RoomState {
 
   /** How many users are present, each once, wherever they are connected. */
   get population(): number {
-    if (this.mirror) return this.mirror.count;
+    if (this.mirror) return this.mirror.count ?? 0;
     const { remote, sessions } = this;
     if (!remote.isUsed) return sessions.present;
     const both = [...sessions.presentUsers()].filter((user) => remote.isPresent(user)).length;
@@ -259,6 +264,7 @@ export class RoomState {
     if (this.connections.size > 0) consider(this.drain?.until, "drain");
     if (definition.events) consider(this.outbox.next, "outbox");
     consider(this.undelivered.due);
+    if (this.connections.size === 0) consider(this.mirror?.due);
     consider(sessions.nextDeadline(held));
     consider(timers.nextDeadline(held));
     for (const until of held.values()) consider(until);

@@ -16,6 +16,8 @@ export interface Facts {
   readonly hasEvents: boolean;
   /** What members learn of one another. */
   readonly presence: "list" | "count" | "off";
+  /** Whether members may be with relays. Those are only ever late: none knows what has been said elsewhere. */
+  readonly hasRelays: boolean;
 }
 
 /** What the hooks of a room make of something that a member signals or shows; by a number that is in it. */

@@ -154,6 +154,11 @@ export class Oracle {
     if (ear.hasLeft) this.left(session);
     const { asked } = ear;
     if (asked) this.#judgeResume(ear, asked, frame, era);
+    this.entered(epoch, era);
+  }
+
+  /** A connection has heard of an epoch. */
+  entered(epoch: string, era: Era): void {
     if (!this.#epochs.has(epoch)) this.#epochs.set(epoch, { era, reached: 0, heardAt: this.#now() });
   }
 

@@ -122,6 +122,7 @@ export class RawPerson {
   #frame(line: RawLine, frame: ServerFrame): void {
     if (frame.type === "heartbeat" && !line.isSilent) line.end.send(PING);
     else if (frame.type === "bye" && !line.end.isDeaf) line.end.close(1000);
+    else if (frame.type === "epoch" && line === this.line) this.epoch = frame.epoch;
     else if (frame.type === "welcome" && line === this.line) {
       if (frame.session !== this.session) {
         this.sent = [];

@@ -7,7 +7,9 @@ import { codes, type CodeName } from "../../../src/protocol/codes.ts";
 import type { RoomHost } from "../../../src/room/runtime/host.ts";
 import type { ClientEnd } from "./client-end.ts";
 import type { Weather } from "./link.ts";
+import type { RelayHost } from "../../../src/room/runtime/relay-host.ts";
 import type { SimObject } from "./object.ts";
+import type { Relays } from "./relays.ts";
 import type { Chance } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 import type { Wire } from "./wire.ts";
@@ -22,7 +24,8 @@ export interface EdgeParts {
   readonly timeline: Timeline;
   readonly chance: Chance;
   readonly weather: Weather;
-  readonly object: SimObject;
+  /** Where the room and its relays are. */
+  readonly world: { readonly object: SimObject<RoomHost>; readonly relays: Relays };
   readonly wall: () => number;
 }
 
@@ -41,7 +44,7 @@ export class Edge {
   async dial(end: ClientEnd, query: URLSearchParams, token: string): Promise<void> {
     await this.travel();
     if (end.isGone) return;
-    const { object, wall } = this.#parts;
+    const { wall } = this.#parts;
     const credentials = this.#verify(token);
     const resume = readResume(query);
     const attempt = readAttempt(query);
@@ -57,9 +60,9 @@ export class Edge {
       credit: query.get("credit") === "1",
       ...(attempt && { attempt }),
     };
-    let result: Awaited<ReturnType<RoomHost["connect"]>>;
+    let result: Awaited<ReturnType<RoomHost["connect"]>> | undefined;
     try {
-      result = await object.call((host) => host.connect(admission));
+      result = await this.#open(admission);
     } catch {
       return this.#fail(end);
     }
@@ -69,13 +72,47 @@ export class Edge {
     if (!end.open(wire)) wire.cut();
   }
 
+  /** Opens a connection at a relay, or where all of them are full, with the room; now and then there at once. */
+  async #open(admission: Admission): ReturnType<RoomHost["connect"]> {
+    const { chance, world } = this.#parts;
+    const { object, relays } = world;
+    const order = relays.objects.map((_, i) => i);
+    const first = chance.below(order.length + 1);
+    for (const nth of [...order.slice(first), ...order.slice(0, first)]) {
+      if (first === order.length) break;
+      const via = { relay: relays.addressOf(nth), home: relays.home, each: relays.each };
+      const result = await relays.objects[nth]?.call(({ relay }) => relay.connect({ ...admission, via }));
+      if (result && !("isFull" in result)) return result;
+    }
+    return object.call((host) => host.connect(admission));
+  }
+
+  /** The same of a relay. */
+  async requestAt<T>(
+    name: string,
+    token: string,
+    run: (relay: RelayHost, credentials: Credentials) => Promise<T>,
+  ): Promise<Answered<T>> {
+    const credentials = this.#verify(token);
+    const { objects } = this.#parts.world.relays;
+    const object = objects[Number(name.slice("relay-".length))];
+    if (!credentials || !object) return { ok: false, code: "token_expired" };
+    try {
+      const value = await object.call(({ relay }) => run(relay, credentials));
+      await this.travel();
+      return { ok: true, value };
+    } catch {
+      return { ok: false, code: "unavailable" };
+    }
+  }
+
   /** A request over HTTP: there and back. The answer says `unavailable` when the object died meanwhile. */
   async request<T>(token: string, run: (host: RoomHost, credentials: Credentials) => Promise<T>): Promise<Answered<T>> {
     await this.travel();
     const credentials = this.#verify(token);
     if (!credentials) return { ok: false, code: "token_expired" };
     try {
-      const value = await this.#parts.object.call((host) => run(host, credentials));
+      const value = await this.#parts.world.object.call((host) => run(host, credentials));
       await this.travel();
       return { ok: true, value };
     } catch {

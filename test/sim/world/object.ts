@@ -3,7 +3,6 @@
  * what leaves the object until what it wrote is durable, and rings the alarm. Knows the room's host only by its methods.
  */
 import type { RoomSocket, Platform } from "../../../src/room/runtime/platform.ts";
-import type { RoomHost } from "../../../src/room/runtime/host.ts";
 import { Disk, type Copy } from "./disk.ts";
 import type { Weather } from "./link.ts";
 import type { Chance } from "./random.ts";
@@ -14,8 +13,16 @@ import { Handle, Wire } from "./wire.ts";
 const RETRIES = 6;
 const FIRST_RETRY = 2_000;
 
+/** What an instance of an object is to its runtime. */
+export interface Hosted {
+  begin(): Promise<void>;
+  message(socket: RoomSocket, text: string): Promise<void>;
+  closed(socket: RoomSocket): Promise<void>;
+  alarm(info: { scheduledTime?: number; retryCount?: number }): Promise<void>;
+}
+
 /** What the runtime is made of. */
-export interface ObjectParts {
+export interface ObjectParts<H extends Hosted> {
   readonly timeline: Timeline;
   readonly chance: Chance;
   readonly weather: Weather;
@@ -23,7 +30,7 @@ export interface ObjectParts {
   /** The object's clock. */
   readonly wall: () => number;
   /** Makes an instance. */
-  readonly build: (platform: Platform) => RoomHost;
+  readonly build: (platform: Platform) => H;
   /** Goes with everything that leaves: what the world knew when it was sent. */
   readonly stamp: () => unknown;
   /** Something happened that belongs into the trace. */
@@ -35,8 +42,9 @@ export class Killed extends Error {
   override readonly name = "Killed";
 }
 
-interface Life {
-  readonly host: RoomHost;
+interface Life<H> {
+  readonly host: H;
+  readonly platform: Platform;
   readonly begun: Promise<void>;
   hasBegun: boolean;
   isAlive: boolean;
@@ -47,13 +55,13 @@ interface Life {
   readonly running: Set<(error: Error) => void>;
 }
 
-async function begin(host: RoomHost, life: { hasBegun: boolean }): Promise<void> {
+async function begin(host: Hosted, life: { hasBegun: boolean }): Promise<void> {
   await host.begin();
   life.hasBegun = true;
 }
 
 /** One object. */
-export class SimObject {
+export class SimObject<H extends Hosted> {
   readonly disk = new Disk();
   /** How late alarms ring, in ms. */
   lateness = 0;
@@ -63,16 +71,16 @@ export class SimObject {
   crashAtCommit: "before" | "after" | undefined;
   /** Whether the runtime tells how much waits for a peer. */
   tellsBuffered = true;
-  readonly #parts: ObjectParts;
+  readonly #parts: ObjectParts<H>;
   readonly #wires = new Set<Wire>();
-  #life: Life | undefined;
+  #life: Life<H> | undefined;
   #gate: (() => void)[] = [];
   #isCommitting = false;
   #alarm: { readonly at: number; readonly cancel: () => void } | undefined;
   #isRinging = false;
   #retries = 0;
 
-  constructor(parts: ObjectParts) {
+  constructor(parts: ObjectParts<H>) {
     this.#parts = parts;
   }
 
@@ -92,7 +100,7 @@ export class SimObject {
   }
 
   /** Lets an instance handle an event. Resolves with what it answers once that may leave the object. */
-  async call<T>(run: (host: RoomHost) => Promise<T>): Promise<T> {
+  async call<T>(run: (host: H) => Promise<T>): Promise<T> {
     const life = this.#wake();
     let end: (error: Error) => void = () => {};
     const death = new Promise<never>((_, reject) => {
@@ -108,6 +116,11 @@ export class SimObject {
     } finally {
       life.running.delete(end);
     }
+  }
+
+  /** Whether the instance with this platform is still the one that runs: another one's calls reach nobody. */
+  isRunning(platform: Platform): boolean {
+    return this.#life?.isAlive === true && this.#life.platform === platform;
   }
 
   /** Waits until what was written before is durable: what an instance asks of the outside leaves no sooner. */
@@ -196,24 +209,29 @@ export class SimObject {
     else run();
   }
 
-  #wake(): Life {
+  #wake(): Life<H> {
     if (this.#life) return this.#life;
     const { build, note } = this.#parts;
     note("wakes");
-    const life: Omit<Life, "host" | "begun"> & { host?: RoomHost; begun?: Promise<void> } = {
+    const life: Omit<Life<H>, "host" | "begun" | "platform"> & {
+      host?: H;
+      platform?: Platform;
+      begun?: Promise<void>;
+    } = {
       isAlive: true,
       hasBegun: false,
       handles: new Map(),
       timers: new Set(),
       running: new Set(),
     };
-    this.#life = life as Life;
-    life.host = build(this.#platformOf(life as Life));
+    this.#life = life as Life<H>;
+    life.platform = this.#platformOf(life as Life<H>);
+    life.host = build(life.platform);
     life.begun = begin(life.host, life);
     return this.#life;
   }
 
-  #platformOf(life: Life): Platform {
+  #platformOf(life: Life<H>): Platform {
     const { name, wall, chance, timeline } = this.#parts;
     const { timers } = life;
     const check = () => {
@@ -247,7 +265,7 @@ export class SimObject {
   }
 
   /** The same object for the same socket, as long as the instance lives. */
-  #handleOf(life: Life, wire: Wire): Handle {
+  #handleOf(life: Life<H>, wire: Wire): Handle {
     const known = life.handles.get(wire);
     if (known) return known;
     const send: ConstructorParameters<typeof Handle>[2] = (to, item) => {
@@ -276,7 +294,7 @@ export class SimObject {
     return wire;
   }
 
-  async #deliver(wire: Wire, run: (host: RoomHost, socket: RoomSocket) => Promise<void>): Promise<void> {
+  async #deliver(wire: Wire, run: (host: H, socket: RoomSocket) => Promise<void>): Promise<void> {
     const socket = this.#handleOf(this.#wake(), wire);
     await this.call((host) => run(host, socket)).catch((error: unknown) => {
       if (!(error instanceof Killed)) this.#parts.note(`a handler threw ${String(error)}`);

@@ -4,11 +4,12 @@ import type { Platform } from "../../../src/room/runtime/platform.ts";
 import type { Facts } from "../oracle/facts.ts";
 import { Violation } from "../oracle/history.ts";
 import { Oracle } from "../oracle/oracle.ts";
-import { Edge, type Claims } from "./edge.ts";
+import { Edge, ROOM, type Claims } from "./edge.ts";
 import { settled, surround } from "./globals.ts";
 import type { Weather } from "./link.ts";
-import { Killed, SimObject } from "./object.ts";
+import { Killed, SimObject, type Hosted } from "./object.ts";
 import type { Chance } from "./random.ts";
+import { Relays, type RelaysParts } from "./relays.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
 
@@ -17,6 +18,14 @@ const BEGINNING = 1_767_225_600_000;
 /** Things that may happen within one schedule; more is a loop. */
 const MOST_EVENTS = 40_000;
 
+const observer = {
+  report: () => {},
+  ended: () => {},
+  sendReport: () => Promise.resolve(),
+  span: <T>(_name: string, _attributes: unknown, run: () => T): T => run(),
+};
+const NO_RELAYS = { count: 0, fan: 64, each: 0, observer };
+
 /** What a world is made for. */
 export interface WorldParts {
   readonly seed: number;
@@ -24,6 +33,8 @@ export interface WorldParts {
   readonly chance: Chance;
   /** Makes an instance of the room. */
   readonly build: (platform: Platform) => RoomHost;
+  /** Absent: the room is one object. */
+  readonly relays?: Pick<RelaysParts, "count" | "observer" | "fan" | "each"> | undefined;
   readonly tell?: ((line: string) => void) | undefined;
 }
 
@@ -33,7 +44,9 @@ export class World {
   readonly trace: Trace;
   readonly chance: Chance;
   readonly weather: Weather = { low: 1, high: 40 };
-  readonly object: SimObject;
+  /** The room's. */
+  readonly object: SimObject<RoomHost>;
+  readonly relays: Relays;
   readonly edge: Edge;
   readonly oracle: Oracle;
   /** How far the clocks were moved, in ms. */
@@ -44,23 +57,29 @@ export class World {
   /** The latest moment that the clock had shown when it was moved. */
   #latest = 0;
 
-  constructor({ seed, facts, chance, build, tell }: WorldParts) {
+  constructor({ seed, facts, chance, build, relays, tell }: WorldParts) {
     const { timeline, weather } = this;
     this.chance = chance;
     this.trace = new Trace(tell);
     this.trace.note(0, "seed", String(seed));
     this.oracle = new Oracle(facts, () => timeline.now);
-    this.object = new SimObject({
+    const about = {
+      wall: () => this.wall,
+      note: (what: string) => this.note(what),
+    };
+    const stamp = () => this.oracle.stamp;
+    this.object = new SimObject({ timeline, chance, weather, name: "room", build, stamp, ...about });
+    this.relays = new Relays({
       timeline,
       chance,
       weather,
-      name: "room",
-      wall: () => this.wall,
-      build,
-      stamp: () => this.oracle.stamp,
-      note: (what) => this.note(what),
+      about,
+      oracle: this.oracle,
+      room: () => this.object,
+      home: { binding: "ROOM", ...ROOM },
+      ...(relays ?? NO_RELAYS),
     });
-    this.edge = new Edge({ timeline, chance, weather, object: this.object, wall: () => this.wall });
+    this.edge = new Edge({ timeline, chance, weather, world: this, wall: () => this.wall });
     surround({
       now: () => timeline.now,
       wall: () => this.wall,
@@ -93,7 +112,12 @@ export class World {
     this.#latest = Math.max(this.#latest, this.wall);
     this.skew += ms;
     this.oracle.isTimeUnsure = true;
-    this.object.rearmAlarm();
+    for (const object of this.objects) object.rearmAlarm();
+  }
+
+  /** The room's object, and those of its relays. */
+  get objects(): readonly SimObject<Hosted>[] {
+    return [this.object, ...this.relays.objects];
   }
 
   /** Lets time pass, and everything happen that is due meanwhile. Throws what was found wrong. */
@@ -123,6 +147,17 @@ export class World {
     );
     // Once more: a connection may have begun meanwhile.
     this.oracle.refreshed(session);
+    const place = answer.ok && answer.value.ok ? answer.value.value.relay : undefined;
+    if (place) return this.#refreshAt(place.name, session, claims);
+    const isOk = answer.ok && answer.value.ok;
+    const { expires } = JSON.parse(claims) as Claims;
+    return { ok: isOk, status: isOk ? 200 : 404, json: () => Promise.resolve({ expires }) };
+  }
+
+  async #refreshAt(name: string, session: string, claims: string) {
+    const answer = await this.edge.requestAt(name, claims, (relay, credentials) =>
+      relay.room.command({ type: "refresh", session, credentials }),
+    );
     const isOk = answer.ok && answer.value.ok;
     const { expires } = JSON.parse(claims) as Claims;
     return { ok: isOk, status: isOk ? 200 : 404, json: () => Promise.resolve({ expires }) };
@@ -132,7 +167,7 @@ export class World {
     do {
       await settled();
       if (this.#failure !== undefined) throw this.#failure;
-    } while (this.object.endTurn());
+    } while (this.objects.filter((object) => object.endTurn()).length > 0);
   }
 
   #guarded(run: () => void): void {
