@@ -178,7 +178,8 @@ export function answerFull(): Response {
  */
 export async function readMisdirected(answer: Response): Promise<Regions | undefined> {
   if (answer.status !== MISDIRECTED) return undefined;
-  const { elsewhere } = ((await answer.json()) ?? {}) as { readonly elsewhere?: unknown };
+  const body = await answer.json<{ readonly elsewhere?: unknown } | null>();
+  const elsewhere = body?.elsewhere;
   return typeof elsewhere === "object" && elsewhere !== null ? (elsewhere as Regions) : {};
 }
 

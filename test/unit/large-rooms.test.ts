@@ -20,11 +20,11 @@ const BERLIN = { continent: "EU", longitude: "13.4" };
 const opened = () => Object.assign(new Response(null), { webSocket: {} });
 
 /** An app's large rooms over objects that answer as they are told; `asked` has who was asked, in order. */
-function setUp({ room = () => answerElsewhere({}), relay = () => opened() }: Partial<Record<Of, Answering>> = {}) {
+function setUp(given: Partial<Record<Of, Answering>> = {}) {
   const asked: string[] = [];
   const admissions: Admission[] = [];
   const clock = { now: 1_000 };
-  const answers = { room, relay };
+  const answers = { room: () => answerElsewhere({}), relay: () => opened(), ...given };
   const namespace = (of: Of) => ({
     jurisdiction: () => namespace(of),
     getByName: (name: string, hint?: { locationHint: string }) => ({
@@ -53,7 +53,7 @@ function setUp({ room = () => answerElsewhere({}), relay = () => opened() }: Par
     const where = at(room, kind);
     const admission = { ...where.address, ...ADMISSION, ...(session !== undefined && { resume: { session } }) };
     const answer = await rooms.open(where, admission, cf);
-    return answer.webSocket ? "opened" : ((await answer.json()) as object);
+    return answer.webSocket ? "opened" : answer.json<object>();
   };
   return { asked, admissions, answers, at, clock, env, open, rooms };
 }
@@ -171,12 +171,12 @@ describe("a relay", () => {
     });
     expect(await open()).toBe("opened");
     const [, ...chosen] = numbers(asked);
-    expect(chosen.toSorted()).toEqual([0, 1, 2]);
+    expect(new Set(chosen)).toEqual(new Set([0, 1, 2]));
     expect(chosen[2]).toBe(2);
     asked.length = 0;
     answers.relay = () => answerFull();
     await open();
-    expect(numbers(asked).toSorted()).toEqual([0, 1, 2, 3]);
+    expect(new Set(numbers(asked))).toEqual(new Set([0, 1, 2, 3]));
   });
 
   it("is not found when eight are full, of which the last is new; then the room is asked again", async () => {

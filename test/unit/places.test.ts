@@ -115,8 +115,8 @@ describe("a relay", () => {
     ["relays for nobody", { binding: "RELAY", each: 0 }, RangeError],
     ["more connections than an object takes", { binding: "RELAY", each: 32_001 }, RangeError],
     ["no number", { binding: "RELAY", each: NaN }, RangeError],
-  ])("is refused where it is asked for: %s", (_, asked, type) => {
-    const kinds = { chat: { room: "CHAT", relays: asked }, game: "GAME" } as never;
+  ])("is refused where it is asked for: %s", (_, given, type) => {
+    const kinds = { chat: { room: "CHAT", relays: given }, game: "GAME" } as never;
     expect(() => new Places(kinds)).toThrow(type);
   });
 
