@@ -20,11 +20,11 @@ const BERLIN = { continent: "EU", longitude: "13.4" };
 const opened = () => Object.assign(new Response(null), { webSocket: {} });
 
 /** An app's large rooms over objects that answer as they are told; `asked` has who was asked, in order. */
-function setUp(given: Partial<Record<Of, Answering>> = {}) {
+function setUp(told: Partial<Record<Of, Answering>> = {}) {
   const asked: string[] = [];
   const admissions: Admission[] = [];
   const clock = { now: 1_000 };
-  const answers = { room: () => answerElsewhere({}), relay: () => opened(), ...given };
+  const answers = { room: () => answerElsewhere({}), relay: () => opened(), ...told };
   const namespace = (of: Of) => ({
     jurisdiction: () => namespace(of),
     getByName: (name: string, hint?: { locationHint: string }) => ({
