@@ -90,7 +90,7 @@ export class Cast {
           observer,
           ...(relays > 0 && { relayAt: this.world.relays.portFor(() => this.world.object, platform), fan }),
         }),
-      ...(relays > 0 && { relays: { count: relays, observer, fan, each: chance.pick([2, 50]) } }),
+      ...(relays > 0 && { relays: { count: relays, observer, each: chance.pick([2, 50]) } }),
     });
     const { world } = this;
     const tellsBuffered = chance.once(0.7);

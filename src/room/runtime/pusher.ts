@@ -73,7 +73,10 @@ export class Pusher {
   readonly #parts: PusherParts;
   readonly #branches = new Map<string, Branch>();
   readonly #fan: number;
+  /** Of members, as relays were told. */
   #count = -1;
+  /** Up to where, in which epoch. */
+  #place = "";
 
   constructor(parts: PusherParts) {
     this.#parts = parts;
@@ -103,10 +106,13 @@ export class Pusher {
     const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" ? [shared] : []));
     const isCounted = state.population !== this.#count && state.definition.presence === "count";
     const { dismissals } = effects;
-    const isNews = outgoing.range.upto > outgoing.range.after || signals.length > 0 || dismissals.length > 0;
+    // Not by what this tick has published: a copy may have begun anew.
+    const place = `${state.epochs.current} ${state.log.committed}`;
+    const isNews = place !== this.#place || signals.length > 0 || dismissals.length > 0;
     const isDraining = outgoing.shared.some((shared) => shared?.type === "all" && shared.text.includes('"goaway"'));
     if (!isNews && !isNew && !isDraining && !(isCounted && effects.countDue === undefined)) return;
     this.#count = state.population;
+    this.#place = place;
     for (const branch of this.#branches.values()) {
       for (const { text, except, to } of signals)
         add(branch, { text, ...(except !== undefined && { except }), ...(to && { to }) });

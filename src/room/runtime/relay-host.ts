@@ -18,6 +18,7 @@ import {
   type Via,
 } from "../relaying.ts";
 import { Mirror } from "../store/mirror.ts";
+import { UNTOLD_MS } from "../store/state.ts";
 import { factOf } from "../store/meta.ts";
 import { RoomHost, type HostParts, type Opened } from "./host.ts";
 import type { Platform } from "./platform.ts";
@@ -27,7 +28,7 @@ import { Upstream } from "./upstream.ts";
 const FULL = { ok: false, isFull: true } as const;
 
 /** What a relay is made of. */
-export interface RelayParts extends Pick<HostParts, "platform" | "observer" | "fan"> {
+export interface RelayParts extends Pick<HostParts, "platform" | "observer"> {
   /** Asks its room. */
   readonly ask: (home: Home, up: Up) => Promise<Down>;
   readonly relayAt: (relay: RelayAddress) => RelayPort;
@@ -38,13 +39,14 @@ export class RelayHost {
   readonly room: RoomHost;
   readonly #platform: Platform;
   readonly #upstream: Upstream;
+  readonly #mirror = new Mirror();
   #via: Via | undefined;
   #rules: RelayRules | undefined;
   #definition: RoomDefinition | undefined;
 
-  constructor({ platform, observer, fan, ask, relayAt }: RelayParts) {
+  constructor({ platform, observer, ask, relayAt }: RelayParts) {
     this.#platform = platform;
-    const mirror = new Mirror();
+    const mirror = this.#mirror;
     this.#upstream = new Upstream({
       platform,
       mirror,
@@ -62,7 +64,8 @@ export class RelayHost {
       env: {},
       observer,
       relayAt,
-      ...(fan !== undefined && { fan }),
+      // Two levels are enough: it tells all those that the room has put behind it.
+      fan: Infinity,
       relay: {
         mirror,
         ticked: (state, outcome) => this.#upstream.ticked(state, outcome),
@@ -85,11 +88,15 @@ export class RelayHost {
       }
     }
     const id = this.#platform.mintId();
+    await this.#armBeforehand();
     const admitted = await this.#upstream.admit({ id, admission });
+    let isOpen = false;
     try {
-      return admitted.ok ? await this.room.open({ type: "admitted", admission, admitted }) : admitted;
+      const opened = admitted.ok ? await this.room.open({ type: "admitted", admission, admitted }) : admitted;
+      isOpen = opened.ok;
+      return opened;
     } finally {
-      this.#upstream.opened(admitted.ok ? admitted.session : undefined);
+      this.#upstream.opened(admitted.ok ? admitted.session : undefined, isOpen);
     }
   }
 
@@ -97,13 +104,23 @@ export class RelayHost {
   async push(mirrored: Mirrored): Promise<Pushed> {
     const version: unknown = mirrored.version;
     if (version !== RELAYING) throw new TypeError(`a room of another version: ${String(version)}, not ${RELAYING}`);
-    // Nobody is here: then nobody is told, and nothing is kept.
-    if (this.#connections === 0 && mirrored.next.length === 0) return { epoch: "", offset: 0, connections: 0 };
+    if (this.#connections === 0 && mirrored.next.length === 0) {
+      // Nobody is here to be told. Sessions that were lost with their sockets are seen to.
+      await this.room.submit({ type: "countDue" });
+      return { epoch: "", offset: 0, connections: 0 };
+    }
     const result = await this.room.submit({ type: "mirrored", mirrored, replies: [] });
     if (!result.ok) throw new Error(`not taken: ${result.code}`);
     const { offset, isGap } = result.value as Told;
     this.#upstream.heard(isGap);
     return { epoch: this.room.state.epochs.current, offset, connections: this.#connections };
+  }
+
+  /** Should this instance die with what the room has admitted, the alarm tells the room. Where somebody is, it rings anyway. */
+  async #armBeforehand(): Promise<void> {
+    if (this.room.state.connections.size > 0 || this.#mirror.due !== undefined) return;
+    this.#mirror.due = this.#platform.now() + UNTOLD_MS;
+    await this.room.submit({ type: "countDue" });
   }
 
   /**

@@ -119,9 +119,12 @@ export class Upstream {
   }
 
   /** Somebody who was admitted, with this session, has connected or will not. `undefined`: was not even admitted. */
-  opened(session: string | undefined): void {
+  opened(session: string | undefined, isOpen: boolean): void {
     this.#opening--;
-    if (session !== undefined) this.#admitted.delete(session);
+    if (session === undefined) return;
+    this.#admitted.delete(session);
+    // The room counts somebody who is not here.
+    if (!isOpen) this.ask();
   }
 
   /** The room was heard by other means. */
@@ -266,7 +269,8 @@ export class Upstream {
     const { learn, submit } = this.#parts;
     this.#heardAt = this.#parts.platform.now();
     const { mirror } = this.#parts;
-    mirror.due = this.#left.length + this.#ended.length > 0 || down.isUnsure ? mirror.due : undefined;
+    const isAllTold = this.#left.length + this.#ended.length + this.#opening === 0 && !down.isUnsure;
+    if (isAllTold) mirror.due = undefined;
     if (down.isUnsure) this.#isListDue = this.#isDue = true;
     learn(down.rules);
     const replies = speakers.flatMap(({ session, generation }, i): Reply[] => {

@@ -29,7 +29,6 @@ export interface RelaysParts {
   readonly home: Home;
   readonly room: () => SimObject<RoomHost>;
   readonly observer: HostParts["observer"];
-  readonly fan: number;
   /** Connections of a relay, at most. */
   readonly each: number;
   readonly about: Pick<ObjectParts<RelayInstance>, "wall" | "note">;
@@ -93,6 +92,8 @@ export class Relays {
         const object = this.objects[nth];
         if (!object) throw new Error(`there is no relay ${name}`);
         const copy = structuredClone(mirrored);
+        const { after, upto, epoch, dismissals } = mirrored;
+        this.#parts.about.note(`push ${name} ${after}..${upto} in ${epoch}, ${JSON.stringify(dismissals)}`);
         const era = this.#eraOf(caller());
         return this.#call([caller(), platform], () =>
           object.call((instance) => {
@@ -106,7 +107,7 @@ export class Relays {
   }
 
   #make(nth: number): SimObject<RelayInstance> {
-    const { timeline, chance, weather, observer, fan, about, room } = this.#parts;
+    const { timeline, chance, weather, observer, about, room } = this.#parts;
     const object: SimObject<RelayInstance> = new SimObject<RelayInstance>({
       timeline,
       chance,
@@ -120,9 +121,10 @@ export class Relays {
           new RelayHost({
             platform,
             observer,
-            fan,
             ask: (_home, up) => {
               const copy = structuredClone(up);
+              const { at, digest, connections } = up;
+              about.note(`relay ${nth} asks from ${at?.offset} in ${at?.epoch}, ${connections} connected, ${digest}`);
               let era = this.#parts.oracle.history.era;
               const asked = this.#call([object, platform], async () => {
                 const down = await room().call((host) => host.exchange(copy));

@@ -24,7 +24,7 @@ const observer = {
   sendReport: () => Promise.resolve(),
   span: <T>(_name: string, _attributes: unknown, run: () => T): T => run(),
 };
-const NO_RELAYS = { count: 0, fan: 64, each: 0, observer };
+const NO_RELAYS = { count: 0, each: 0, observer };
 
 /** What a world is made for. */
 export interface WorldParts {
@@ -34,7 +34,7 @@ export interface WorldParts {
   /** Makes an instance of the room. */
   readonly build: (platform: Platform) => RoomHost;
   /** Absent: the room is one object. */
-  readonly relays?: Pick<RelaysParts, "count" | "observer" | "fan" | "each"> | undefined;
+  readonly relays?: Pick<RelaysParts, "count" | "observer" | "each"> | undefined;
   readonly tell?: ((line: string) => void) | undefined;
 }
 
