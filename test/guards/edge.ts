@@ -163,4 +163,25 @@ export const edge: readonly Guard[] = [
     without: 'effects.counts.add("publications"',
     tests: ["workerd/relay-reports.test.ts"],
   },
+  {
+    name: "a session's next token follows it to its relay",
+    file: "src/http/gate/large-rooms.ts",
+    text: "return relay ? this.#places.relay(env, address, relay).refresh(session, credentials) : answer;",
+    without: "return answer;",
+    tests: ["unit/large-rooms.test.ts", "workerd/relays.test.ts"],
+  },
+  {
+    name: "a room whose members are all with relays is live",
+    file: "src/room/core/tick.ts",
+    text: "state.connections.size > 0 || state.remote.isAttached;",
+    without: "state.connections.size > 0;",
+    tests: ["workerd/relay-reports.test.ts"],
+  },
+  {
+    name: "a room without connections of its own reports when its relays do",
+    file: "src/room/core/relayed.ts",
+    text: "  report(turn);\n",
+    without: "",
+    tests: ["workerd/relay-reports.test.ts"],
+  },
 ];

@@ -157,6 +157,23 @@ describe("a session", () => {
     expect(await atRelays(room)).toEqual([2, 0, 0]);
   });
 
+  it("goes on after its relay was killed, and misses nothing", async () => {
+    const { room, members } = await filled("a", "b", "c");
+    const [ann, , cleo] = members as [Joined, Joined, Joined];
+    await cleo.client.publish(1, "before");
+    // The test runner keeps quiet about aborts that begin like its own.
+    const reason = "Instance dispose: killed by a test";
+    await runInDurableObject(relayOf(room, 0), (_relay, state) => state.abort(reason)).catch(() => undefined);
+    await cleo.client.until(() => cleo.client.closed !== undefined, "the end of the line");
+    await ann.client.publish(1, "missed");
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset: 1 });
+    expect(back.welcome).toMatchObject({ session, resumed: true, ref: 1 });
+    await hasSeen(back.client, "missed");
+    await back.client.publish(2, "again");
+    await hasSeen(ann.client, "before", "missed", "again");
+  });
+
   it("of another user is none", async () => {
     const { room, members } = await filled("a", "b", "c");
     const { epoch, session } = (members as [Joined, Joined, Joined])[2].welcome;
