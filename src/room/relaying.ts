@@ -43,6 +43,8 @@ export type Admitted =
   | {
       readonly ok: true;
       readonly session: string;
+      /** Of the connection: higher than that of any earlier one of the session, wherever it was. */
+      readonly generation: number;
       /** The session's highest ref that took effect; 0 for none. */
       readonly ref: number;
       /** What took effect after the position that the client resumes from. */

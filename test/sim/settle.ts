@@ -118,7 +118,8 @@ async function judgeEnd(cast: Cast): Promise<void> {
 /** What is always so while somebody is connected, and what must not grow. */
 function judgeObject({ world, room }: Cast, { disk, wires }: Cast["world"]["objects"][number]): void {
   const { heartbeat, retain } = room.facts;
-  if (wires.some(({ state }) => state === 1)) {
+  // One that was told good-bye is closed by a timer, which keeps an object from being evicted anywhere but here.
+  if (wires.some(({ state, attachment = "" }) => state === 1 && !attachment.includes('"bye"'))) {
     const wait = (disk.durableAlarm ?? Infinity) - world.wall;
     // What failed with the disk is tried again after a while.
     check(

@@ -46,7 +46,7 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   if (elsewhere) state.remote.end(elsewhere);
   const session = known
     ? state.sessions.connect(known, admission)
-    : state.sessions.open(elsewhere?.session ?? id, admission);
+    : state.sessions.open(elsewhere?.session ?? id, admission, (elsewhere?.generation ?? 0) + 1);
   const connection = state.connect(session, admission, now);
   if (isJoining) turn.presence({ change: "join", member: member(state.sessions, user) });
   else announceChange(turn, before);

@@ -73,6 +73,7 @@ export type RoomEvent =
   | { readonly type: "detached"; readonly relay: string }
   /** What happens in a relay: it is used for the first time, or its room brings something. */
   | { readonly type: "settled in"; readonly via: Via }
+  | { readonly type: "expected"; readonly admission: Admission }
   | { readonly type: "admitted"; readonly admission: Admission; readonly admitted: Extract<Admitted, { ok: true }> }
   | { readonly type: "mirrored"; readonly mirrored: Mirrored | Down; readonly replies: readonly Reply[] }
   | { readonly type: "found"; readonly session: string; readonly generation: number; readonly offset: number }

@@ -28,6 +28,19 @@ export function settle({ state }: Turn, via: Via): void {
   state.meta.set("via", JSON.stringify(via));
 }
 
+/**
+ * Keeps a session that comes from elsewhere, before the room moves it here: should this relay lose the answer, the session is
+ * not lost with it.
+ */
+export function expect(turn: Turn, admission: Admission): void {
+  const { sessions } = turn.state;
+  const { resume } = admission;
+  if (!resume || sessions.get(resume.session)) return;
+  const session = sessions.open(resume.session, admission);
+  sessions.change(session, { present: false });
+  drop(turn, { ...session, present: false });
+}
+
 /** Opens a connection that the room has admitted. */
 export function open(turn: Turn, admission: Admission, admitted: Extract<Admitted, { ok: true }>): Connected {
   const { state, now } = turn;
@@ -40,7 +53,8 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
   if (replaced?.isNewerThan(attempt)) return { ok: false, code: "replaced" };
   if (replaced) turn.close(replaced, { code: "replaced" });
   const known = sessions.owned(id, credentials.user);
-  const session = known ? sessions.connect(known, admission) : sessions.open(id, admission);
+  const generation = Math.max(admitted.generation, (known?.generation ?? 0) + 1);
+  const session = known ? sessions.connect(known, admission, generation) : sessions.open(id, admission, generation);
   // Something was trimmed between the answer and now: its client comes again, and the session is here.
   if (!log.covers(from)) {
     drop(turn, session);

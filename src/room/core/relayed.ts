@@ -52,6 +52,7 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   if (held) turn.close(held, { code: "replaced" });
   // It goes on elsewhere, with its refs: nobody has left.
   if (direct) state.sessions.end(direct);
+  const generation = (direct?.generation ?? elsewhere?.generation ?? 0) + 1;
   state.remote.put({
     user,
     session,
@@ -59,6 +60,7 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
     relay: place,
     present: true,
     attempt: admission.attempt,
+    generation,
     published: state.log.refs.last(session) > 0,
   });
   if (isJoining)
@@ -76,7 +78,7 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   const reset = reason && { reason, data: snapshotFor(turn, user, me), offset: state.log.head };
   const acks = position ? [...state.log.refs.after(session, position.offset)] : [];
   const ref = state.log.refs.last(session);
-  return { ok: true, value: { ok: true, session, ref, acks, ...(reset && { reset }) } };
+  return { ok: true, value: { ok: true, session, generation, ref, acks, ...(reset && { reset }) } };
 }
 
 /** Takes what a member has said to its relay. */

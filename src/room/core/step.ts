@@ -11,7 +11,7 @@ import type { Result, RoomEvent } from "./event.ts";
 import { receive } from "./frames.ts";
 import { runHook } from "./hooks.ts";
 import { operate } from "./operate.ts";
-import { found, mirror, open, settle as settleIn } from "./relay.ts";
+import { expect, found, mirror, open, settle as settleIn } from "./relay.ts";
 import { admit, hear, hearReport } from "./relayed.ts";
 import { Turn, type TickContext } from "./turn.ts";
 
@@ -83,6 +83,9 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       return DONE;
     case "settled in":
       settleIn(turn, event.via);
+      return DONE;
+    case "expected":
+      expect(turn, event.admission);
       return DONE;
     case "admitted":
       return open(turn, event.admission, event.admitted);

@@ -46,6 +46,8 @@ export class EffectRunner {
   /** Does it all, in the order in which clients must see it. Returns how many sockets it wrote to. */
   run(state: RoomState, outcome: TickOutcome): number {
     const { outgoing, effects } = outcome;
+    // First: what members of a relay have said must not be lost with what fails below.
+    this.#parts.ticked(state, outcome);
     const { recorder, sockets } = this.#parts;
     // A socket must be there before it is written to.
     for (const connection of effects.accepted) this.#accept(connection);
@@ -61,7 +63,6 @@ export class EffectRunner {
     if (isAlone || effects.isListingDue) recorder.report(state.listing);
     for (const { connection, code } of effects.closed) sockets.dismiss(connection, code);
     this.save(state);
-    this.#parts.ticked(state, outcome);
     return written;
   }
 

@@ -90,6 +90,8 @@ export class RoomHost {
   readonly #relays: Pusher | undefined;
   readonly #answered: (() => Promise<void>) | undefined;
   readonly #exchange: Exchange;
+  /** Whether relays were told anything by this instance. */
+  #hasGreeted = false;
   readonly #spread = new SpreadRule();
 
   constructor({ platform, definition, env, observer, relay, relayAt, fan }: HostParts) {
@@ -124,8 +126,7 @@ export class RoomHost {
       continuations,
       ticked: (state, outcome) => {
         relay?.ticked(state, outcome);
-        const relays = relay ? relay.mirror.next : state.remote.isUsed ? state.remote.relays : [];
-        this.#relays?.ticked(state, outcome, relays.filter(isAttached));
+        this.#push(state, outcome, relay?.mirror.next);
       },
     });
     this.#ticker = new Ticker({
@@ -348,17 +349,26 @@ export class RoomHost {
     }
   }
 
+  /** Relays are told: those that the room has put behind this one, or the room's own. */
+  #push(state: RoomState, outcome: TickOutcome, behind?: readonly RelayAddress[]): void {
+    if (!this.#relays || (!behind && !state.remote.isUsed)) return;
+    try {
+      // An instance that begins greets all of them: what a restore has brought back is seen to.
+      const own = () => state.remote.relays.filter(({ attached }) => attached || !this.#hasGreeted);
+      this.#relays.ticked(state, outcome, behind ?? own());
+      this.#hasGreeted = true;
+    } catch (error) {
+      // They are late; they ask when nobody tells them.
+      this.#fail({ code: codeOfThrown(error), source: "relays", error });
+    }
+  }
+
   #fail(failed: Failure): void {
     const state = this.#ticker.loaded;
     const { kind, name } = state?.name ?? { kind: "", name: this.#platform.name };
     // A room in which hooks or the disk fail reports so soon.
     if (this.#recorder.fail(failed, { kind, room: name }) && state) state.isActive = true;
   }
-}
-
-/** Those behind a relay are told by it as long as the room says so. */
-function isAttached(relay: RelayAddress & { readonly attached?: boolean }): boolean {
-  return relay.attached !== false;
 }
 
 /** UTF-16 units of what a caller brings, as JSON. */

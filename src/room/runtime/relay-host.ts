@@ -88,7 +88,7 @@ export class RelayHost {
       }
     }
     const id = this.#platform.mintId();
-    await this.#armBeforehand();
+    await this.#prepare(admission);
     const admitted = await this.#upstream.admit({ id, admission });
     let isOpen = false;
     try {
@@ -105,8 +105,9 @@ export class RelayHost {
     const version: unknown = mirrored.version;
     if (version !== RELAYING) throw new TypeError(`a room of another version: ${String(version)}, not ${RELAYING}`);
     if (this.#connections === 0 && mirrored.next.length === 0) {
-      // Nobody is here to be told. Sessions that were lost with their sockets are seen to.
+      // Nobody is here to be told. Sessions that were lost with their sockets are seen to, and the room learns of it.
       await this.room.submit({ type: "countDue" });
+      this.#upstream.ask();
       return { epoch: "", offset: 0, connections: 0 };
     }
     const result = await this.room.submit({ type: "mirrored", mirrored, replies: [] });
@@ -116,11 +117,16 @@ export class RelayHost {
     return { epoch: this.room.state.epochs.current, offset, connections: this.#connections };
   }
 
-  /** Should this instance die with what the room has admitted, the alarm tells the room. Where somebody is, it rings anyway. */
-  async #armBeforehand(): Promise<void> {
-    if (this.room.state.connections.size > 0 || this.#mirror.due !== undefined) return;
-    this.#mirror.due = this.#platform.now() + UNTOLD_MS;
-    await this.room.submit({ type: "countDue" });
+  /** Should this instance die with what the room has admitted, the alarm tells the room, and a session that moves is kept. */
+  async #prepare(admission: Admission): Promise<void> {
+    const { connections, sessions } = this.room.state;
+    const { resume } = admission;
+    const isMoving = resume !== undefined && !sessions.get(resume.session);
+    // Where somebody is, the alarm rings anyway.
+    const isArmed = connections.size > 0 || this.#mirror.due !== undefined;
+    if (!isArmed) this.#mirror.due = this.#platform.now() + UNTOLD_MS;
+    if (isMoving) await this.room.submit({ type: "expected", admission });
+    else if (!isArmed) await this.room.submit({ type: "countDue" });
   }
 
   /**

@@ -15,6 +15,8 @@ export interface RemoteSession extends SessionKey {
   /** Whether the others have been told of it and not yet of its end. */
   readonly present: boolean;
   readonly attempt: Attempt | undefined;
+  /** Counts connections of this session, wherever they were. */
+  readonly generation: number;
   /** Whether it ever published: then its refs count for as long as it lasts. */
   readonly published: boolean;
 }
@@ -92,10 +94,16 @@ export class Remote {
     return relay;
   }
 
-  /** Nobody is connected to the relay any more: it need not be told what happens. */
+  /** Nobody is connected to the relay any more: it need not be told what happens. One without sessions is forgotten. */
   detach(name: string): void {
     const relay = this.#known.get(name);
-    if (relay?.attached) this.#keep({ ...relay, attached: false });
+    if (!relay) return;
+    if ((this.#counted.get(relay.id)?.size ?? 0) > 0) {
+      if (relay.attached) this.#keep({ ...relay, attached: false });
+      return;
+    }
+    this.#known.delete(name);
+    this.#sql.exec("DELETE FROM edgerooms_relays WHERE id = ?", relay.id);
   }
 
   /** A session of a user; another user's is none. */
@@ -162,16 +170,17 @@ export class Remote {
     this.#create();
     this.#tell(before, session);
     if (isNews) this.#users = this.present + 1;
-    const { user, name, relay, present, attempt, published } = session;
+    const { user, name, relay, present, attempt, generation, published } = session;
     this.#sql.exec(
-      `INSERT OR REPLACE INTO edgerooms_remote (user, session, name, relay, present, attempt, published)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO edgerooms_remote (user, session, name, relay, present, attempt, generation, published)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       user,
       session.session,
       name,
       relay,
       present ? 1 : 0,
       attempt ? `${attempt.client} ${attempt.nth}` : null,
+      generation,
       published ? 1 : 0,
     );
   }
@@ -194,6 +203,8 @@ export class Remote {
     this.hide(session);
     this.#tell(this.find(session), undefined);
     this.#sql.exec("DELETE FROM edgerooms_remote WHERE user = ? AND session = ?", session.user, session.session);
+    const relay = this.relays.find(({ id }) => id === session.relay);
+    if (relay && !relay.attached) this.detach(relay.name);
   }
 
   get #known(): Map<string, KnownRelay> {
@@ -253,7 +264,7 @@ export class Remote {
       id INTEGER PRIMARY KEY, name TEXT NOT NULL, binding TEXT NOT NULL, region TEXT NOT NULL, attached INTEGER NOT NULL)`);
     this.#sql.exec(`CREATE TABLE IF NOT EXISTS edgerooms_remote (
       user TEXT NOT NULL, session TEXT NOT NULL, name TEXT, relay INTEGER NOT NULL, present INTEGER NOT NULL,
-      attempt TEXT, published INTEGER NOT NULL, PRIMARY KEY (user, session)) WITHOUT ROWID`);
+      attempt TEXT, generation INTEGER NOT NULL, published INTEGER NOT NULL, PRIMARY KEY (user, session)) WITHOUT ROWID`);
     // Only of those that publish: a viewer costs no row of it.
     this.#sql.exec("CREATE INDEX IF NOT EXISTS edgerooms_publishers ON edgerooms_remote (session) WHERE published = 1");
   }
@@ -278,6 +289,7 @@ function fromRow(row: Record<string, SqlStorageValue>): RemoteSession {
     relay: row["relay"] as number,
     present: row["present"] === 1,
     attempt: client && nth ? { client, nth: Number(nth) } : undefined,
+    generation: row["generation"] as number,
     published: row["published"] === 1,
   };
 }

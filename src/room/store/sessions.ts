@@ -112,15 +112,19 @@ export class Sessions {
     return this.#agenda.due(now, limit, except).map(({ key }) => key);
   }
 
-  /** A new session under an id that the server minted. */
-  open(id: string, admission: Admission): Session {
+  /**
+   * A session under an id that the server minted.
+   *
+   * @param generation of its connection. Default: 1, for a new one; one that comes from elsewhere goes on with its own
+   */
+  open(id: string, admission: Admission, generation = 1): Session {
     const { user } = admission.credentials;
-    return this.#change({ id, user, generation: 1, data: undefined, dataAt: 0, ...connected(admission) });
+    return this.#change({ id, user, generation, data: undefined, dataAt: 0, ...connected(admission) });
   }
 
   /** The session has a new connection: the identity and times of this token and upgrade count from now on. */
-  connect(session: Session, admission: Admission): Session {
-    return this.#change({ ...session, generation: session.generation + 1, ...connected(admission) });
+  connect(session: Session, admission: Admission, generation = session.generation + 1): Session {
+    return this.#change({ ...session, generation, ...connected(admission) });
   }
 
   /** The connection is lost; the session stays. Returns the user's oldest dropped session if this is one too many. */
