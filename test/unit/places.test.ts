@@ -1,9 +1,16 @@
 /** Where rooms are: what reaches the namespace of a kind, and what is refused before. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, expectTypeOf, it } from "vitest";
 import type { Jurisdiction } from "../../src/ops/jurisdiction.ts";
-import { Places, type Kind, type LocationHint } from "../../src/http/gate/places.ts";
+import {
+  Places,
+  type Kind,
+  type LocationHint,
+  type RelayBinding,
+  type RoomBinding,
+} from "../../src/http/gate/places.ts";
 import { HookFailed } from "../../src/http/thrown.ts";
 import { Misconfigured } from "../../src/ops/settings.ts";
+import type { Env as Tested } from "../support/worker.ts";
 
 interface Env {
   readonly CHAT: DurableObjectNamespace;
@@ -118,6 +125,12 @@ describe("a relay", () => {
   ])("is refused where it is asked for: %s", (_, given, type) => {
     const kinds = { chat: { room: "CHAT", relays: given }, game: "GAME" } as never;
     expect(() => new Places(kinds)).toThrow(type);
+  });
+
+  it("is named by a binding of relays, and a room by one of rooms", () => {
+    expectTypeOf<RelayBinding<Tested>>().toEqualTypeOf<"LARGE_RELAY">();
+    expectTypeOf<"LARGE">().toExtend<RoomBinding<Tested>>();
+    expectTypeOf<Extract<RoomBinding<Tested>, "LARGE_RELAY" | "EDGEROOMS_DIRECTORY">>().toBeNever();
   });
 
   it("is of one kind only", () => {
