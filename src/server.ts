@@ -2,7 +2,7 @@
 export { createApp } from "./http/app.ts";
 export type { AppOptions, Caller } from "./http/gate/options.ts";
 export type { Jurisdiction } from "./ops/jurisdiction.ts";
-export type { Kind, LocationHint, RoomBinding, SomeJurisdictions } from "./http/gate/places.ts";
+export type { Kind, LocationHint, RelayBinding, Relays, RoomBinding, SomeJurisdictions } from "./http/gate/places.ts";
 export type { RoomAddress } from "./http/request.ts";
 export { jwt, type Authenticator, type JwtOptions, type Verified } from "./http/gate/auth.ts";
 export type { Pace } from "./http/gate/buckets.ts";
@@ -34,6 +34,7 @@ export {
   type Submitted,
 } from "./room/definition.ts";
 export { OutletRefused, type Batch, type OutEvent, type OutEventType, type Outlet } from "./room/outlet.ts";
+export { Relay } from "./relay.ts";
 export { Room } from "./room.ts";
 export type { Recording } from "./room/runtime/recording.ts";
 export type { Present } from "./room/store/members.ts";

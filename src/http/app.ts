@@ -8,7 +8,7 @@ import { cors } from "hono/cors";
 import { alertWebhook } from "../ops/webhook.ts";
 import { SESSION_ID } from "../protocol/api.ts";
 import { SUBPROTOCOL } from "../protocol/frames.ts";
-import { readAttempt, readResume, sealUpgrade } from "../room/admission.ts";
+import { readAttempt, readResume } from "../room/admission.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { devRoutes } from "./dev.ts";
 import { Gate } from "./gate/gate.ts";
@@ -82,7 +82,7 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const { info } = passage;
   // Last: a developer with curl learns what is wrong with the token before what is wrong with curl.
   if (!speaksOurs(raw)) return problem(c, { code: "wrong_protocol", info });
-  const sealed = sealUpgrade({
+  const admission = {
     ...passage.address,
     credentials: passage.credentials,
     requestId: info.requestId ?? "",
@@ -91,9 +91,9 @@ async function upgrade<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
     ...(resume && { resume }),
     credit: query.get("credit") === "1",
     ...(attempt && { attempt }),
-  });
+  };
   const asked = await spanned(info, "admission", async () =>
-    askRoom(passage, c.env, async ({ stub }) => stub.fetch(sealed)),
+    askRoom(passage, c.env, () => gate.largeRooms.open({ ...passage, env: c.env }, admission, raw.cf)),
   );
   if ("code" in asked) return refuseUpgrade(c, asked);
   const { value: response } = asked;
@@ -109,7 +109,9 @@ async function refresh<Env extends object>(c: Context<{ Bindings: Env }>, gate: 
   const session = typeof body === "object" && body !== null && "session" in body ? body.session : undefined;
   if (typeof session !== "string" || !SESSION_ID.test(session))
     return problem(c, { code: "bad_resume", message: 'The body is {"session": "..."}.', info });
-  const asked = await askRoom(passage, c.env, async ({ stub }) => stub.refresh(session, credentials));
+  const asked = await askRoom(passage, c.env, () =>
+    gate.largeRooms.refresh({ ...passage, env: c.env }, session, credentials),
+  );
   if ("code" in asked) return problem(c, asked);
   // A room of another version may answer anything.
   const result = asked.value as Partial<{ ok: boolean; expires: number }> | undefined;

@@ -24,6 +24,14 @@ export type Report = Omit<Listing, "sessions" | "undelivered"> & {
   readonly own?: Counts;
 };
 
+/** What a relay reports. Its room reports how the room is: a relay has no place in a list. */
+export interface RelayReport {
+  readonly kind: string;
+  readonly counts: Counts;
+  readonly failures: readonly FailureRecord[];
+  readonly own: Counts;
+}
+
 /** Which rooms of a part somebody wants. */
 export interface Wanted {
   /** Only those after this mark of a page before. */
@@ -104,6 +112,17 @@ export class Directory<Env = unknown> extends DurableObject<Env> {
     this.#adding(() => {
       this.#keep("", counts);
       this.#running.counted("", counts);
+    });
+  }
+
+  /** Takes what a relay counted for its room's kind. Writes one or two rows, and one for each failure. */
+  add({ kind, counts, failures, own }: RelayReport): void {
+    this.#records.add(failures);
+    this.#adding(() => {
+      for (const [of, more] of [["", own] as const, [kind, counts] as const]) {
+        this.#keep(of, more);
+        this.#running.counted(of, more);
+      }
     });
   }
 

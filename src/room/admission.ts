@@ -12,7 +12,6 @@ import { codes } from "../protocol/codes.ts";
 import { MAX_USER_ID, MAX_USER_NAME } from "../protocol/limits.ts";
 import type { Refusal } from "../protocol/refusal.ts";
 import type { Grant } from "./definition.ts";
-import type { Regions, Spread, Via } from "./relaying.ts";
 
 /** Where rooms live: an origin that no client can address. */
 export const ROOM_ORIGIN = "https://room.edgerooms.invalid";
@@ -55,6 +54,43 @@ export interface ResumeRequest {
   /** Absent: the client kept its session but has no position. */
   readonly position?: { readonly epoch: string; readonly offset: number };
 }
+
+/** Where a relay is. */
+export interface RelayAddress {
+  /** Its Durable Object binding. */
+  readonly binding: string;
+  readonly name: string;
+  /** The location hint that it was made with; `any` for none. */
+  readonly region: string;
+}
+
+/** Where the room of a relay is. */
+export interface Home {
+  readonly binding: string;
+  readonly kind: string;
+  readonly room: string;
+}
+
+/** How large rooms are spread. */
+export interface Spread {
+  /** Connections of a room past which new ones go to its relays. */
+  readonly from: number;
+  /** Connections of one relay, at most. */
+  readonly each: number;
+  /** The Durable Object binding of the relays. */
+  readonly binding: string;
+}
+
+/** How a connection comes to a relay. */
+export interface Via {
+  readonly relay: RelayAddress;
+  readonly home: Home;
+  /** Connections of the relay, at most. */
+  readonly each: number;
+}
+
+/** The answer of a room that is spread: how many relays of each region take connections. */
+export type Regions = Readonly<Record<string, number>>;
 
 /** Everything a room needs to open a connection. */
 export interface Admission {
@@ -134,6 +170,17 @@ export function answerElsewhere(regions: Regions): Response {
 /** A relay has no place. */
 export function answerFull(): Response {
   return Response.json({ isFull: true }, { status: MISDIRECTED });
+}
+
+/**
+ * Where a connection is to be opened instead, as an answer says: how many relays of each region there are, which is nothing from
+ * a relay that is full. Each may be anything. `undefined`: the answer is a connection or a refusal, and is unread.
+ */
+export async function readMisdirected(answer: Response): Promise<Regions | undefined> {
+  if (answer.status !== MISDIRECTED) return undefined;
+  const body = await answer.json<{ readonly elsewhere?: unknown } | null>();
+  const elsewhere = body?.elsewhere;
+  return typeof elsewhere === "object" && elsewhere !== null ? (elsewhere as Regions) : {};
 }
 
 /** A room's refusal, on its way to the Worker. */

@@ -4,35 +4,14 @@
  */
 import type { ClientFrame, Json, ResetReason } from "../protocol/frames.ts";
 import type { Refusal } from "../protocol/refusal.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, RelayAddress } from "./admission.ts";
 import type { Grant, RoomDefinition } from "./definition.ts";
+
+// Where relays and their rooms are is what an admission says first.
+export type { Home, RelayAddress, Regions, Spread, Via } from "./admission.ts";
 
 /** Of the shapes in this file. An end that gets another one refuses it: it is only ever late. */
 export const RELAYING = 1;
-
-/** Where a relay is. */
-export interface RelayAddress {
-  /** Its Durable Object binding. */
-  readonly binding: string;
-  readonly name: string;
-  /** The location hint that it was made with; `any` for none. */
-  readonly region: string;
-}
-
-/** Where the room of a relay is. */
-export interface Home {
-  readonly binding: string;
-  readonly kind: string;
-  readonly room: string;
-}
-
-/** How a connection comes to a relay. */
-export interface Via {
-  readonly relay: RelayAddress;
-  readonly home: Home;
-  /** Connections of the relay, at most. */
-  readonly each: number;
-}
 
 /** What of a room's definition holds in its relays. */
 export type RelayRules = Pick<
@@ -174,16 +153,3 @@ export interface Pushed extends Position {
 export interface RelayPort {
   push(mirrored: Mirrored): Promise<Pushed>;
 }
-
-/** How large rooms are spread. */
-export interface Spread {
-  /** Connections of a room past which new ones go to its relays. */
-  readonly from: number;
-  /** Connections of one relay, at most. */
-  readonly each: number;
-  /** The Durable Object binding of the relays. */
-  readonly binding: string;
-}
-
-/** The answer of a room that is spread: how many relays of each region take connections. */
-export type Regions = Readonly<Record<string, number>>;

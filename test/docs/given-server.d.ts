@@ -3,6 +3,7 @@ declare namespace Cloudflare {
   interface Env {
     readonly AUTH_SECRET: string;
     readonly CHAT_ROOM: DurableObjectNamespace<import("edgerooms").Room>;
+    readonly CHAT_RELAY: DurableObjectNamespace<import("edgerooms").Relay>;
     readonly NOTES: DurableObjectNamespace<import("edgerooms").Room>;
     readonly WAREHOUSE: Fetcher;
   }

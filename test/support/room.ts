@@ -14,6 +14,7 @@ const bindings = {
   fast: env.FAST,
   heartbeat: env.HEARTBEAT,
   events: env.EVENTS,
+  large: env.LARGE,
 } as const;
 let made = 0;
 

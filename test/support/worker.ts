@@ -4,6 +4,7 @@ import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import { codes } from "../../src/protocol/codes.ts";
 import { defineRoom, reject, type Json } from "../../src/server.ts";
 import { Directory } from "../../src/ops/directory.ts";
+import { Relay } from "../../src/relay.ts";
 import { Room } from "../../src/room.ts";
 import { receiverOf } from "./receiver.ts";
 
@@ -16,6 +17,8 @@ export interface Env {
   FAST: DurableObjectNamespace<FastRoom>;
   HEARTBEAT: DurableObjectNamespace<HeartbeatRoom>;
   EVENTS: DurableObjectNamespace<EventsRoom>;
+  LARGE: DurableObjectNamespace<LargeRoom>;
+  LARGE_RELAY: DurableObjectNamespace<LargeRelay>;
   EDGEROOMS_DIRECTORY: DurableObjectNamespace<Directory>;
 }
 
@@ -176,6 +179,33 @@ export class EventsRoom extends TestRoom {
   }
 }
 
+/** Spread over relays from the second member on. */
+export class LargeRoom extends TestRoom {
+  override readonly definition = defineRoom({
+    presence: "count",
+    retain: 100,
+    rate: { perSecond: 1_000_000, burst: 1_000_000 },
+    onPublish: (_room, _me, data) => (data === "reject" ? reject("no such words here") : undefined),
+    methods: {
+      add: (_room, _me, args) => (Array.isArray(args) ? args.reduce<number>((a, b) => a + Number(b), 0) : null),
+    },
+  });
+}
+
+/** Its clock is that of its room. */
+export class LargeRelay extends Relay<Env> {
+  protected override now(): number {
+    const [, room = ""] = (this.ctx.id.name ?? "").split("/");
+    return clocks.get(room) ?? Date.now();
+  }
+
+  protected override report(failed: FailureRecord): void {
+    const name = this.ctx.id.name ?? "";
+    reports.set(name, [...(reports.get(name) ?? []), `${failed.source}: ${failed.message}`]);
+    super.report(failed);
+  }
+}
+
 function note(sql: SqlStorage, text: string): void {
   sql.exec("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)");
   sql.exec("INSERT INTO notes (text) VALUES (?)", text);
@@ -192,5 +222,13 @@ function notes(sql: SqlStorage): string[] {
 export default createApp<Env>({
   // All tests of a file are a handful of users in one isolate.
   limits: false,
-  rooms: { relay: "RELAY", chat: "CHAT", small: "SMALL", fast: "FAST", heartbeat: "HEARTBEAT", events: "EVENTS" },
+  rooms: {
+    relay: "RELAY",
+    chat: "CHAT",
+    small: "SMALL",
+    fast: "FAST",
+    heartbeat: "HEARTBEAT",
+    events: "EVENTS",
+    large: { room: "LARGE", relays: { binding: "LARGE_RELAY", from: 2, each: 3 } },
+  },
 });

@@ -12,7 +12,10 @@ const sources: Source[] = filesBelow("src")
 const isWritten = (path: string) => !/\.(?:json|sql)$|^public\/docs\//.test(path);
 
 /** The files that may import everything: they only put together. */
-const COMPOSITION = ["index.ts", "server.ts", "room.ts"];
+const COMPOSITION = ["index.ts", "server.ts", "room.ts", "relay.ts"];
+
+/** The files of the room's runtime that touch Cloudflare's. */
+const PLATFORM = ["object", "relay-object", "cloudflare"].map((name) => `room/runtime/${name}.ts`);
 
 const DOORS = ["room/definition.ts", "room/admission.ts", "room/outlet.ts"];
 
@@ -24,15 +27,27 @@ const WINGS: readonly { readonly wing: RegExp; readonly may: readonly string[] }
   { wing: /^protocol\//, may: ["protocol/"] },
   // Doors: what users write, what the Worker hands in, what receivers get.
   {
-    wing: /^room\/(?:definition|admission|outlet|operator)\.ts$/,
+    wing: /^room\/(?:definition|admission|outlet|operator|relaying)\.ts$/,
     may: ["protocol/", ...DOORS, "room/telemetry/counts.ts"],
   },
   { wing: /^room\/rules\//, may: ["room/rules/"] },
   { wing: /^room\/telemetry\//, may: ["protocol/", "room/telemetry/"] },
-  { wing: /^room\/store\//, may: ["protocol/", "room/store/", "room/rules/", "room/telemetry/", ...DOORS] },
+  {
+    wing: /^room\/store\//,
+    may: ["protocol/", "room/store/", "room/rules/", "room/telemetry/", ...DOORS, "room/relaying.ts"],
+  },
   {
     wing: /^room\/core\//,
-    may: ["protocol/", "room/core/", "room/store/", "room/rules/", "room/telemetry/", ...DOORS, "room/operator.ts"],
+    may: [
+      "protocol/",
+      "room/core/",
+      "room/store/",
+      "room/rules/",
+      "room/telemetry/",
+      ...DOORS,
+      "room/relaying.ts",
+      "room/operator.ts",
+    ],
   },
   { wing: /^room\/runtime\//, may: ["protocol/", "room/", "cloudflare:workers"] },
   {
@@ -46,6 +61,7 @@ const WINGS: readonly { readonly wing: RegExp; readonly may: readonly string[] }
       "ops/",
       "room/telemetry/",
       "room.ts",
+      "relay.ts",
       "room/admission.ts",
       "room/operator.ts",
     ],
@@ -152,9 +168,12 @@ describe("the house", () => {
   );
 
   it("keeps the Worker out of the room's own object, which the Worker imports by its type", () => {
-    const room = sources.find(({ path }) => path === "room.ts");
-    expect(room?.imports).toContain("room/runtime/object.ts");
-    expect(room?.imports.filter((name) => name.startsWith("http/"))).toEqual([]);
+    const objects = { "room.ts": "room/runtime/object.ts", "relay.ts": "room/runtime/relay-object.ts" };
+    for (const [path, bare] of Object.entries(objects)) {
+      const object = sources.find((source) => source.path === path);
+      expect(object?.imports).toContain(bare);
+      expect(object?.imports.filter((name) => name.startsWith("http/"))).toEqual([]);
+    }
   });
 
   it.each(WINGS)("allows $wing nothing that it does not use", ({ wing, may }) => {
@@ -192,7 +211,7 @@ describe("the house", () => {
     expect(sourceOf("room/core/a.ts", text).code).toMatch(way);
   });
 
-  it.each(inFolder("room/runtime").filter(({ path }) => path !== "room/runtime/object.ts"))(
+  it.each(inFolder("room/runtime").filter(({ path }) => !PLATFORM.includes(path)))(
     "$path knows the platform by its interface only",
     ({ code, imports }) => {
       expect(imports).not.toContain("cloudflare:workers");
@@ -203,7 +222,7 @@ describe("the house", () => {
 
   it.each(inFolder("http"))("$path takes only types of the room itself", ({ values }) => {
     // The Worker must not pull the room in by accident.
-    const own = ["room.ts", "room/operator.ts", "room/definition.ts"];
+    const own = ["room.ts", "relay.ts", "room/operator.ts", "room/definition.ts"];
     expect(values.filter((name) => own.includes(name))).toEqual([]);
   });
 
@@ -214,7 +233,7 @@ describe("the house", () => {
       edgerooms_directory: ["ops/directory.ts"],
       edgerooms_jobs: [schema, "room/store/timers.ts"],
       edgerooms_keys: ["room/store/idempotency.ts", schema],
-      edgerooms_log: ["room/store/log.ts", "room/store/replay.ts", schema],
+      edgerooms_log: ["room/store/log-rows.ts", schema],
       edgerooms_meta: ["room/store/meta.ts", schema],
       edgerooms_notes: ["ops/records.ts"],
       edgerooms_outbox: ["room/store/outbox.ts", schema],
@@ -222,6 +241,8 @@ describe("the house", () => {
       edgerooms_ref_chunks: ["room/store/ref-chunks.ts", schema],
       // Migrated away since schema 4.
       edgerooms_refs: [schema],
+      edgerooms_relays: ["room/store/remote.ts"],
+      edgerooms_remote: ["room/store/remote.ts"],
       edgerooms_revoked: ["room/store/revocations.ts", schema],
       edgerooms_sessions: [schema, "room/store/sessions.ts"],
       edgerooms_undelivered: ["ops/directory.ts"],

@@ -161,3 +161,22 @@ it("E8: when a report fails halfway, the totals are what storage has of it", () 
   expect(directory.totals()).toEqual(start(storage).totals());
   expect(directory.totals()).toMatchObject({ chat: { rooms: 1, dead_letters: 2 } });
 });
+
+it("what a relay counted is its kind's, is there after a restart, and is no room", () => {
+  const storage = new NodeStorage();
+  const directory = start(storage);
+  const failure = { code: "upstream_failed", severity: "error", source: "relay", at: Date.now() } as const;
+  const share = { kind: "chat", failures: [failure], own: { "http_requests|GET": 1 } };
+  directory.add({ ...share, counts: { deliveries: 5 } });
+  directory.totals();
+  directory.add({ ...share, counts: { deliveries: 2 } });
+  const nothing = { rooms: 0, connections: 0, members: 0, sessions: 0, undelivered_rooms: 0, dead_letters: 0 };
+  for (const each of [directory, start(storage)]) {
+    expect(each.totals()).toEqual({
+      "": { ...nothing, counts: { "http_requests|GET": 2 } },
+      chat: { ...nothing, counts: { deliveries: 7 } },
+    });
+    expect(each.list().rooms).toEqual([]);
+    expect(each.failures().failures).toEqual([failure, failure]);
+  }
+});

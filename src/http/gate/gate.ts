@@ -16,6 +16,7 @@ import { jwt, type Authenticator, type Verified } from "./auth.ts";
 import { readCredentials, readIdentity } from "./credentials.ts";
 import { cookieToken } from "./cookie.ts";
 import { grantsIn, patternsWith } from "./grants.ts";
+import { LargeRooms } from "./large-rooms.ts";
 import { RequestLimits, type LimitName } from "./limits.ts";
 import type { AppOptions } from "./options.ts";
 import { isAllowedOrigin, originsIn, wrongOrigins } from "./origin.ts";
@@ -47,12 +48,14 @@ export interface AdminScope {
 /** The way in. */
 export class Gate<Env extends object> {
   readonly places: Places<Env>;
+  readonly largeRooms: LargeRooms<Env>;
   readonly #options: AppOptions<Env>;
   readonly #auth: Authenticator;
   readonly #limits: RequestLimits;
 
   constructor(options: AppOptions<Env>) {
     this.places = new Places(options.rooms);
+    this.largeRooms = new LargeRooms(this.places);
     this.#options = options;
     this.#auth = options.auth ?? jwt();
     this.#limits = new RequestLimits(options.limits);

@@ -9,6 +9,7 @@ import type { Refusal } from "../../protocol/refusal.ts";
 import type { RemoteSession } from "../store/remote.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
+import { isListedAgain } from "../telemetry/listing.ts";
 import { askToJoin, whyNotResumed, whyUnwelcome } from "./connect.ts";
 import { announceLeave } from "./depart.ts";
 import type { Result } from "./event.ts";
@@ -114,11 +115,21 @@ export function hearReport(turn: Turn, up: Omit<Up, "joins" | "said">): Result<R
     const session = remote.find(key);
     return session?.relay === id ? session : undefined;
   };
+  remote.hear(id, up.connections);
+  report(turn);
   for (const key of up.left) depart(turn, mine(key), "gone");
   for (const key of up.ended) depart(turn, mine(key), "over");
   const dismissals = up.sessions ? reconcile(turn, id, up) : [];
   const isUnsure = dismissals.length === 0 && remote.digest(id) !== up.digest;
   return { ok: true, value: { isUnsure, dismissals } };
+}
+
+/** Without connections of its own the room has no heartbeat with which it would report: relays have. */
+function report(turn: Turn): void {
+  const { state, now } = turn;
+  const { connections, remote } = state;
+  if (connections.size === 0 && isListedAgain(remote.heardAt ?? 0, now, true)) turn.list();
+  remote.heardAt = connections.size === 0 ? now : undefined;
 }
 
 /** The room has ended sessions of a user that are with relays: all of them, or one. */

@@ -77,9 +77,10 @@ export function applyTick(state: RoomState, { events, now, id }: TickInput): Tic
   state.log.commit();
   announceCount(tick);
   outgoing.finish(state, now);
-  effects.counts.add("publications", state.log.staged.length);
+  // A relay has them from its room, which has counted them.
+  if (!state.mirror) effects.counts.add("publications", state.log.staged.length);
   state.log.settle();
-  const isLive = state.connections.size > 0;
+  const isLive = state.connections.size > 0 || state.remote.isAttached;
   if (isLive !== state.isListed) effects.isListingDue = true;
   if ((state.undelivered.due ?? Infinity) <= now) effects.isListingDue = true;
   if (effects.isListingDue) state.undelivered.sent(now);

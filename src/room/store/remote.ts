@@ -36,6 +36,10 @@ export class Remote {
   /** By relay; made when somebody asks, because it reads every session. */
   #tallies: Map<number, Tally> | undefined;
   #users: number | undefined;
+  /** Connections of each relay, as it said last. After a wake the sessions stand for those of one that has not said yet. */
+  readonly #connections = new Map<number, number>();
+  /** When the room last had a reason to report that it knows of by its relays only, in ms since the epoch. */
+  heardAt: number | undefined;
 
   constructor(sql: SqlStorage, meta: Meta) {
     this.#sql = sql;
@@ -61,6 +65,22 @@ export class Remote {
   /** How many sessions there are, those that may be resumed included. */
   get size(): number {
     return this.isUsed ? [...this.#counted.values()].reduce((sum, tally) => sum + tally.size, 0) : 0;
+  }
+
+  /** Connections of all relays. */
+  get connected(): number {
+    const attached = this.relays.filter((relay) => relay.attached);
+    return attached.reduce((sum, { id }) => sum + (this.#connections.get(id) ?? this.#counted.get(id)?.size ?? 0), 0);
+  }
+
+  /** Whether anybody is connected to a relay. */
+  get isAttached(): boolean {
+    return this.isUsed && this.relays.some(({ attached }) => attached);
+  }
+
+  /** A relay has said how many connections it has. */
+  hear(relay: number, connections: number): void {
+    this.#connections.set(relay, connections);
   }
 
   /** The relay, which is attached from here on. */

@@ -124,7 +124,7 @@ export class RoomState {
     // A relay's history is its room's.
     this.#isCold = this.connections.size === 0 && !parts.mirror;
     this.lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
-    this.isListed = this.connections.size + this.lost.length > 0;
+    this.isListed = this.connections.size + this.lost.length > 0 || this.remote.isAttached;
     if (this.connections.size > 0) this.heartbeat = this.#restoreHeartbeat(parts);
   }
 
@@ -189,7 +189,7 @@ export class RoomState {
     return {
       kind,
       room: name,
-      connections: this.connections.size,
+      connections: this.connections.size + this.remote.connected,
       members: this.population,
       sessions: this.sessions.size + this.remote.size,
       offset: this.log.committed,
