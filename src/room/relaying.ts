@@ -73,10 +73,14 @@ export interface Said {
   readonly frames: readonly ForwardedFrame[];
 }
 
-/** What the room answers one session. `over`: the room knows it as somebody's elsewhere, or not at all. */
+/** What the room answers one session. */
 export interface Replied {
   readonly texts: readonly string[];
+  /** The highest ref of its connection that was refused for good. */
   readonly rejected: number;
+  /** The room could not do it, for no reason of the session's. Nothing of it took effect this time. */
+  readonly isFailed?: true;
+  /** The session is elsewhere, or over. */
   readonly over?: true;
 }
 

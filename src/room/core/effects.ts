@@ -26,6 +26,8 @@ export interface Work {
 export interface Forwarded {
   readonly connection: Connection;
   readonly frame: ForwardedFrame;
+  /** It was asked before, and nobody knows what came of it. */
+  readonly isRepeat?: true;
 }
 
 /** What a relay's room must learn of a session: that the others miss it, or that it is over. */

@@ -137,7 +137,8 @@ function rulesOf(definition: RoomDefinition): RelayRules {
 /** What could not be done is refused, each frame by itself. */
 function refused({ sender, frames }: Said, { code, retryAfter }: Refused): Replied {
   const error = failure(code, retryAfter === undefined ? {} : { retryAfter });
-  return { texts: frames.map((frame) => encodeFailure(frame, error)), rejected: sender.rejected };
+  const texts = frames.map((frame) => encodeFailure(frame, error));
+  return { texts, rejected: sender.rejected, ...(code !== "rate_limited" && { isFailed: true }) };
 }
 
 function lengthOf({ frames }: Said): number {

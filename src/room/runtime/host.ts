@@ -186,10 +186,15 @@ export class RoomHost {
     return this.#exchange.answer(up);
   }
 
-  /** Sends to one connection, apart from a tick. */
-  tell(connection: Connection, text: string): void {
-    const state = this.#ticker.loaded;
-    if (state) this.#effects.answer(state, connection, text);
+  /** Sends to one connection, apart from a tick. One that cannot be found at the moment must come back instead. */
+  answer({ session, generation }: Connection, text: string): void {
+    try {
+      const state = this.#ticker.load();
+      const connection = state.connection(session, generation);
+      if (connection) this.#effects.answer(state, connection, text);
+    } catch {
+      this.#sockets.hangUp(session, generation, "restarting");
+    }
   }
 
   /** What must be known before anything else happens: when the alarm is set to ring. */

@@ -3,6 +3,7 @@
  * becomes of what the platform delivers, as the room's own host does.
  */
 import type { Admission } from "../admission.ts";
+import type { Result } from "../core/event.ts";
 import type { Told } from "../core/relay.ts";
 import { defineRoom, type RoomDefinition } from "../definition.ts";
 import {
@@ -54,7 +55,7 @@ export class RelayHost {
       relay: () => this.via.relay,
       state: () => this.room.state,
       submit: (event) => this.room.submit(event),
-      tell: ({ connection }, text) => this.room.tell(connection, text),
+      answer: ({ connection }, text) => this.room.answer(connection, text),
       learn: (rules) => this.#learn(rules),
       failed: (error) => this.room.failed({ code: "upstream_failed", source: "relay", error }),
     });
@@ -88,7 +89,8 @@ export class RelayHost {
       }
     }
     const id = this.#platform.mintId();
-    await this.#prepare(admission);
+    const prepared = await this.#prepare(admission);
+    if (!prepared.ok) return prepared;
     const admitted = await this.#upstream.admit({ id, admission });
     let isOpen = false;
     try {
@@ -118,15 +120,15 @@ export class RelayHost {
   }
 
   /** Should this instance die with what the room has admitted, the alarm tells the room, and a session that moves is kept. */
-  async #prepare(admission: Admission): Promise<void> {
+  async #prepare(admission: Admission): Promise<Result> {
     const { connections, sessions } = this.room.state;
     const { resume } = admission;
     const isMoving = resume !== undefined && !sessions.get(resume.session);
     // Where somebody is, the alarm rings anyway.
     const isArmed = connections.size > 0 || this.#mirror.due !== undefined;
     if (!isArmed) this.#mirror.due = this.#platform.now() + UNTOLD_MS;
-    if (isMoving) await this.room.submit({ type: "expected", admission });
-    else if (!isArmed) await this.room.submit({ type: "countDue" });
+    if (isMoving) return this.room.submit({ type: "expected", admission });
+    return isArmed ? { ok: true, value: undefined } : this.room.submit({ type: "countDue" });
   }
 
   /**

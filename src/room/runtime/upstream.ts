@@ -47,7 +47,7 @@ export interface UpstreamParts {
   readonly state: () => RoomState;
   readonly submit: (event: RoomEvent) => Promise<Result>;
   /** To one connection, apart from a tick. */
-  readonly tell: (frame: Forwarded, text: string) => void;
+  readonly answer: (frame: Forwarded, text: string) => void;
   /** The room says by which rules its relays go. */
   readonly learn: (rules: Down["rules"]) => void;
   readonly failed: (error: unknown) => void;
@@ -279,7 +279,11 @@ export class Upstream {
     learn(down.rules);
     const replies = speakers.flatMap(({ session, generation }, i): Reply[] => {
       const replied = down.replies[i];
-      return replied ? [{ session, generation, replied }] : [];
+      if (!replied) return [];
+      // What failed now may have taken effect before, in an exchange whose answer was lost: its client must ask.
+      const isUnsure =
+        replied.isFailed && batch.frames.some(({ connection, isRepeat }) => isRepeat && connection === speakers[i]);
+      return [{ session, generation, replied: isUnsure ? { texts: [], rejected: 0, over: true } : replied }];
     });
     const result = await submit({ type: "mirrored", mirrored: down, replies });
     // What the room has answered must reach its sender: it is asked again.
@@ -315,12 +319,13 @@ export class Upstream {
     // A publish or what somebody shows counts once, however often it is told.
     const isRepeatable = ({ frame }: Forwarded) => frame.type === "publish" || frame.type === "presence";
     for (const each of frames) if (each.frame.type === "call") this.#refuse(each, "upstream_failed");
-    this.#frames = [...frames.filter(isRepeatable), ...this.#frames];
+    const again = frames.filter(isRepeatable).map((each) => ({ ...each, isRepeat: true as const }));
+    this.#frames = [...again, ...this.#frames];
   }
 
   #refuse(forwarded: Forwarded, code: "rate_limited" | "upstream_failed"): void {
     const error = failure(code, code === "rate_limited" ? { retryAfter: 1_000 } : {});
-    this.#parts.tell(forwarded, encodeFailure(forwarded.frame, error));
+    this.#parts.answer(forwarded, encodeFailure(forwarded.frame, error));
   }
 
   #within<T>(asked: Promise<T>): Promise<T> {
