@@ -31,6 +31,7 @@ export function step(tick: TickContext, event: RoomEvent): Result {
 
 function applyEvent(turn: Turn, event: RoomEvent): Result {
   const { state } = turn;
+  if (isRelayed(event)) return applyRelayed(turn, event);
   switch (event.type) {
     case "connect":
       return connect(turn, event.admission, event.id);
@@ -80,8 +81,24 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       happen(turn, event);
       return DONE;
     default:
-      return applyRelayed(turn, event);
+      return unknown(event);
   }
+}
+
+const RELAYED: ReadonlySet<string> = new Set<RelayEvent["type"]>([
+  "admit",
+  "said",
+  "report",
+  "detached",
+  "settled in",
+  "expected",
+  "admitted",
+  "mirrored",
+  "found",
+]);
+
+function isRelayed(event: RoomEvent): event is RelayEvent {
+  return RELAYED.has(event.type);
 }
 
 /** What relays bring to their room, and the room to a relay. */
