@@ -8,12 +8,13 @@ import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import type { Admission, Credentials } from "../../src/room/admission.ts";
 import { defineRoom, type Definition } from "../../src/room/definition.ts";
 import type { OperatorCommand } from "../../src/room/operator.ts";
-import { RoomHost } from "../../src/room/runtime/host.ts";
+import { RoomHost, type HostParts } from "../../src/room/runtime/host.ts";
 import type { Platform, RoomSocket } from "../../src/room/runtime/platform.ts";
 import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
 import type { RoomReport } from "../../src/room/telemetry/recorder.ts";
 import type { Recording } from "../../src/room/runtime/recording.ts";
+import { HostedTime, turns, type Timed } from "./hosted-time.ts";
 import { NodeStorage } from "./sqlite.ts";
 
 type Frame<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
@@ -25,12 +26,23 @@ export interface Joining {
   readonly resume?: Admission["resume"];
   readonly credit?: boolean;
   readonly attempt?: Admission["attempt"];
+  readonly spread?: Admission["spread"];
 }
 
 /** How the place behaves. */
 export interface Place {
   /** Whether sockets tell what they hold. Default: they do. */
   readonly tellsBuffered?: boolean;
+  /** Where several objects live in the same time. Default: one of its own. */
+  readonly time?: HostedTime;
+  /** How the object is called. Default: `one`. */
+  readonly name?: string;
+  /** What lives in it. Default: a room. */
+  readonly make?: (parts: Pick<HostParts, "platform" | "observer">) => RoomHost;
+  /** How the room calls relays. Default: it has none. */
+  readonly relayAt?: HostParts["relayAt"];
+  /** Relays that it tells by itself. */
+  readonly fan?: number;
 }
 
 const CLOSING = 2;
@@ -132,20 +144,29 @@ export class HostedRoom {
   /** What the runtime holds. */
   readonly sockets = new Set<Peer>();
   definition: ReturnType<typeof defineRoom>;
-  now = 1_800_000_000_000;
   host: RoomHost;
   /** What the room needs of its place; a test may let a part of it fail. */
   readonly place: Platform;
-  #timers: { readonly at: number; readonly nth: number; readonly run: () => void }[] = [];
-  #nth = 0;
   #requests = 0;
-  readonly #tellsBuffered: boolean;
+  readonly #time: HostedTime;
+  readonly #timed: Timed = { storage: this.storage, ring: (scheduledTime) => this.#ring(scheduledTime) };
+  readonly #about: Place;
 
-  constructor(definition: Definition = {}, { tellsBuffered = true }: Place = {}) {
+  constructor(definition: Definition = {}, about: Place = {}) {
     this.definition = defineRoom(definition);
-    this.#tellsBuffered = tellsBuffered;
+    this.#about = about;
+    this.#time = about.time ?? new HostedTime();
+    this.#time.add(this.#timed);
     this.place = this.#platform();
     this.host = this.#begin();
+  }
+
+  get now(): number {
+    return this.#time.now;
+  }
+
+  set now(now: number) {
+    this.#time.now = now;
   }
 
   /** Codes of the failures so far. */
@@ -162,26 +183,29 @@ export class HostedRoom {
   }
 
   /** Asks for a connection. */
-  connect({ user = "ann", credentials, resume, credit = false, attempt }: Joining = {}) {
+  connect(joining: Joining = {}) {
+    return this.settled(this.host.connect(this.admissionOf(joining)));
+  }
+
+  /** What the Worker says of a client that wants to connect. */
+  admissionOf({ user = "ann", credentials, resume, credit = false, attempt, spread }: Joining = {}): Admission {
     const usual = {
       user,
       grants: ["join", "publish", "signal", "call"],
       issued: 0,
       expires: this.now + HOUR_MS,
     } as const;
-    const requestId = `request-${++this.#requests}`;
-    return this.settled(
-      this.host.connect({
-        kind: "test",
-        room: "one",
-        credentials: { ...usual, ...credentials },
-        requestId,
-        receivedAt: this.now,
-        ...(resume && { resume }),
-        credit,
-        ...(attempt && { attempt }),
-      }),
-    );
+    return {
+      kind: "test",
+      room: "one",
+      credentials: { ...usual, ...credentials },
+      requestId: `request-${++this.#requests}`,
+      receivedAt: this.now,
+      ...(resume && { resume }),
+      credit,
+      ...(attempt && { attempt }),
+      ...(spread && { spread }),
+    };
   }
 
   /** What an operator asks over HTTP. */
@@ -191,30 +215,13 @@ export class HostedRoom {
   }
 
   /** Waits for something that the room does, giving it the time that it needs. */
-  async settled<T>(work: Promise<T>): Promise<T> {
-    const state = { isDone: false };
-    const watched = work.finally(() => (state.isDone = true));
-    await turns();
-    for (let i = 0; !state.isDone && i < 1_000; i++) await this.pass(this.#untilNextTimer());
-    if (!state.isDone) throw new Error("the room does not come to an end");
-    return watched;
+  settled<T>(work: Promise<T>): Promise<T> {
+    return this.#time.settled(work);
   }
 
   /** Lets time pass: timers run and the alarm rings when their time has come. */
-  async pass(ms: number): Promise<void> {
-    const end = this.now + ms;
-    await turns();
-    for (;;) {
-      const [timer] = this.#timers.toSorted((a, b) => a.at - b.at || a.nth - b.nth);
-      const alarm = (await this.storage.getAlarm()) ?? Infinity;
-      const next = Math.min(timer?.at ?? Infinity, alarm);
-      if (next > end) break;
-      this.now = Math.max(this.now, next);
-      if (timer && timer.at <= alarm) this.#fire(timer);
-      else await this.#ring(alarm);
-      await turns();
-    }
-    this.now = end;
+  pass(ms: number): Promise<void> {
+    return this.#time.pass(ms);
   }
 
   /** Time passes until the alarm, which rings. Returns how long that took, in ms. */
@@ -261,35 +268,37 @@ export class HostedRoom {
   }
 
   async #replace(): Promise<void> {
-    this.#timers = [];
+    this.#time.forget(this.#timed);
     this.host = this.#begin();
     await turns();
   }
 
   #begin(): RoomHost {
-    const host = new RoomHost({
-      platform: this.place,
-      definition: () => this.definition,
-      env: {},
-      observer: {
-        report: (record) => void this.failures.push(record),
-        ended: (record) => void this.ends.push(record),
-        sendReport: (report) => this.sendReport(report),
-        span: (_name, _attributes, run) => run(),
-        onFailedTick: () => (recording) => void this.recordings.push(recording),
-      },
-    });
+    const observer: HostParts["observer"] = {
+      report: (record) => void this.failures.push(record),
+      ended: (record) => void this.ends.push(record),
+      sendReport: (report) => this.sendReport(report),
+      span: (_name, _attributes, run) => run(),
+      onFailedTick: () => (recording) => void this.recordings.push(recording),
+    };
+    const { make, relayAt, fan } = this.#about;
+    const parts = { platform: this.place, observer };
+    const definition = () => this.definition;
+    const host =
+      make?.(parts) ??
+      new RoomHost({ ...parts, definition, env: {}, ...(relayAt && { relayAt }), ...(fan !== undefined && { fan }) });
     void host.begin();
     return host;
   }
 
   #platform(): Platform {
+    const { name = "one", tellsBuffered = true } = this.#about;
     return {
-      name: "one",
+      name,
       storage: this.storage,
       sockets: {
         open: () => {
-          const peer = new Peer(this, this.#tellsBuffered);
+          const peer = new Peer(this, tellsBuffered);
           this.sockets.add(peer);
           return { server: peer, client: peer as unknown as WebSocket };
         },
@@ -297,18 +306,9 @@ export class HostedRoom {
         answeredAt: (socket) => (socket as Peer).answeredAt,
       },
       now: () => this.now,
-      mintId: () => `id-${++this.#nth}`,
-      later: (ms, run) => {
-        const timer = { at: this.now + ms, nth: ++this.#nth, run };
-        this.#timers.push(timer);
-        return () => void (this.#timers = this.#timers.filter((each) => each !== timer));
-      },
+      mintId: () => `id-${this.#time.next()}`,
+      later: (ms, run) => this.#time.later(this.#timed, ms, run),
     };
-  }
-
-  #fire(timer: { readonly run: () => void }): void {
-    this.#timers = this.#timers.filter((each) => each !== timer);
-    timer.run();
   }
 
   async #ring(scheduledTime: number): Promise<void> {
@@ -316,14 +316,4 @@ export class HostedRoom {
     void this.host.alarm({ scheduledTime, retryCount: 0 });
     await turns();
   }
-
-  #untilNextTimer(): number {
-    const next = Math.min(...this.#timers.map(({ at }) => at));
-    return next === Infinity ? 0 : Math.max(0, next - this.now);
-  }
-}
-
-/** Everything that needs no time happens. */
-function turns(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }
