@@ -245,8 +245,9 @@ export class Upstream {
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
     const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
-    const connections = state.connections.size + this.#opening;
-    this.#told = connections;
+    // One that may be refused is no reason to write anything down.
+    const connections = state.connections.size + this.#admitted.size;
+    this.#told = connections + joins.length;
     return {
       version: RELAYING,
       relay: this.#parts.relay(),
