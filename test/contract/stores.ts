@@ -11,9 +11,11 @@ import { Revocations } from "../../src/room/store/revocations.ts";
 import { migrate } from "../../src/room/store/schema.ts";
 import { Sessions } from "../../src/room/store/sessions.ts";
 import { Timers } from "../../src/room/store/timers.ts";
+import { copyContract } from "./copy.ts";
 import type { Given, WithTables } from "./given.ts";
 import { logContract } from "./log.ts";
 import { outboxContract } from "./outbox.ts";
+import { remoteContract } from "./remote.ts";
 
 /** A moment that tests count from, in ms since the epoch. */
 const NOW = 1_795_750_000_000;
@@ -31,6 +33,12 @@ export function storesContract(given: Given): void {
   });
   describe("the log", () => {
     logContract(withTables);
+  });
+  describe("a copy of a log", () => {
+    copyContract(withTables);
+  });
+  describe("sessions elsewhere", () => {
+    remoteContract(withTables);
   });
   describe("the outbox", () => {
     outboxContract(withTables);
