@@ -26,8 +26,9 @@ export class HostedRelay {
   readonly asked: Up[] = [];
   /** What it was answered. */
   readonly told: Down[] = [];
-  /** What it was pushed. */
+  /** What it was pushed, and by whom: the name of a relay, or `one` for the room. */
   readonly pushed: Mirrored[] = [];
+  readonly pushedBy: string[] = [];
   /** What becomes of what it asks, and of what it is pushed. */
   exchange: Fate = "arrives";
   push: Fate = "arrives";
@@ -50,7 +51,7 @@ export class HostedRelay {
           const host = new RelayHost({
             ...parts,
             ask: (_home, up) => this.#ask(instance, up),
-            relayAt: (relay) => ({ push: (mirrored) => world.relay(relay.name).take(mirrored) }),
+            relayAt: (relay) => ({ push: (mirrored) => world.relay(relay.name).take(mirrored, name) }),
           });
           this.#host = host;
           return host.room;
@@ -87,11 +88,12 @@ export class HostedRelay {
   }
 
   /** The room, or the relay before it, calls. */
-  take(mirrored: Mirrored): Promise<Pushed> {
+  take(mirrored: Mirrored, by: string): Promise<Pushed> {
     return this.#world.call(
       () => this.push,
       () => {
         this.pushed.push(mirrored);
+        this.pushedBy.push(by);
         return this.host.push(structuredClone(mirrored));
       },
     );
@@ -129,7 +131,7 @@ export class RelayedRoom {
       { presence: "count", ...definition },
       {
         time: this.time,
-        relayAt: ({ name }) => ({ push: (mirrored) => this.relay(name).take(mirrored) }),
+        relayAt: ({ name }) => ({ push: (mirrored) => this.relay(name).take(mirrored, "one") }),
         ...(fan !== undefined && { fan }),
       },
     );

@@ -16,6 +16,14 @@ export class Tally {
     return `${this.#size}.${(this.#sum >>> 0).toString(36)}`;
   }
 
+  /** One that goes on by itself. */
+  copy(): Tally {
+    const copy = new Tally();
+    copy.#size = this.#size;
+    copy.#sum = this.#sum;
+    return copy;
+  }
+
   /** @param by 1 puts a session in, -1 takes it out */
   toggle(session: string, isPresent: boolean, by: 1 | -1): void {
     this.#size += by;

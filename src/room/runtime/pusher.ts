@@ -137,7 +137,9 @@ export class Pusher {
     branch.connections = connections;
     branch.heardAt = this.#parts.platform.now();
     branch.failures = 0;
-    if (branch.signals.length > 0 || branch.dismissals.length > 0 || branch.isDue) this.#push(branch);
+    // The answer has everything that a push would have brought, but for what is of the moment.
+    if (at) branch.isDue = false;
+    if (hasNews(branch)) this.#push(branch);
   }
 
   /** What it tells in its turn. */
@@ -224,6 +226,7 @@ export class Pusher {
     // What only a push says waits for the next one, but signals: those are of the moment.
     branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
     branch.cursor = undefined;
+    branch.isDue = true;
     this.#later(branch);
   }
 
@@ -252,7 +255,8 @@ export class Pusher {
     // Those behind it are told from here meanwhile.
     if (branch.failures === 1) for (const { name } of branch.next) this.#pushNamed(name);
     if (branch.failures > RETRIES) return;
-    this.#parts.platform.later(RETRY_MS * 2 ** branch.failures, () => this.#push(branch));
+    // Unless it has asked meanwhile.
+    this.#parts.platform.later(RETRY_MS * 2 ** branch.failures, () => hasNews(branch) && this.#push(branch));
   }
 
   #pushNamed(name: string): void {
@@ -286,6 +290,11 @@ export class Pusher {
 function stretchOf({ replay }: RoomState, after: number): { readonly upto: number; readonly items: string } {
   const [first] = replay.after(after, undefined, PUSH_BYTES);
   return first ?? { upto: after, items: "" };
+}
+
+/** Whether there is something that a relay was not told. */
+function hasNews({ isDue, signals, dismissals }: Branch): boolean {
+  return isDue || signals.length > 0 || dismissals.length > 0;
 }
 
 function add(branch: Branch, signal: Signal): void {

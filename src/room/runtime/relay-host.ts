@@ -41,6 +41,8 @@ export class RelayHost {
   readonly #platform: Platform;
   readonly #upstream: Upstream;
   readonly #mirror = new Mirror();
+  /** Members that want to connect and are not connected yet. */
+  #coming = 0;
   #via: Via | undefined;
   #rules: RelayRules | undefined;
   #definition: RoomDefinition | undefined;
@@ -77,8 +79,18 @@ export class RelayHost {
 
   /** Opens a connection, if its room admits it; `isFull`: another relay may have a place. */
   async connect(admission: Admission & { readonly via: Via }): Promise<Opened | typeof FULL> {
+    if (this.#connections >= admission.via.each) return FULL;
+    // Its place is taken from here on: others come while it is being opened.
+    this.#coming++;
+    try {
+      return await this.#connect(admission);
+    } finally {
+      this.#coming--;
+    }
+  }
+
+  async #connect(admission: Admission & { readonly via: Via }): Promise<Opened> {
     const { via } = admission;
-    if (this.#connections >= via.each) return FULL;
     if (JSON.stringify(via) !== JSON.stringify(this.#via)) {
       this.#via = via;
       this.#definition = undefined;
@@ -144,7 +156,7 @@ export class RelayHost {
 
   /** Connections, and those that are about to be. */
   get #connections(): number {
-    return this.room.state.connections.size + this.#upstream.opening;
+    return this.room.state.connections.size + this.#coming;
   }
 
   /** By the rules that the room told last. A relay that wakes has written them down. */

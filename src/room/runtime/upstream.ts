@@ -13,14 +13,13 @@ import {
   type Down,
   type Joining,
   type RelayAddress,
-  type Said,
   type SessionKey,
   type Up,
 } from "../relaying.ts";
-import { Tally } from "../rules/tally.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { UNTOLD_MS, type RoomState } from "../store/state.ts";
 import type { Platform } from "./platform.ts";
+import { bySpeaker, type Spoken } from "./speakers.ts";
 
 /** How long an exchange may take, in ms: more than a room under load needs. */
 const TIMEOUT_MS = 10_000;
@@ -32,8 +31,9 @@ const MAX_RETRY_MS = 15_000;
 /** Frames and UTF-16 units of one exchange, at most; the rest has the next. */
 const MAX_FRAMES = 2_048;
 const MAX_LENGTH = 4_194_304;
-/** Frames that may wait. Past it their senders are told to wait. */
+/** Frames that may wait, and UTF-16 units of them. Past it their senders are told to wait. */
 const MAX_WAITING = 16_384;
+const MAX_WAITING_LENGTH = 16_777_216;
 /** And clients that want to connect. */
 const MAX_JOINS = 512;
 
@@ -59,33 +59,37 @@ interface Waiting {
   readonly resolve: (admitted: Admitted) => void;
 }
 
+/** A frame that waits. `length`: in UTF-16 units. */
+interface Queued extends Forwarded {
+  readonly length: number;
+}
+
 /** What one exchange carries. */
 interface Batch {
   readonly joins: readonly Waiting[];
-  readonly frames: readonly Forwarded[];
+  readonly frames: readonly Queued[];
   readonly left: readonly SessionKey[];
   readonly ended: readonly SessionKey[];
   readonly wanted: readonly Wanted[];
-}
-
-/** What sessions say, and the connection that each of them has. */
-interface Spoken {
-  readonly said: readonly Said[];
-  readonly speakers: readonly Forwarded["connection"][];
 }
 
 /** The way home of one relay. */
 export class Upstream {
   readonly #parts: UpstreamParts;
   #joins: Waiting[] = [];
-  #frames: Forwarded[] = [];
+  #frames: Queued[] = [];
+  /** How long they are together, in UTF-16 units. */
+  #length = 0;
   /** Frames that are on their way. */
   #asked = 0;
-  /** Handlers that must not end before the room has answered. */
-  #idle: (() => void)[] = [];
+  /** Frames that ever waited. */
+  #heard = 0;
+  /** Handlers that must not end before the room has answered so many of them. */
+  #idle: { readonly upto: number; readonly resolve: () => void }[] = [];
   #left: SessionKey[] = [];
   #ended: SessionKey[] = [];
-  #wanted: Wanted[] = [];
+  /** By connection: one that asks again and again wants one thing. */
+  #wanted = new Map<Wanted["connection"], number>();
   /** Whether there is a reason to ask besides those that wait. */
   #isDue = true;
   #isRunning = false;
@@ -115,11 +119,6 @@ export class Upstream {
     });
   }
 
-  /** Members that want to connect and are not connected yet. */
-  get opening(): number {
-    return this.#opening;
-  }
-
   /** A client that was admitted with this session has connected or will not; `undefined`: it was not even admitted. */
   opened(session: string | undefined, isOpen: boolean): void {
     this.#opening--;
@@ -137,11 +136,14 @@ export class Upstream {
     if (isGap) this.ask();
   }
 
-  /** Resolves when the room has answered every frame: an object with frames on their way must not be evicted. */
+  /**
+   * Resolves when the room has answered every frame that is here now: an object with frames on their way must not be evicted.
+   * Not when it has answered all: where somebody always speaks, that is never. Past so many that wait others keep it awake.
+   */
   async answered(): Promise<void> {
-    if (this.#frames.length + this.#asked === 0) return;
+    if (this.#frames.length + this.#asked === 0 || this.#idle.length >= MAX_WAITING) return;
     await new Promise<void>((resolve) => {
-      this.#idle.push(resolve);
+      this.#idle.push({ upto: this.#heard, resolve });
     });
   }
 
@@ -158,7 +160,7 @@ export class Upstream {
       if ("gone" in each) this.#left.push(each.gone);
       else this.#ended.push(each.over);
     }
-    this.#wanted.push(...effects.wanted);
+    for (const each of effects.wanted) this.#want(each);
     // The heads are compared now and then: a push may have been lost.
     const silent = this.#parts.platform.now() - this.#heardAt;
     if (outgoing.isHeartbeat && silent >= (state.heartbeat?.interval ?? 0)) this.#isDue = true;
@@ -169,13 +171,21 @@ export class Upstream {
   }
 
   #forward(forwarded: Forwarded): void {
-    if (this.#frames.length < MAX_WAITING) this.#frames.push(forwarded);
-    else this.#refuse(forwarded, "rate_limited");
+    if (this.#frames.length >= MAX_WAITING || this.#length >= MAX_WAITING_LENGTH)
+      return this.#refuse(forwarded, "rate_limited");
+    const { length } = JSON.stringify(forwarded.frame);
+    this.#frames.push({ ...forwarded, length });
+    this.#length += length;
+    this.#heard++;
+  }
+
+  #want({ connection, offset }: Wanted): void {
+    this.#wanted.set(connection, Math.min(offset, this.#wanted.get(connection) ?? Infinity));
   }
 
   get #hasWork(): boolean {
-    const waiting = [this.#joins, this.#frames, this.#left, this.#ended, this.#wanted];
-    return this.#isDue || waiting.some(({ length }) => length > 0);
+    const waiting = [this.#joins, this.#frames, this.#left, this.#ended];
+    return this.#isDue || this.#wanted.size > 0 || waiting.some(({ length }) => length > 0);
   }
 
   #run(): void {
@@ -210,26 +220,32 @@ export class Upstream {
     this.#isRunning = false;
   }
 
-  /** An exchange is over: where no frame waits, their handlers may end. */
+  /** An exchange is over: handlers whose frames do not wait any more may end. */
   #rest(): void {
     this.#asked = 0;
-    if (this.#frames.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    // What is told again waits before all that is newer.
+    const answered = this.#heard - this.#frames.length;
+    const first = this.#idle.findIndex(({ upto }) => upto > answered);
+    for (const { resolve } of this.#idle.splice(0, first === -1 ? Infinity : first)) resolve();
   }
 
   #take(): Batch {
-    const frames: Forwarded[] = [];
+    let taken = 0;
     let length = 0;
-    while (frames.length < MAX_FRAMES && length < MAX_LENGTH) {
-      const next = this.#frames.shift();
-      if (!next) break;
-      frames.push(next);
-      length += JSON.stringify(next.frame).length;
+    for (const frame of this.#frames) {
+      if (taken === MAX_FRAMES || length >= MAX_LENGTH) break;
+      taken++;
+      length += frame.length;
     }
+    const frames = this.#frames.splice(0, taken);
+    this.#length -= length;
+    const wanted = [...this.#wanted].map(([connection, offset]) => ({ connection, offset }));
+    this.#wanted.clear();
     const batch = {
       joins: this.#joins.splice(0, MAX_JOINS),
       left: this.#left.splice(0),
       ended: this.#ended.splice(0),
-      wanted: this.#wanted.splice(0),
+      wanted,
       frames,
     };
     this.#isDue = this.#parts.mirror.isOverdue = false;
@@ -238,9 +254,6 @@ export class Upstream {
 
   #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: readonly Said[]): Up {
     const { log, epochs } = state;
-    const sessions = this.#sessionsOf(state);
-    const tally = new Tally();
-    for (const { session, isPresent } of sessions) tally.toggle(session, isPresent, 1);
     const oldest = Math.min(log.oldest, log.committed + 1);
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
@@ -253,14 +266,25 @@ export class Upstream {
       relay: this.#parts.relay(),
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: from, oldest } }),
       connections,
-      digest: tally.digest,
-      ...(this.#isListDue && { sessions }),
+      digest: this.#digestOf(state),
+      ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
       // A member that has come back meanwhile has not gone.
       left: left.filter(({ session }) => !isHere(session)),
       ended: ended.filter(({ session }) => !isThere(session)),
       joins: joins.map(({ joining }) => joining),
       said,
     };
+  }
+
+  /** Of the sessions as the room counts them. Without reading them: there are thousands, and exchanges every moment. */
+  #digestOf({ sessions }: RoomState): string {
+    const tally = sessions.tally.copy();
+    for (const session of this.#admitted.keys()) {
+      const known = sessions.get(session);
+      if (known) tally.toggle(session, known.present, -1);
+      tally.toggle(session, true, 1);
+    }
+    return tally.digest;
   }
 
   /** Sessions as the room counts them. */
@@ -315,13 +339,14 @@ export class Upstream {
     this.#joins = [...joins.filter(isPatient), ...this.#joins];
     this.#left = [...left, ...this.#left];
     this.#ended = [...ended, ...this.#ended];
-    this.#wanted = [...wanted, ...this.#wanted];
+    for (const each of wanted) this.#want(each);
     this.#isDue = true;
     // A publish or what somebody shows counts once, however often it is told.
     const isRepeatable = ({ frame }: Forwarded) => frame.type === "publish" || frame.type === "presence";
     for (const each of frames) if (each.frame.type === "call") this.#refuse(each, "upstream_failed");
     const again = frames.filter(isRepeatable).map((each) => ({ ...each, isRepeat: true as const }));
     this.#frames = [...again, ...this.#frames];
+    this.#length += again.reduce((sum, { length }) => sum + length, 0);
   }
 
   #refuse(forwarded: Forwarded, code: "rate_limited" | "upstream_failed"): void {
@@ -346,35 +371,4 @@ export class Upstream {
       };
     });
   }
-}
-
-/** Frames by the connection that sent them, each in its order. */
-function bySpeaker(state: RoomState, frames: readonly Forwarded[]): Spoken {
-  const grouped = new Map<Forwarded["connection"], Forwarded["frame"][]>();
-  for (const { connection, frame } of frames) {
-    const mine = grouped.get(connection);
-    if (mine) mine.push(frame);
-    else grouped.set(connection, [frame]);
-  }
-  const said: Said[] = [];
-  const speakers: Forwarded["connection"][] = [];
-  for (const [connection, spoken] of grouped) {
-    const { user, session, since, traceparent, rejectedRef } = connection;
-    const known = state.sessions.owned(session, user);
-    speakers.push(connection);
-    said.push({
-      sender: {
-        user,
-        session,
-        name: known?.name ?? null,
-        grants: known?.grants ?? [],
-        requestId: known?.requestId ?? "",
-        connectedAt: known?.connectedAt ?? since,
-        traceparent,
-        rejected: rejectedRef,
-      },
-      frames: spoken,
-    });
-  }
-  return { said, speakers };
 }

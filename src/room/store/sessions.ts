@@ -9,6 +9,7 @@ import type { Admission, Credentials } from "../admission.ts";
 import type { Grant, Me, PresenceKind } from "../definition.ts";
 import { Agenda } from "../rules/agenda.ts";
 import { sessionDeadline, type Windows } from "../rules/deadlines.ts";
+import { Tally } from "../rules/tally.ts";
 
 /** A durable session. Only {@link Sessions} changes it. */
 export interface Session {
@@ -45,6 +46,8 @@ const MAX_USER_PRESENCE = 4 * MAX_PRESENCE_BYTES;
 
 /** The sessions of one room. */
 export class Sessions {
+  /** What they come to: a relay's room counts the same. */
+  readonly tally = new Tally();
   readonly #sql: SqlStorage;
   readonly #rules: SessionRules;
   readonly #byId = new Map<string, Session>();
@@ -175,6 +178,7 @@ export class Sessions {
   end(session: Session): void {
     const before = this.#byId.get(session.id);
     this.#unwritten.add(session.id);
+    if (before) this.tally.toggle(before.id, before.present, -1);
     this.#dataLength -= lengthOf(before?.data);
     this.#byId.delete(session.id);
     this.#agenda.delete(session.id);
@@ -240,6 +244,10 @@ export class Sessions {
     const { id, user, connectedAt, droppedAt, dataAt } = session;
     const before = this.#byId.get(id);
     this.#dataLength += lengthOf(session.data) - lengthOf(before?.data);
+    if (before?.present !== session.present) {
+      if (before) this.tally.toggle(id, before.present, -1);
+      this.tally.toggle(id, session.present, 1);
+    }
     this.#byId.set(id, session);
     this.#agenda.set(id, sessionDeadline(session, this.#rules));
     this.#newestAt = Math.max(this.#newestAt, connectedAt, droppedAt ?? 0, dataAt);
