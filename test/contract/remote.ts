@@ -6,7 +6,8 @@ import { Remote, type RemoteSession } from "../../src/room/store/remote.ts";
 import type { WithTables } from "./given.ts";
 
 const at = (name: string) => ({ binding: "RELAY", name, region: "weur" });
-const open = (sql: SqlStorage) => new Remote(sql, new Meta(sql));
+const nobody = { isPresent: () => false, presentUsers: () => [], watch: () => undefined };
+const open = (sql: SqlStorage) => new Remote(sql, new Meta(sql), nobody);
 
 /** A session of a user, which most tests say little about. */
 function session(user: string, more: Partial<RemoteSession> = {}): RemoteSession {
@@ -108,6 +109,47 @@ export function remoteContract(withTables: WithTables): void {
       expect([remote.present, open(sql).present, remote.isPresent("ann")]).toEqual([0, 0, false]);
       remote.put(one);
       expect([remote.present, open(sql).present]).toEqual([1, 1]);
+    }),
+  );
+
+  it(
+    "are told apart from users who are with the room as well, whoever comes and goes in whatever order",
+    withTables((sql) => {
+      const users = new Set(["ann", "bob"]);
+      let watcher: (user: string, isPresent: boolean) => void = () => undefined;
+      const here = {
+        isPresent: (user: string) => users.has(user),
+        presentUsers: () => users,
+        watch: (watched: typeof watcher) => void (watcher = watched),
+      };
+      const remote = new Remote(sql, new Meta(sql), here);
+      const told: number[] = [remote.elsewhere];
+      const agree = () => {
+        told.push(remote.elsewhere);
+        expect(new Remote(sql, new Meta(sql), { ...here, watch: () => undefined }).elsewhere).toBe(told.at(-1));
+      };
+      const move = (user: string, isPresent: boolean) => {
+        if (isPresent) users.add(user);
+        else users.delete(user);
+        watcher(user, isPresent);
+        agree();
+      };
+      remote.attach(at("a"));
+      for (const user of ["bob", "cid", "dan"]) {
+        remote.put(session(user));
+        agree();
+      }
+      move("cid", true);
+      move("bob", false);
+      move("eve", true);
+      remote.hide(session("cid"));
+      agree();
+      move("cid", false);
+      remote.put(session("ann"));
+      agree();
+      remote.end(session("ann"));
+      agree();
+      expect(told).toEqual([0, 0, 1, 2, 1, 2, 2, 2, 2, 2, 2]);
     }),
   );
 

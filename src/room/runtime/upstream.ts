@@ -252,7 +252,7 @@ export class Upstream {
     return batch;
   }
 
-  #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: readonly Said[]): Up {
+  #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: Up["said"]): Up {
     const { log, epochs } = state;
     const oldest = Math.min(log.oldest, log.committed + 1);
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);

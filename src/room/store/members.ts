@@ -56,10 +56,21 @@ export function everyone({ sessions, remote }: Places): Member[] {
 
 /** Members after one, by id in order of code points: at most `limit`, wherever they are connected. */
 export function page({ sessions, remote }: Places, after: string, limit: number): Member[] {
-  const here = [...sessions.presentUsers()].filter((user) => byCodePoint(user, after) > 0).toSorted(byCodePoint);
+  const known = firstAfter(sessions.presentUsers(), after, limit).map((user) => member(sessions, user));
   const elsewhere = remote.page(after, limit).filter(({ id }) => !sessions.isPresent(id));
-  const known = here.slice(0, limit).map((user) => member(sessions, user));
   return [...known, ...elsewhere].toSorted((a, b) => byCodePoint(a.id, b.id)).slice(0, limit);
+}
+
+/** The first users after one, in order. Looks at each once and sorts none but these: any member may ask, again and again. */
+function firstAfter(users: Iterable<string>, after: string, limit: number): string[] {
+  const first: string[] = [];
+  for (const user of users) {
+    const last = first.length === limit ? first.at(-1) : undefined;
+    if (byCodePoint(user, after) <= 0 || (last !== undefined && byCodePoint(user, last) > 0)) continue;
+    first.splice(placeOf(first, user, byCodePoint), 0, user);
+    if (first.length > limit) first.pop();
+  }
+  return first;
 }
 
 /** As SQLite orders text, and unlike `<`, which goes by UTF-16 code units. */
@@ -134,13 +145,17 @@ export class Roster {
   }
 }
 
-/** Where a text stands, or would stand, in a list in order. */
-function placeOf(list: readonly string[], text: string): number {
+function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+/** Where a text stands, or would stand, in a list in order. Default: that of code units. */
+function placeOf(list: readonly string[], text: string, order = byCodeUnit): number {
   let low = 0;
   let high = list.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((list[middle] ?? "") < text) low = middle + 1;
+    if (order(list[middle] ?? "", text) < 0) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -28,22 +28,37 @@ export interface KnownRelay extends RelayAddress {
   readonly attached: boolean;
 }
 
+/** Members who are with the room itself. */
+interface Here {
+  isPresent(user: string): boolean;
+  presentUsers(): Iterable<string>;
+  watch(watcher: (user: string, isPresent: boolean) => void): void;
+}
+
 /** The members elsewhere of one room. */
 export class Remote {
   readonly #sql: SqlStorage;
   readonly #meta: Meta;
+  readonly #here: Here;
   #relays: Map<string, KnownRelay> | undefined;
   /** By relay; made when somebody asks, because it reads every session. */
   #tallies: Map<number, Tally> | undefined;
   #users: number | undefined;
+  /** Of those, users who are with the room itself as well. */
+  #both: number | undefined;
   /** Connections of each relay, as it said last. After a wake the sessions stand for those of one that has not said yet. */
   readonly #connections = new Map<number, number>();
   /** When the room last had a reason to report that it knows of by its relays only, in ms since the epoch. */
   heardAt: number | undefined;
 
-  constructor(sql: SqlStorage, meta: Meta) {
+  /** @param here members who are with the room itself */
+  constructor(sql: SqlStorage, meta: Meta, here: Here) {
     this.#sql = sql;
     this.#meta = meta;
+    this.#here = here;
+    here.watch((user, isPresent) => {
+      if (this.#both !== undefined && this.isPresent(user)) this.#both += isPresent ? 1 : -1;
+    });
   }
 
   /** Whether the room has or had relays: without, nothing here reads anything. */
@@ -60,6 +75,13 @@ export class Remote {
   get present(): number {
     if (!this.isUsed) return 0;
     return (this.#users ??= this.#count("SELECT count(DISTINCT user) AS n FROM edgerooms_remote WHERE present = 1"));
+  }
+
+  /** How many users are present through relays only. Counted: to look for each is a query, and this is asked for all the time. */
+  get elsewhere(): number {
+    if (!this.isUsed) return 0;
+    this.#both ??= [...this.#here.presentUsers()].filter((user) => this.isPresent(user)).length;
+    return this.present - this.#both;
   }
 
   /** How many sessions there are, those that may be resumed included. */
@@ -169,7 +191,7 @@ export class Remote {
     const isNews = session.present && !this.isPresent(session.user);
     this.#create();
     this.#recount(before, session);
-    if (isNews) this.#users = this.present + 1;
+    if (isNews) this.#comeOrGo(session.user, 1);
     const { user, name, relay, present, attempt, generation, published } = session;
     this.#sql.exec(
       `INSERT OR REPLACE INTO edgerooms_remote (user, session, name, relay, present, attempt, generation, published)
@@ -193,9 +215,10 @@ export class Remote {
   /** The others were told that it is not here any more. */
   hide(session: RemoteSession): void {
     if (!session.present) return;
-    const users = this.present;
+    // Before it changes: what was not counted yet would not be what it was.
+    void this.present;
     this.put({ ...session, present: false });
-    if (!this.isPresent(session.user)) this.#users = users - 1;
+    if (!this.isPresent(session.user)) this.#comeOrGo(session.user, -1);
   }
 
   /** The session is over. */
@@ -221,6 +244,12 @@ export class Remote {
       this.#tallyOf(row["relay"] as number).toggle(row["session"] as string, row["present"] === 1, 1);
     }
     return this.#tallies;
+  }
+
+  /** A user has its first present session, or none any more. */
+  #comeOrGo(user: string, by: 1 | -1): void {
+    this.#users = this.present + by;
+    if (this.#both !== undefined && this.#here.isPresent(user)) this.#both += by;
   }
 
   #recount(before: RemoteSession | undefined, after: RemoteSession | undefined): void {

@@ -57,6 +57,7 @@ export class Sessions {
   readonly #agenda = new Agenda("session");
   /** Sessions whose rows are out of date. */
   readonly #unwritten = new Set<string>();
+  #watcher: ((user: string, isPresent: boolean) => void) | undefined;
   #dataLength = 0;
   #newestAt = 0;
   /** Users with a change that has not been taken yet; only where a list is kept, which takes them. */
@@ -188,6 +189,11 @@ export class Sessions {
     this.#noteChange(session.user, -presence(before));
   }
 
+  /** Somebody learns from here on of each user who comes or goes. */
+  watch(watcher: (user: string, isPresent: boolean) => void): void {
+    this.#watcher = watcher;
+  }
+
   /** Users present, each once. */
   presentUsers(): Iterable<string> {
     return this.#present.keys();
@@ -259,9 +265,11 @@ export class Sessions {
 
   /** @param more present sessions of the user than before */
   #noteChange(user: string, more: number): void {
-    const present = (this.#present.get(user) ?? 0) + more;
+    const before = this.#present.get(user) ?? 0;
+    const present = before + more;
     if (present > 0) this.#present.set(user, present);
     else this.#present.delete(user);
+    if (present > 0 !== before > 0) this.#watcher?.(user, present > 0);
     if (this.#rules.presence === "list") this.#changed.add(user);
   }
 }

@@ -108,7 +108,7 @@ export class RoomState {
     this.mirror = parts.mirror;
     this.meta = new Meta(sql);
     this.sessions = new Sessions(sql, definition);
-    this.remote = new Remote(sql, this.meta);
+    this.remote = new Remote(sql, this.meta, this.sessions);
     this.roster = new Roster(this.sessions);
     this.log = new Log(sql, definition.retain, (session) => this.#isAlive(session), parts.mirror?.rows);
     this.replay = new Replay(this.log);
@@ -171,10 +171,7 @@ export class RoomState {
   /** How many users are present, each once, wherever they are connected. */
   get population(): number {
     if (this.mirror) return this.mirror.count ?? 0;
-    const { remote, sessions } = this;
-    if (!remote.isUsed) return sessions.present;
-    const both = [...sessions.presentUsers()].filter((user) => remote.isPresent(user)).length;
-    return sessions.present + remote.present - both;
+    return this.sessions.present + this.remote.elsewhere;
   }
 
   /** Up to where everyone who is connected here has been told what they may see. */
