@@ -113,7 +113,7 @@ export function remoteContract(withTables: WithTables): void {
   );
 
   it(
-    "are told apart from users who are with the room as well, whoever comes and goes in whatever order",
+    "are told apart from users who are with the room as well, in whatever order they come and go",
     withTables((sql) => {
       const users = new Set(["ann", "bob"]);
       let watcher: (user: string, isPresent: boolean) => void = () => undefined;

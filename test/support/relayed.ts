@@ -29,6 +29,8 @@ export class HostedRelay {
   /** What it was pushed, and by whom: the name of a relay, or `one` for the room. */
   readonly pushed: Mirrored[] = [];
   readonly pushedBy: string[] = [];
+  /** Pushes that were tried, lost ones included. */
+  tries = 0;
   /** What becomes of what it asks, and of what it is pushed. */
   exchange: Fate = "arrives";
   push: Fate = "arrives";
@@ -89,6 +91,7 @@ export class HostedRelay {
 
   /** The room, or the relay before it, calls. */
   take(mirrored: Mirrored, by: string): Promise<Pushed> {
+    this.tries++;
     return this.#world.call(
       () => this.push,
       () => {

@@ -154,7 +154,7 @@ describe("a room whose storage was put back", () => {
 });
 
 describe("the epoch", () => {
-  it("goes on where relays have members, whoever comes to the room", async () => {
+  it("goes on where relays have members, also when somebody comes to an empty room", async () => {
     const { world, ann, bob } = await meeting();
     await bob.end();
     const dan = await world.room.join({ user: "dan" });

@@ -1,4 +1,4 @@
-/** Who is in a room with relays: how many, told how often, and who, page by page. */
+/** Presence in a room with relays: how many members there are, told how often, and their names, page by page. */
 import { describe, expect, it } from "vitest";
 import { defineRoom, type Definition } from "../../src/room/definition.ts";
 import type { Peer } from "../support/hosted.ts";

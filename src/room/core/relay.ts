@@ -132,7 +132,8 @@ function isNext(state: RoomState, mirrored: Mirrored | Down): boolean {
 function startAnew(turn: Turn, { after }: Mirrored): void {
   const { state } = turn;
   for (const connection of state.connections.values()) disconnect(turn, connection, { code: "restarting" });
-  if (state.log.staged.length === 0) state.log.rebase(after);
+  // Also what this very tick has taken of it.
+  state.log.rebase(after);
 }
 
 function enterEpoch(turn: Turn, epoch: string): void {

@@ -31,6 +31,8 @@ const MAX_RETRY_MS = 15_000;
 /** Frames and UTF-16 units of one exchange, at most; the rest has the next. */
 const MAX_FRAMES = 2_048;
 const MAX_LENGTH = 4_194_304;
+/** And calls: what is answered to them is as large as any message, and all of it is in one answer. */
+const MAX_CALLS = 128;
 /** Frames that may wait, and UTF-16 units of them. Past it their senders are told to wait. */
 const MAX_WAITING = 16_384;
 const MAX_WAITING_LENGTH = 16_777_216;
@@ -232,10 +234,12 @@ export class Upstream {
   #take(): Batch {
     let taken = 0;
     let length = 0;
-    for (const frame of this.#frames) {
-      if (taken === MAX_FRAMES || length >= MAX_LENGTH) break;
+    let calls = 0;
+    for (const { frame, length: more } of this.#frames) {
+      if (taken === MAX_FRAMES || length >= MAX_LENGTH || calls === MAX_CALLS) break;
       taken++;
-      length += frame.length;
+      length += more;
+      if (frame.type === "call") calls++;
     }
     const frames = this.#frames.splice(0, taken);
     this.#length -= length;
