@@ -16,12 +16,24 @@ import type { Guard } from "./guard.ts";
 import { members } from "./members.ts";
 import { operating } from "./operating.ts";
 import { packageGuards } from "./package.ts";
+import { relays } from "./relays.ts";
 import { room } from "./room.ts";
 import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const known = [...room, ...members, ...runtime, ...around, ...client, ...line, ...operating, ...edge, ...packageGuards];
+const known = [
+  ...room,
+  ...members,
+  ...runtime,
+  ...around,
+  ...client,
+  ...line,
+  ...operating,
+  ...edge,
+  ...relays,
+  ...packageGuards,
+];
 const guards = known.filter(({ name }) => positionals.every((part) => name.includes(part)));
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);
 
