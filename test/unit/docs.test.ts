@@ -66,6 +66,7 @@ const serverFields = {
   signal: { by: "always", data: "always" },
   presence: { join: "optional", leave: "optional", update: "optional", members: "optional", count: "optional" },
   reply: { ref: "always", data: "optional", error: "optional" },
+  epoch: { epoch: "always" },
   heartbeat: { offset: "always", next: "always", ack: "optional" },
   error: {
     ref: "optional",
