@@ -8,7 +8,7 @@ import type { ClientFrame, ServerFrame } from "../../src/protocol/frames.ts";
 import type { Admission, Credentials } from "../../src/room/admission.ts";
 import { defineRoom, type Definition } from "../../src/room/definition.ts";
 import type { OperatorCommand } from "../../src/room/operator.ts";
-import { RoomHost } from "../../src/room/runtime/host.ts";
+import { RoomHost, type HostParts } from "../../src/room/runtime/host.ts";
 import type { Platform, RoomSocket } from "../../src/room/runtime/platform.ts";
 import type { EndRecord } from "../../src/room/telemetry/end.ts";
 import type { FailureRecord } from "../../src/room/telemetry/failure.ts";
@@ -31,6 +31,8 @@ export interface Joining {
 export interface Place {
   /** Whether sockets tell what they hold. Default: they do. */
   readonly tellsBuffered?: boolean;
+  /** How the room calls its relays. Default: it has none. */
+  readonly relayAt?: HostParts["relayAt"];
 }
 
 const CLOSING = 2;
@@ -140,9 +142,11 @@ export class HostedRoom {
   #nth = 0;
   #requests = 0;
   readonly #tellsBuffered: boolean;
+  readonly #relayAt: HostParts["relayAt"];
 
-  constructor(definition: Definition = {}, { tellsBuffered = true }: Place = {}) {
+  constructor(definition: Definition = {}, { tellsBuffered = true, relayAt }: Place = {}) {
     this.definition = defineRoom(definition);
+    this.#relayAt = relayAt;
     this.#tellsBuffered = tellsBuffered;
     this.place = this.#platform();
     this.host = this.#begin();
@@ -271,6 +275,7 @@ export class HostedRoom {
       platform: this.place,
       definition: () => this.definition,
       env: {},
+      ...(this.#relayAt && { relayAt: this.#relayAt }),
       observer: {
         report: (record) => void this.failures.push(record),
         ended: (record) => void this.ends.push(record),

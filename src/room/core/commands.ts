@@ -92,7 +92,7 @@ const handlers: Handlers = {
     const reopens = until + reopenAfter;
     state.meta.set("drain", `${until} ${reopens}`);
     turn.broadcast({ type: "goaway", within, reason: "draining" });
-    return { ok: true, value: { until, reopens, connections: state.connections.size } };
+    return { ok: true, value: { until, reopens, connections: state.connections.size + state.remote.connected } };
   },
 
   refresh(turn, { session: id, credentials }) {

@@ -2,6 +2,7 @@
  * Tells relays what has happened: a room its relays, a relay those behind it. One call at a time to each; what happens
  * meanwhile joins the next. A relay that cannot be reached is only behind: it asks by itself when it is there again.
  */
+import type { RelayView } from "../../protocol/api.ts";
 import type { TickOutcome } from "../core/tick.ts";
 import {
   RELAYING,
@@ -58,16 +59,6 @@ interface Branch {
   heardAt: number | undefined;
 }
 
-/** A relay as an operator sees it. */
-export interface RelayView {
-  readonly name: string;
-  readonly region: string;
-  readonly connections: number;
-  /** Publications that it has not been told of; absent while nobody knows. */
-  readonly lag?: number;
-  readonly heardAt?: number;
-}
-
 /** The relays behind one object. */
 export class Pusher {
   readonly #parts: PusherParts;
@@ -83,14 +74,18 @@ export class Pusher {
     this.#fan = parts.fan ?? FAN;
   }
 
-  /** Every relay that is told, by this object or through another. */
+  /** Every relay that is told, by this object or through another. How far those are that another tells, only that one knows. */
   get views(): RelayView[] {
     const head = this.#parts.state()?.log.committed ?? 0;
-    return [...this.#branches.values()].map(({ address, connections, cursor, heardAt }) => ({
+    const branches = [...this.#branches.values()];
+    const told = new Set(
+      branches.flatMap(({ next, failures }) => (failures === 0 ? next.map(({ name }) => name) : [])),
+    );
+    return branches.map(({ address, connections, cursor, heardAt }) => ({
       name: address.name,
       region: address.region,
       connections,
-      ...(cursor && { lag: Math.max(0, head - cursor.offset) }),
+      ...(cursor && !told.has(address.name) && { lag: Math.max(0, head - cursor.offset) }),
       ...(heardAt !== undefined && { heardAt }),
     }));
   }

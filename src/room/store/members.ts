@@ -63,7 +63,7 @@ export function page({ sessions, remote }: Places, after: string, limit: number)
 }
 
 /** As SQLite orders text, and unlike `<`, which goes by UTF-16 code units. */
-function byCodePoint(a: string, b: string): number {
+export function byCodePoint(a: string, b: string): number {
   const [left, right] = [[...a], [...b]];
   for (const [i, char] of left.entries()) {
     const difference = (char.codePointAt(0) ?? 0) - (right[i]?.codePointAt(0) ?? -1);

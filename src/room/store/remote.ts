@@ -70,7 +70,12 @@ export class Remote {
   /** Connections of all relays. */
   get connected(): number {
     const attached = this.relays.filter((relay) => relay.attached);
-    return attached.reduce((sum, { id }) => sum + (this.#connections.get(id) ?? this.#counted.get(id)?.size ?? 0), 0);
+    return attached.reduce((sum, { id }) => sum + this.connectionsOf(id), 0);
+  }
+
+  /** Connections of a relay. */
+  connectionsOf(relay: number): number {
+    return this.#connections.get(relay) ?? this.#counted.get(relay)?.size ?? 0;
   }
 
   /** Whether anybody is connected to a relay. */
@@ -156,6 +161,13 @@ export class Remote {
     return rows
       .toArray()
       .map(({ user, name }) => ({ id: user as string, ...(name !== null && { name: name as string }) }));
+  }
+
+  /** Sessions by user and id in order of code points: at most `limit` after a place, whether or not there is one. */
+  sessionPage({ user, session }: SessionKey, limit: number): RemoteSession[] {
+    if (!this.isUsed) return [];
+    const query = "SELECT * FROM edgerooms_remote WHERE (user, session) > (?, ?) ORDER BY user, session LIMIT ?";
+    return this.#sql.exec(query, user, session, limit).toArray().map(fromRow);
   }
 
   /** What a relay's sessions come to, as the room knows them. */
