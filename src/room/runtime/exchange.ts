@@ -49,15 +49,18 @@ export class Exchange {
     try {
       const { joins, said, ...about } = up;
       const spoken = said.map((each) => this.#hear(up, each));
-      const reported = scheduler.submit({ type: "report", up: about });
+      // Under load one lane may overtake another: who comes back must not be heard of before it is heard that it had gone.
+      const report = await scheduler.submit({ type: "report", up: about });
       const admitted = joins.map((joining) =>
         scheduler.isCrowded ? CROWDED : scheduler.submit({ type: "admit", relay: up.relay, joining }),
       );
-      const [replies, report, answers] = await Promise.all([Promise.all(spoken), reported, Promise.all(admitted)]);
+      // The relay must tell it again.
+      if (!report.ok) throw new Error(`what a relay reports could not be taken: ${report.code}`);
+      const [replies, answers] = await Promise.all([Promise.all(spoken), Promise.all(admitted)]);
       const down = compose(state(), up, {
         replies,
         admitted: answers.map((answer): Admitted => (answer.ok ? (answer.value as Admitted) : answer)),
-        report: report.ok ? (report.value as Reported) : { isUnsure: false, dismissals: [] },
+        report: report.value as Reported,
         next: relays?.nextOf(up.relay) ?? [],
       });
       position = { epoch: down.epoch, offset: down.upto };

@@ -149,10 +149,12 @@ export class RelayHost {
 
   /** By the rules that the room told last. A relay that wakes has written them down. */
   get #definitionNow(): RoomDefinition {
+    if (this.#definition) return this.#definition;
     this.#rules ??= this.#stored("rules") as RelayRules | undefined;
     const each = this.#via?.each ?? (this.#stored("via") as Via | undefined)?.each ?? 1;
     // Nobody is here before the room has said by which rules.
-    return (this.#definition ??= defineRoom({ presence: "off", ...this.#rules, maxConnections: each }));
+    this.#definition = defineRoom({ presence: "off", ...this.#rules, maxConnections: each });
+    return this.#definition;
   }
 
   #stored(key: "rules" | "via"): unknown {

@@ -208,7 +208,9 @@ export class Ear {
     if (isNothing || frame.from !== this.#told + 1) {
       const at = this.#syncs.indexOf(frame.from - 1);
       check(at >= 0, () => `${this.#who}: told up to ${this.#told}, then from ${frame.from}`);
-      this.#syncs.splice(0, at + 1);
+      // A relay answers at once what it has, and asks its room for what it has not.
+      if (this.#oracle.facts.hasRelays) this.#syncs.splice(at, 1);
+      else this.#syncs.splice(0, at + 1);
     }
     if (this.hasCredit) {
       const unacked = frame.from - 1 - this.#acked;

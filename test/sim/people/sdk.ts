@@ -58,6 +58,11 @@ export class SdkPerson {
     return this.client?.state.name ?? "none";
   }
 
+  /** Up to where its program was told. */
+  get reached(): number {
+    return this.#run?.last ?? Infinity;
+  }
+
   /** Whether its program wants to be in the room. */
   get isWanted(): boolean {
     return this.client !== undefined && this.state !== "closed";
