@@ -14,10 +14,13 @@ export type { Home, RelayAddress, Regions, Spread, Via } from "./admission.ts";
 export const RELAYING = 1;
 
 /** What of a room's definition holds in its relays. */
-export type RelayRules = Pick<
+export interface RelayRules extends Pick<
   RoomDefinition,
   "resumeWindow" | "grace" | "retain" | "heartbeat" | "maxConnectionsPerUser" | "maxMessage" | "rate" | "presence"
->;
+> {
+  /** Whether signals go through a hook of the room. Absent from an older room: they may. */
+  readonly hasSignalHook?: boolean;
+}
 
 /** A place in the room's history. */
 export interface Position {
@@ -78,6 +81,8 @@ export interface Replied {
   readonly texts: readonly string[];
   /** The highest ref of its connection that was refused for good. */
   readonly rejected: number;
+  /** What it signals to those who are near: its relay says it to them. */
+  readonly near?: readonly Signal[];
   /** The room could not do it, for no reason of the session's. Nothing of it took effect this time. */
   readonly isFailed?: true;
   /** The session is elsewhere, or over. */

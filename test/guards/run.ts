@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { around } from "./around.ts";
 import { client } from "./client.ts";
 import { edge } from "./edge.ts";
+import { large } from "./large.ts";
 import { line } from "./line.ts";
 import type { Guard } from "./guard.ts";
 import { members } from "./members.ts";
@@ -21,7 +22,18 @@ import { runtime } from "./runtime.ts";
 
 const root = join(import.meta.dirname, "../..");
 const { values, positionals } = parseArgs({ options: { check: { type: "boolean" } }, allowPositionals: true });
-const known = [...room, ...members, ...runtime, ...around, ...client, ...line, ...operating, ...edge, ...packageGuards];
+const known = [
+  ...room,
+  ...members,
+  ...runtime,
+  ...around,
+  ...client,
+  ...large,
+  ...line,
+  ...operating,
+  ...edge,
+  ...packageGuards,
+];
 const guards = known.filter(({ name }) => positionals.every((part) => name.includes(part)));
 if (guards.length === 0) throw new Error(`no guard is called ${positionals.join(" ")}`);
 

@@ -86,6 +86,18 @@ describe("an operator", () => {
     }
   });
 
+  it("sees that a relay asks nobody about a signal for those who are near, where no hook has a say", async () => {
+    const { room, clientOf } = await filled("a", "b", "c", "d");
+    const signals = async () => (await ask<RoomStats>(room, "stats", "RoomStats")).counts["signals"] ?? 0;
+    const heard = () => clientOf("d").frames.filter(({ type }) => type === "signal").length;
+    clientOf("c").send({ type: "signal", data: "near", scope: "near" });
+    await clientOf("d").until(() => heard() === 1, "the near one");
+    expect(await signals()).toBe(0);
+    clientOf("c").send({ type: "signal", data: "far" });
+    await clientOf("d").until(() => heard() === 2, "the far one");
+    expect(await signals()).toBe(1);
+  });
+
   it("kicks a session that is at a relay, and a user wherever it is", async () => {
     const { room, clientOf } = await filled("a", "b", "c", "d");
     const { sessions } = await ask<SessionList>(room, "sessions", "Sessions");

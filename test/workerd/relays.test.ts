@@ -40,6 +40,8 @@ const seen = (client: Client) => client.items.map(({ data }) => data);
 const hasSeen = (client: Client, ...data: unknown[]) =>
   client.until(() => client.items.length >= data.length, "publications").then(() => expect(seen(client)).toEqual(data));
 
+const heardBy = ({ frames }: Client) => frames.flatMap((frame) => (frame.type === "signal" ? [frame.data] : []));
+
 /** What went wrong in a room and its relays. */
 const failures = (room: TestedRoom) => [...reports].filter(([name]) => name.includes(room.name));
 
@@ -249,6 +251,25 @@ describe("members", () => {
       });
       expect(await ask(client, { after: "cleo" })).toMatchObject({ data: { members: [{ id: "dan" }], count: 4 } });
     }
+  });
+
+  it("at a relay signal to those who are near, who are those at the same relay", async () => {
+    const { clients } = await filled("ann", "bob", "cleo", "dan", "eve", "fay");
+    const [ann, bob, cleo, dan, eve, fay] = clients as [Client, Client, Client, Client, Client, Client];
+    cleo.send({ type: "signal", data: "near", scope: "near" });
+    cleo.send({ type: "signal", data: "near and for eve", scope: "near", to: ["eve", "fay"] });
+    ann.send({ type: "signal", data: "near the room", scope: "near" });
+    // What comes after it has overtaken nothing.
+    cleo.send({ type: "signal", data: "far" });
+    for (const client of [ann, bob, dan, eve, fay])
+      await client.until(() => heardBy(client).includes("far"), "the last signal");
+    expect([ann, bob, dan, eve, fay].map((client) => heardBy(client).filter((data) => data !== "far"))).toEqual([
+      [],
+      ["near the room"],
+      ["near"],
+      ["near", "near and for eve"],
+      [],
+    ]);
   });
 
   it("call methods of the room and send signals through a relay", async () => {

@@ -62,7 +62,7 @@ const handlers: Handlers = {
   signal(turn, { data, to }) {
     const wrong = wrongMessage(data, to);
     if (wrong) return wrong;
-    turn.signal(encode({ type: "signal", by: null, data }), undefined, to);
+    turn.signal({ text: encode({ type: "signal", by: null, data }), ...(to && { to }) });
     return DONE;
   },
 

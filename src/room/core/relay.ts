@@ -86,7 +86,7 @@ export function mirror(turn: Turn, mirrored: Mirrored | Down, replies: readonly 
     enterEpoch(turn, mirrored.epoch);
     take(state, mirrored);
   }
-  for (const { text, except, to } of mirrored.signals) turn.signal(text, except, to);
+  for (const signal of mirrored.signals) turn.signal(signal);
   for (const dismissal of mirrored.dismissals) dismiss(turn, dismissal);
   drain(turn, mirrored);
   learn(state, mirrored);
@@ -107,6 +107,7 @@ export function found(
 }
 
 function answer(turn: Turn, { session, generation, replied }: Reply): void {
+  for (const signal of replied.near ?? []) turn.signal(signal, "near");
   const connection = turn.state.connection(session, generation);
   if (!connection) return;
   for (const text of replied.texts) turn.sendText(connection, text);

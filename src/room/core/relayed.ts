@@ -4,7 +4,18 @@
  */
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { Connection, isNewer } from "../rules/connection.ts";
-import type { Admitted, Dismissal, Joining, RelayAddress, Replied, Said, Sender, SessionKey, Up } from "../relaying.ts";
+import type {
+  Admitted,
+  Dismissal,
+  Joining,
+  RelayAddress,
+  Replied,
+  Said,
+  Sender,
+  SessionKey,
+  Signal,
+  Up,
+} from "../relaying.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { RemoteSession } from "../store/remote.ts";
 import type { Session } from "../store/sessions.ts";
@@ -91,6 +102,8 @@ export function hear(turn: Turn, relay: string, { sender, frames }: Said): Resul
   const session = sessionOf(sender);
   const connection = lineOf(state, sender, now);
   const { user, requestId, traceparent } = sender;
+  const near: Signal[] = [];
+  turn.near = near;
   for (const frame of frames) {
     turn.about = { session: session.id, user, requestId, traceparent };
     obey(turn, { session, connection }, frame);
@@ -99,7 +112,10 @@ export function hear(turn: Turn, relay: string, { sender, frames }: Said): Resul
     const still = state.remote.find(sender);
     if (still) state.remote.publishes(still);
   }
-  return { ok: true, value: { texts: turn.takeSaid(connection), rejected: connection.rejectedRef } };
+  return {
+    ok: true,
+    value: { texts: turn.takeSaid(connection), rejected: connection.rejectedRef, ...(near.length > 0 && { near }) },
+  };
 }
 
 /** Learns how a relay's sessions are, and says where the two disagree. */

@@ -134,7 +134,8 @@ function whereFrom(state: RoomState, { at, joins }: Up, admitted: readonly Admit
 
 function rulesOf(definition: RoomDefinition): RelayRules {
   const { resumeWindow, grace, retain, heartbeat, maxConnectionsPerUser, maxMessage, rate, presence } = definition;
-  return { resumeWindow, grace, retain, heartbeat, maxConnectionsPerUser, maxMessage, rate, presence };
+  const hasSignalHook = definition.hooks.onSignal !== undefined;
+  return { resumeWindow, grace, retain, heartbeat, maxConnectionsPerUser, maxMessage, rate, presence, hasSignalHook };
 }
 
 /** What could not be done is refused, each frame by itself. */

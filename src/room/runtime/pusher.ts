@@ -98,7 +98,7 @@ export class Pusher {
   ticked(state: RoomState, { outgoing, effects }: TickOutcome, relays: readonly RelayAddress[]): void {
     if (relays.length === 0 && this.#branches.size === 0) return;
     const isNew = this.#arrange(relays);
-    const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" ? [shared] : []));
+    const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" && !shared.scope ? [shared] : []));
     const isCounted = state.population !== this.#count && state.definition.presence === "count";
     const { dismissals } = effects;
     // Not by what this tick has published: a copy may have begun anew.

@@ -153,7 +153,9 @@ export class RelayHost {
     this.#rules ??= this.#stored("rules") as RelayRules | undefined;
     const each = this.#via?.each ?? (this.#stored("via") as Via | undefined)?.each ?? 1;
     // Nobody is here before the room has said by which rules.
-    this.#definition = defineRoom({ presence: "off", ...this.#rules, maxConnections: each });
+    const { hasSignalHook = true, ...rules } = this.#rules ?? {};
+    this.#mirror.hasSignalHook = hasSignalHook;
+    this.#definition = defineRoom({ presence: "off", ...rules, maxConnections: each });
     return this.#definition;
   }
 

@@ -16,6 +16,8 @@ export class Mirror implements Facts {
   readonly rows = new MemoryRows();
   /** Members of the whole room, as it was told last; `undefined` before. */
   count: number | undefined;
+  /** Whether signals go through a hook of the room. */
+  hasSignalHook = true;
   /** Relays that are told everything by this one. */
   next: readonly RelayAddress[] = [];
   /**
