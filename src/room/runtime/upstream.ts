@@ -294,7 +294,10 @@ export class Upstream {
         replied.isFailed && batch.frames.some(({ connection, isRepeat }) => isRepeat && connection === speakers[i]);
       return [{ session, generation, replied: isUnsure ? { texts: [], rejected: 0, over: true } : replied }];
     });
-    const result = await submit({ type: "mirrored", mirrored: down, replies });
+    // The room was told of the session before it moved it here: should it not open now, it is still kept.
+    const isMoved = (session: string) => down.admitted.some((each) => each.ok && each.session === session);
+    const dismissals = down.dismissals.filter(({ session }) => !isMoved(session));
+    const result = await submit({ type: "mirrored", mirrored: { ...down, dismissals }, replies });
     // What the room has answered must reach its sender: it is asked again.
     if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
     if ((result.value as Told).isGap) this.#isDue = true;
