@@ -54,8 +54,8 @@ export async function findMembers(server: Server, room: Pick<Named, "path">): Pr
     const query = new URLSearchParams({ limit: String(MAX_LIST_PAGE), ...(after !== undefined && { after }) });
     const { value: page } = await server.ask("listMembers", room, { query: query.toString() });
     if (!Array.isArray(page.members)) throw new Failure("The list of members cannot be read.");
-    const isStuck = page.next !== undefined && page.next === after;
-    if (isStuck || pages === MAX_PAGES) throw new Failure("The list of members does not come to an end.");
+    const isSame = page.next !== undefined && page.next === after;
+    if (isSame || pages === MAX_PAGES) throw new Failure("The list of members does not come to an end.");
     for (const member of page.members) members.push(member);
     after = page.next;
   }

@@ -1,9 +1,13 @@
 /**
- * Who is in a room, page by page: for rooms that show their members only a count. Apart from the client, whose size every
+ * The members of a room, page by page: for rooms that show their members only a count. Apart from the client, whose size every
  * page pays for. The published entry `edgerooms/members`; takes nothing of the client but types.
  */
 import { WHO, type Member } from "../protocol/frames.ts";
-import type { Patience, RoomClient } from "./client.ts";
+import type { Patience, RoomClient, RoomError } from "./client.ts";
+import { after as wait } from "./timer.ts";
+
+/** Over what a room asks for, in ms, and twice as much each time: a page costs more of the rate than the room knows of then. */
+const PAUSE_MS = 1_000;
 
 /** Which members. */
 export interface PageOptions extends Patience {
@@ -38,7 +42,8 @@ export async function members(client: Pick<RoomClient, "call">, options: PageOpt
 
 /**
  * All members of the room, one after the other, read page by page while the program goes on. Members that join or leave meanwhile
- * may be missed; nobody comes twice. Throws what {@link members} does; `timeout` is that of each page.
+ * may be missed; nobody comes twice. Waits where the room's rate does not allow the next page yet. Throws what {@link members}
+ * does otherwise; `timeout` is that of each page.
  */
 export async function* allMembers(
   client: Pick<RoomClient, "call">,
@@ -46,8 +51,20 @@ export async function* allMembers(
 ): AsyncGenerator<Member, void, undefined> {
   let { after } = options;
   do {
-    const page = await members(client, { ...options, after });
+    const page = await patiently(() => members(client, { ...options, after }));
     yield* page.members;
     after = page.next;
   } while (after !== undefined);
+}
+
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let pause = PAUSE_MS; ; pause *= 2) {
+    try {
+      return await ask();
+    } catch (error) {
+      const { code, retryAfter = 0 } = error as Partial<RoomError>;
+      if (code !== "rate_limited") throw error;
+      await new Promise<void>((resolve) => void wait(retryAfter + pause, resolve));
+    }
+  }
 }

@@ -1,5 +1,5 @@
 /** Members of a large room as a program reads them: page by page, over what stands for a client. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Data, Json } from "../../src/client/client.ts";
 import { allMembers, members } from "../../src/client/members.ts";
 
@@ -50,6 +50,25 @@ describe("allMembers", () => {
     expect(asked).toHaveLength(1);
     expect(await idsOf(all)).toEqual(["c", "d", "e"]);
     expect(asked).toHaveLength(3);
+  });
+
+  it("waits where the rate allows no page yet, longer each time", async () => {
+    vi.useFakeTimers();
+    try {
+      const { asked, client } = clientOf("a");
+      let refusals = 2;
+      const call = (...given: Parameters<typeof client.call>) =>
+        refusals-- > 0
+          ? Promise.reject(Object.assign(new Error("wait"), { code: "rate_limited", retryAfter: 50 }))
+          : client.call(...given);
+      const ids = idsOf(allMembers({ call }));
+      await vi.advanceTimersByTimeAsync(1_050 + 2_049);
+      expect(asked).toHaveLength(0);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(await ids).toEqual(["a"]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("begins where it is told to", async () => {

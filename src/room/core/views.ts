@@ -1,6 +1,6 @@
 /**
  * What an operator sees of a room: it in numbers, its members and its sessions, page by page where there may be a hundred
- * thousand. Only reads. Who may look is operate.ts.
+ * thousand. Only reads. operate.ts decides who may look.
  */
 import {
   MAX_LIST_PAGE,

@@ -44,6 +44,8 @@ interface Branch {
   address: RelayAddress;
   /** Relays that it tells in its turn. */
   next: readonly RelayAddress[];
+  /** The relay that tells it, as long as that can be reached. */
+  server: Branch | undefined;
   /** Up to where it has everything; `undefined` while nobody knows. */
   cursor: Position | undefined;
   connections: number;
@@ -66,6 +68,8 @@ export class Pusher {
   readonly #fan: number;
   /** Of members, as relays were told. */
   #count = -1;
+  /** The relays that were arranged last. */
+  #arranged: readonly RelayAddress[] | undefined;
   /** Up to where, in which epoch. */
   #place = "";
 
@@ -154,6 +158,7 @@ export class Pusher {
     const fresh: Branch = {
       address,
       next: [],
+      server: undefined,
       cursor: undefined,
       connections: 0,
       signals: [],
@@ -169,34 +174,30 @@ export class Pusher {
     return fresh;
   }
 
-  /** Who is told by whom. Those whose teller cannot be reached are told from here. Returns whether somebody is new. */
+  /** Puts relays behind others. Those behind one that cannot be reached are served from here. Returns whether one is new. */
   #arrange(relays: readonly RelayAddress[]): boolean {
+    if (relays === this.#arranged) return false;
+    this.#arranged = relays;
     const names = new Set(relays.map(({ name }) => name));
     for (const [name, { exchanges, isCalling }] of this.#branches)
       if (!names.has(name) && exchanges === 0 && !isCalling) this.#branches.delete(name);
-    let isNew = false;
-    for (const [i, address] of relays.entries()) {
-      isNew ||= !this.#branches.has(address.name);
-      const branch = this.#branchOf(address);
-      branch.address = address;
-      const next = i < this.#fan ? relays.filter((_, j) => j >= this.#fan && j % this.#fan === i) : [];
-      branch.next = next;
+    const isNew = relays.some(({ name }) => !this.#branches.has(name));
+    const branches = relays.map((address) => Object.assign(this.#branchOf(address), { address }));
+    const roots = branches.slice(0, this.#fan);
+    for (const root of roots) Object.assign(root, { next: [], server: undefined });
+    for (const [i, branch] of branches.slice(roots.length).entries()) {
+      const server = roots[i % roots.length];
+      Object.assign(branch, { next: [], server });
+      if (server) server.next = [...server.next, branch.address];
     }
     return isNew;
-  }
-
-  /** Whether somebody else tells it. */
-  #isTold({ address }: Branch): boolean {
-    for (const { next, failures } of this.#branches.values())
-      if (failures === 0 && next.some(({ name }) => name === address.name)) return true;
-    return false;
   }
 
   #push(branch: Branch): void {
     if (branch.isCalling || branch.exchanges > 0) return;
     const state = this.#parts.state();
     if (!state) return;
-    if (this.#isTold(branch)) {
+    if (branch.server?.failures === 0) {
       Object.assign(branch, { isDue: false, signals: [], signalLength: 0, dismissals: [] });
       return;
     }
@@ -205,18 +206,21 @@ export class Pusher {
     try {
       mirrored = this.#compose(state, branch);
     } catch {
-      // The log cannot be read: whoever writes to it says so.
+      // The log cannot be read: the next tick that writes to it says so.
       return this.#later(branch);
     }
     Object.assign(branch, { isDue: false, isCalling: true, signals: [], signalLength: 0, dismissals: [] });
-    void this.#call(branch, mirrored).then((answer) => {
-      branch.isCalling = false;
-      if (answer) return this.#took(branch, mirrored, answer);
-      // What only a push says waits for the next one, but signals: those are of the moment.
-      branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
-      branch.cursor = undefined;
-      this.#later(branch);
-    });
+    void this.#serve(branch, mirrored, dismissals);
+  }
+
+  async #serve(branch: Branch, mirrored: Mirrored, dismissals: readonly Dismissal[]): Promise<void> {
+    const answer = await this.#call(branch, mirrored);
+    branch.isCalling = false;
+    if (answer) return this.#took(branch, mirrored, answer);
+    // What only a push says waits for the next one, but signals: those are of the moment.
+    branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
+    branch.cursor = undefined;
+    this.#later(branch);
   }
 
   async #call({ address }: Branch, mirrored: Mirrored): Promise<Pushed | undefined> {
@@ -274,7 +278,7 @@ export class Pusher {
   }
 }
 
-/** Publications after an offset, whoever may see them: as many as one push takes. */
+/** Publications after an offset, addressed ones included: as many as one push takes. */
 function stretchOf({ replay }: RoomState, after: number): { readonly upto: number; readonly items: string } {
   const [first] = replay.after(after, undefined, PUSH_BYTES);
   return first ?? { upto: after, items: "" };

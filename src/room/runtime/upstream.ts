@@ -1,6 +1,6 @@
 /**
  * A relay's way to its room: one exchange at a time, with everything in it that waits. What an exchange that failed has asked
- * is asked again, but for what must not happen twice; who waits is told so. Decides nothing about members.
+ * is asked again, but for what must not happen twice: its sender is told so. Decides nothing about members.
  */
 import type { Forwarded, Wanted } from "../core/effects.ts";
 import type { Reply, Result, RoomEvent } from "../core/event.ts";
@@ -24,7 +24,7 @@ import type { Platform } from "./platform.ts";
 
 /** How long an exchange may take, in ms: more than a room under load needs. */
 const TIMEOUT_MS = 10_000;
-/** How long somebody who wants to connect waits for a room that does not answer, in ms. */
+/** How long a client that wants to connect waits for a room that does not answer, in ms. */
 const JOIN_PATIENCE_MS = 15_000;
 /** After how long what failed is tried again, in ms: twice as long each time. */
 const RETRY_MS = 250;
@@ -34,7 +34,7 @@ const MAX_FRAMES = 2_048;
 const MAX_LENGTH = 4_194_304;
 /** Frames that may wait. Past it their senders are told to wait. */
 const MAX_WAITING = 16_384;
-/** And those who want to connect. */
+/** And clients that want to connect. */
 const MAX_JOINS = 512;
 
 /** What an upstream works with. */
@@ -93,10 +93,11 @@ export class Upstream {
   #failures = 0;
   /** Ends a pause. */
   #resume: (() => void) | undefined;
-  /** Those who want to connect and are not connected yet. */
+  /** Members that want to connect and are not connected yet. */
   #opening = 0;
   /** Sessions that the room has admitted and that are not connected yet: the room counts them already. */
   readonly #admitted = new Map<string, SessionKey>();
+  #counted: { readonly of: RoomState["sessions"]; readonly version: string; readonly digest: string } | undefined;
   /** Connections that the room was told of last. */
   #told = 0;
   /** When the room was last heard, in ms since the epoch. */
@@ -115,17 +116,17 @@ export class Upstream {
     });
   }
 
-  /** Those who want to connect and are not connected yet. */
+  /** Members that want to connect and are not connected yet. */
   get opening(): number {
     return this.#opening;
   }
 
-  /** Somebody who was admitted, with this session, has connected or will not. `undefined`: was not even admitted. */
+  /** A client that was admitted with this session has connected or will not; `undefined`: it was not even admitted. */
   opened(session: string | undefined, isOpen: boolean): void {
     this.#opening--;
     if (session === undefined) return;
     this.#admitted.delete(session);
-    // The room counts somebody who is not here.
+    // The room counts a member that is not here.
     if (!isOpen) this.ask();
   }
 
@@ -238,9 +239,7 @@ export class Upstream {
 
   #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: readonly Said[]): Up {
     const { log, epochs } = state;
-    const sessions = this.#sessionsOf(state);
-    const tally = new Tally();
-    for (const { session, isPresent } of sessions) tally.toggle(session, isPresent, 1);
+    const digest = this.#digestOf(state);
     const oldest = Math.min(log.oldest, log.committed + 1);
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
@@ -252,14 +251,24 @@ export class Upstream {
       relay: this.#parts.relay(),
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: from, oldest } }),
       connections,
-      digest: tally.digest,
-      ...(this.#isListDue && { sessions }),
-      // Who has come back meanwhile has not gone.
+      digest,
+      ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
+      // A member that has come back meanwhile has not gone.
       left: left.filter(({ session }) => !isHere(session)),
       ended: ended.filter(({ session }) => !isThere(session)),
       joins: joins.map(({ joining }) => joining),
       said,
     };
+  }
+
+  /** What the sessions come to. Only counted anew when one has changed: some relays ask many times a second. */
+  #digestOf(state: RoomState): string {
+    const version = `${state.sessions.changes} ${[...this.#admitted.keys()].join()}`;
+    if (this.#counted?.of === state.sessions && this.#counted.version === version) return this.#counted.digest;
+    const tally = new Tally();
+    for (const { session, isPresent } of this.#sessionsOf(state)) tally.toggle(session, isPresent, 1);
+    this.#counted = { of: state.sessions, version, digest: tally.digest };
+    return tally.digest;
   }
 
   /** Sessions as the room counts them. */
@@ -285,7 +294,10 @@ export class Upstream {
         replied.isFailed && batch.frames.some(({ connection, isRepeat }) => isRepeat && connection === speakers[i]);
       return [{ session, generation, replied: isUnsure ? { texts: [], rejected: 0, over: true } : replied }];
     });
-    const result = await submit({ type: "mirrored", mirrored: down, replies });
+    // The room was told of the session before it moved it here: should it not open now, it is still kept.
+    const isMoved = (session: string) => down.admitted.some((each) => each.ok && each.session === session);
+    const dismissals = down.dismissals.filter(({ session }) => !isMoved(session));
+    const result = await submit({ type: "mirrored", mirrored: { ...down, dismissals }, replies });
     // What the room has answered must reach its sender: it is asked again.
     if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
     if ((result.value as Told).isGap) this.#isDue = true;

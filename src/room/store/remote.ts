@@ -33,6 +33,8 @@ export class Remote {
   readonly #sql: SqlStorage;
   readonly #meta: Meta;
   #relays: Map<string, KnownRelay> | undefined;
+  #listed: readonly KnownRelay[] | undefined;
+  #changes = 0;
   /** By relay; made when somebody asks, because it reads every session. */
   #tallies: Map<number, Tally> | undefined;
   #users: number | undefined;
@@ -51,9 +53,19 @@ export class Remote {
     return this.#meta.get("relays") !== undefined;
   }
 
-  /** Every relay, the oldest first. */
+  /** Every relay, the oldest first. The same list as long as nothing about them changes. */
   get relays(): readonly KnownRelay[] {
-    return [...this.#known.values()];
+    return (this.#listed ??= [...this.#known.values()]);
+  }
+
+  /** How often any of the sessions has changed. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** The relay of a session. */
+  relayOf({ relay }: RemoteSession): KnownRelay | undefined {
+    return this.relays.find(({ id }) => id === relay);
   }
 
   /** How many users are present through a relay. */
@@ -108,6 +120,7 @@ export class Remote {
       return;
     }
     this.#known.delete(name);
+    this.#listed = undefined;
     this.#sql.exec("DELETE FROM edgerooms_relays WHERE id = ?", relay.id);
   }
 
@@ -180,7 +193,7 @@ export class Remote {
     const before = this.find(session);
     const isNews = session.present && !this.isPresent(session.user);
     this.#create();
-    this.#tell(before, session);
+    this.#recount(before, session);
     if (isNews) this.#users = this.present + 1;
     const { user, name, relay, present, attempt, generation, published } = session;
     this.#sql.exec(
@@ -213,9 +226,9 @@ export class Remote {
   /** The session is over. */
   end(session: RemoteSession): void {
     this.hide(session);
-    this.#tell(this.find(session), undefined);
+    this.#recount(this.find(session), undefined);
     this.#sql.exec("DELETE FROM edgerooms_remote WHERE user = ? AND session = ?", session.user, session.session);
-    const relay = this.relays.find(({ id }) => id === session.relay);
+    const relay = this.relayOf(session);
     if (relay && !relay.attached) this.detach(relay.name);
   }
 
@@ -235,7 +248,8 @@ export class Remote {
     return this.#tallies;
   }
 
-  #tell(before: RemoteSession | undefined, after: RemoteSession | undefined): void {
+  #recount(before: RemoteSession | undefined, after: RemoteSession | undefined): void {
+    this.#changes++;
     // Not before they were counted: then storage says it.
     if (!this.#tallies) return;
     if (before) this.#tallyOf(before.relay).toggle(before.session, before.present, -1);
@@ -262,6 +276,7 @@ export class Remote {
       attached ? 1 : 0,
     );
     this.#known.set(name, relay);
+    this.#listed = undefined;
   }
 
   #count(query: string): number {
