@@ -1,6 +1,7 @@
 /** What an operator sees of a large room and does to it: numbers, relays, pages of members and sessions, kick, revoke, drain. */
 import { describe, expect, it } from "vitest";
 import type { MemberList, RoomStats, SessionList } from "../../src/protocol/api.ts";
+import { traceOf } from "../../src/room/core/context.ts";
 import type { OperatorCommand } from "../../src/room/operator.ts";
 import { HostedRoom } from "../support/hosted.ts";
 import { LargeRoom } from "../support/large-room.ts";
@@ -15,6 +16,18 @@ async function ask<T>(room: HostedRoom, command: OperatorCommand): Promise<T> {
 
 const stats = (room: HostedRoom) => ask<RoomStats>(room, { type: "stats" });
 const idsOf = ({ members }: MemberList) => members.map(({ id }) => id);
+
+/** Somebody at a relay of whom nothing more matters. */
+const SENDER = {
+  user: "cleo",
+  session: "s",
+  name: null,
+  grants: [],
+  requestId: "r",
+  connectedAt: 0,
+  traceparent: undefined,
+  rejected: 0,
+} as const;
 
 /** Two members in the room, three at one relay, one at another. */
 async function filled() {
@@ -224,7 +237,39 @@ describe("an operator", () => {
     expect(drained).toMatchObject({ connections: 6 });
     await room.pass(0);
     const { until, reopens } = drained;
-    expect([berlin, tokyo].map(({ told }) => told.at(-1)?.drain)).toEqual(Array(2).fill({ until, reopens }));
+    expect([berlin, tokyo].map(({ told }) => told.at(-1)?.drain)).toEqual([1, 2].map(() => ({ until, reopens })));
     await expect(berlin.seat("zoe")).rejects.toThrow("draining");
+  });
+});
+
+describe("a trace", () => {
+  const ofConnection = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const ofPublish = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+  it("of a publish through a relay reaches the room's tick", () => {
+    const publish = { type: "publish", ref: 1, data: 1 } as const;
+    const said = (traceparent?: string) => {
+      const frames = [publish, { ...publish, ...(traceparent !== undefined && { traceparent }) }];
+      return { type: "said", relay: "eu/0", said: { frames, sender: SENDER } } as const;
+    };
+    expect(traceOf([said()])).toBeUndefined();
+    expect(traceOf([said(), said(ofPublish)])).toBe(ofPublish);
+  });
+
+  it("of a publish through a relay, or of its connection, is that of what fails with it", async () => {
+    const large = new LargeRoom({
+      onPublish: () => {
+        throw new Error("broken");
+      },
+    });
+    const relay = large.relay("eu/0");
+    const [cleo] = await relay.seat("cleo");
+    if (!cleo) throw new Error("cleo has no seat");
+    const publish = { type: "publish", ref: 1, data: 1 } as const;
+    await relay.say(cleo, { traceparent: ofConnection }, publish, { ...publish, ref: 2, traceparent: ofPublish });
+    expect(large.room.failures).toMatchObject([
+      { code: "hook_failed", user: "cleo", session: cleo.session, traceId: ofConnection.split("-")[1] },
+      { code: "hook_failed", user: "cleo", session: cleo.session, traceId: ofPublish.split("-")[1] },
+    ]);
   });
 });

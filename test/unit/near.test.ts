@@ -89,7 +89,7 @@ describe("a relay", () => {
   /** The relay itself, with two members, of a room that has another one. */
   async function relayed(definition: ConstructorParameters<typeof LargeRoom>[0]) {
     const { room } = new LargeRoom(definition);
-    const far = await room.join({ user: "far" });
+    const away = await room.join({ user: "away" });
     const place = new HostedRoom();
     const exchanges: Up[] = [];
     const relay = new RelayHost({
@@ -130,22 +130,22 @@ describe("a relay", () => {
     };
     const [cleo, dan] = [await join("cleo"), await join("dan")];
     exchanges.length = 0;
-    return { far, cleo, dan, place, exchanges };
+    return { away, cleo, dan, place, exchanges };
   }
 
   it("says what the room's hook made of it, to those who are near", async () => {
-    const { far, cleo, dan, place, exchanges } = await relayed({ onSignal: () => "changed" });
+    const { away, cleo, dan, place, exchanges } = await relayed({ onSignal: () => "changed" });
     await inNoTime(place, cleo.say(near));
     expect(dan.of("signal")).toEqual([{ type: "signal", by: "cleo", data: "changed" }]);
-    expect([...cleo.of("signal"), ...far.of("signal")]).toEqual([]);
+    expect([...cleo.of("signal"), ...away.of("signal")]).toEqual([]);
     expect(exchanges).toHaveLength(1);
   });
 
   it("asks nobody where there is no hook", async () => {
-    const { far, cleo, dan, place, exchanges } = await relayed({});
+    const { away, cleo, dan, place, exchanges } = await relayed({});
     await inNoTime(place, cleo.say(near));
     expect(dan.of("signal")).toEqual([{ type: "signal", by: "cleo", data: "near" }]);
-    expect([...cleo.of("signal"), ...far.of("signal")]).toEqual([]);
+    expect([...cleo.of("signal"), ...away.of("signal")]).toEqual([]);
     expect(exchanges).toEqual([]);
   });
 });
