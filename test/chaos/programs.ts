@@ -62,7 +62,15 @@ export class Programs {
   begin({ client, user, room, sort }: Of<"begin">): void {
     const truth = this.#truths.get(room);
     if (!truth) return;
-    const fresh = { at: undefined, session: undefined, over: false, open: false, isClosed: false, alive: 0, isThere: false };
+    const fresh = {
+      at: undefined,
+      session: undefined,
+      over: false,
+      open: false,
+      isClosed: false,
+      alive: 0,
+      isThere: false,
+    };
     this.#byClient.set(client, { user, truth, sort, ...fresh, pending: new Map() });
   }
 
@@ -105,6 +113,7 @@ export class Programs {
     }
     program?.pending.set(data, program.session);
     this.#verdict.count("publishes");
+    if (client.endsWith("post")) this.#verdict.count("posts");
   }
 
   settled({ client, data, offset }: Of<"settled">): void {
@@ -142,7 +151,8 @@ export class Programs {
     // What the SDK calls outcome_unknown then, a raw client hears as it is.
     const isStale = code === "stale_ref" && (isShared || isBroken(data));
     const isRefused = isBroken(data) && code === "hook_failed";
-    if (!isRefused && !isStale && code !== "outbox_full" && !(code === "closed" && (over || isClosed))) wrong("for no reason");
+    if (!isRefused && !isStale && code !== "outbox_full" && !(code === "closed" && (over || isClosed)))
+      wrong("for no reason");
     const said = truth.of(data);
     if (said) wrong(`and took effect at ${said.offset}`);
   }

@@ -57,6 +57,7 @@ export function table(run: Run, verdict: Verdict): string {
     ],
     ["connections", n("dialled")],
     ["publishes; of them acked", `${n("publishes")}; ${n("publishes acked")}`],
+    ["of these over HTTP", n("posts")],
     ["publishes that failed, and were told so", all("failed ")],
     ["publications that frames brought, each compared with the room's tables", n("deliveries")],
     ["publications handed over by the SDK", n("handed over")],

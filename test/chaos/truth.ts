@@ -171,7 +171,8 @@ export class Truth {
     for (const [at, user, change] of this.#people) {
       for (; i < this.#said.length && (this.#said[i]?.at ?? 0) < at; i++) {
         const said = this.#said[i];
-        if (said) lastSaid.set(said.by, said.at);
+        // What comes over HTTP is no sign of a connection.
+        if (said && said.session !== "") lastSaid.set(said.by, said.at);
       }
       if (change === "join") {
         if (here.has(user)) verdict.violated("presence", `${room}: ${user} joined twice`, { room, user });
