@@ -65,7 +65,7 @@ export function check(events: Iterable<Event>, truths: ReadonlyMap<string, Truth
         break;
       case "ending":
       case "ended":
-        connections.ended(event);
+        connections.operated(event);
         programs.ended(event.user, event.room);
         break;
       case "fault":
@@ -102,8 +102,8 @@ function judgeEnd(
       verdict.violated("loss", `${client} is at ${position}, its connection was told up to ${told}`, { client, conn });
     }
   }
-  connections.judgeEnded();
-  for (const truth of truths.values()) truth.judge(verdict, connections.leavers);
+  connections.endings.judge(truths, verdict);
+  for (const truth of truths.values()) truth.judge(verdict, connections.endings.users);
 }
 
 /** Events before and with the last of the prefix, of those that a violation is about. */

@@ -8,6 +8,7 @@ import { defineRoom } from "../../src/room/definition.ts";
 import type { Event } from "./record.ts";
 import { addressees, lengthOf } from "./saying.ts";
 import { Calls } from "./calls.ts";
+import { Endings } from "./endings.ts";
 import { isLarge, settingsOf } from "./rooms.ts";
 import { Truth } from "./truth.ts";
 import type { About, Verdict } from "./verdict.ts";
@@ -17,8 +18,6 @@ type Dial = Extract<Event, { what: "dial" }>;
 
 /** The log holds 16 MiB at most, whatever it should retain; a little less counts as that much. */
 const LOG_BYTES = 15 * 1_048_576;
-/** The clocks of two processes of one machine, in ms; the runtime's stands still while it computes. */
-const CLOCK_MS = 2;
 /** Dropped sessions that a user can have; one more ends the oldest. */
 const DROPPED_PER_USER = defineRoom({}).maxConnectionsPerUser;
 
@@ -48,20 +47,14 @@ export class Connections {
   readonly #byName = new Map<string, Connection>();
   readonly #owners = new Map<string, string>();
   readonly #sessionsOf = new Map<string, number>();
-  readonly #left = new Set<string>();
   /** What was sent under a session's ref, by whom. Two clients can have used one: before and after a takeover. */
   readonly #sent = new Map<string, { client: string; data: string; at: number }[]>();
-  /** By `user room`: when an operator had ended the sessions that there were, and those. */
-  readonly #ended = new Map<string, { sessions: Set<string>; isOver: boolean }>();
-  /** When an operator had surely ended a session. */
-  readonly #endedAt = new Map<string, number>();
   /** Everyone who ever wanted in, by room; and those who went through relays. */
   readonly #users = new Map<string, Set<string>>();
   readonly #relayed = new Set<string>();
   readonly #ackedAt = new Map<string, number>();
   readonly #offsetOf = new Map<string, number>();
-  /** Users who ended a session by themselves. */
-  readonly leavers = new Set<string>();
+  readonly endings = new Endings();
   /** Clients that bring no new token while connected: their connections end when the welcome said. */
   readonly mortal = new Set<string>();
 
@@ -95,34 +88,12 @@ export class Connections {
     return this.#byName.get(conn)?.told ?? 0;
   }
 
-  /** An operator ends the sessions of a user, or has ended them: those of that moment, and those that begin until it is done. */
-  ended({ what, user, room, t }: Extract<Event, { what: "ending" | "ended" }>): void {
-    const key = `${user} ${room}`;
+  /** An operator ends the sessions of a user, or has ended them. */
+  operated(event: Extract<Event, { what: "ending" | "ended" }>): void {
     const sessions = [...this.#byName.values()].flatMap(({ dial, session }) =>
-      dial.user === user && dial.room === room && session !== undefined ? [session] : [],
+      dial.user === event.user && dial.room === event.room && session !== undefined ? [session] : [],
     );
-    for (const session of sessions) this.#left.add(session);
-    this.leavers.add(user);
-    if (what === "ending") this.#ended.set(key, { sessions: new Set(sessions), isOver: false });
-    // Those that there were before it was asked for are over; of others nobody knows.
-    const ended = this.#ended.get(key);
-    if (what === "ending" || !ended) return;
-    ended.isOver = true;
-    for (const session of ended.sessions) this.#endedAt.set(session, Math.min(t, this.#endedAt.get(session) ?? t));
-    this.#verdict.count("sessions ended by an operator", ended.sessions.size);
-  }
-
-  /** At the end: nothing of a session took effect after an operator had been told that it is over. */
-  judgeEnded(): void {
-    for (const [session, at] of this.#endedAt) {
-      for (const truth of this.#truths.values()) {
-        const late = (truth.lastOf(session) ?? 0) - at;
-        if (late > CLOCK_MS) {
-          const text = `${truth.room}: ${session} published ${Math.round(late)} ms after an operator had ended it`;
-          this.#verdict.violated("token", text, { room: truth.room });
-        }
-      }
-    }
+    this.endings.operate(event, new Set(sessions));
   }
 
   sent(conn: string, frames: readonly ClientFrame[], at: number): void {
@@ -132,10 +103,7 @@ export class Connections {
     for (const frame of frames) {
       if (frame.type === "call") connection.calls.asked(frame);
       if (frame.type === "sync") connection.syncs.push(frame.offset);
-      if (frame.type === "leave") {
-        this.#left.add(session);
-        this.leavers.add(dial.user);
-      }
+      if (frame.type === "leave") this.endings.leave(session, dial.user);
       if (frame.type !== "publish") continue;
       const key = `${session} ${frame.ref}`;
       const before = this.#sent.get(key) ?? [];
@@ -183,8 +151,7 @@ export class Connections {
     }
     connection.session = session;
     connection.expires = frame.expires;
-    // Those who came while an operator was at work may have been ended, too.
-    if (this.#ended.get(`${dial.user} ${dial.room}`)?.isOver === false) this.#left.add(session);
+    this.endings.come(session, dial.user, dial.room);
     this.#locate(connection, frame, at);
     this.#enter(connection, frame.epoch, about);
     connection.members = new Set(frame.members.map(({ id }) => id));
@@ -279,7 +246,7 @@ export class Connections {
       if (session === asked) return "it got the session it asked for";
       const isForeign = this.#owners.get(asked) !== dial.user;
       const isCrowded = (this.#sessionsOf.get(dial.user) ?? 0) > DROPPED_PER_USER;
-      if (isForeign || isCrowded || this.#left.has(asked)) return undefined;
+      if (isForeign || isCrowded || this.endings.mayBeOver(asked)) return undefined;
       const age = at - (truth.lastOf(asked) ?? -Infinity);
       return age < resumeWindow ? `the session published ${Math.round(age)} ms ago` : undefined;
     }

@@ -137,8 +137,8 @@ async function settled(statuses: () => readonly Status[]): Promise<string[]> {
       const present = await ask<Present>(room, "present").catch(() => undefined);
       const listed = (present?.members ?? []).map(([id, data]) => `${id} ${data}`).toSorted();
       const mine = now.filter((status) => status.room === room);
-      for (const { client, position, members, count } of mine) {
-        const knows = isLarge(room) ? count === listed.length : members.toSorted().join() === listed.join();
+      for (const { client, position, members, count: told } of mine) {
+        const knows = isLarge(room) ? told === listed.length : members.toSorted().join() === listed.join();
         if (position !== present?.head || !knows) late.push(client);
       }
       // Copies and guests are gone when the room has noticed.

@@ -81,7 +81,7 @@ export class Poster {
         body: JSON.stringify({ data }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      const answer = (await response.json()) as { readonly offset?: number; readonly code?: string };
+      const answer: { readonly offset?: number; readonly code?: string } = JSON.parse(await response.text());
       if (response.ok) this.#settle({ what: "settled", offset: answer.offset ?? 0 });
       // The hook has refused it. Everything else may work the next time.
       else if (answer.code === "hook_failed") this.#settle({ what: "failed", code: answer.code });

@@ -84,9 +84,10 @@ abstract class ChaosRoom extends Room<Env> {
   relays(): string[] {
     const { sql } = this.ctx.storage;
     if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'edgerooms_relays'").toArray().length === 0) return [];
-    return [...sql.exec("SELECT name FROM edgerooms_relays WHERE attached = 1 ORDER BY id").raw()].map(([name]) =>
-      String(name),
-    );
+    return sql
+      .exec<{ name: string }>("SELECT name FROM edgerooms_relays WHERE attached = 1 ORDER BY id")
+      .toArray()
+      .map(({ name }) => name);
   }
 
   /** Where the room is, cheap enough to ask often. */
@@ -116,7 +117,7 @@ abstract class ChaosRoom extends Room<Env> {
       said: said as unknown as TruthPage["said"],
       kept: items.map(({ offset, data }) => [offset, brief(data)] as const),
       people: after > 0 ? [] : (rows("SELECT at, user, change FROM chaos_people ORDER BY id") as never),
-      epochs: after > 0 ? [] : rows("SELECT epochs FROM chaos_epochs ORDER BY id").map(([text]) => String(text)),
+      epochs: after > 0 ? [] : (rows("SELECT epochs FROM chaos_epochs ORDER BY id").flat() as string[]),
       members,
     };
   }
@@ -167,8 +168,10 @@ export class ChaosRelay extends Relay<Env> {
 
   /** Every connection that it has opened. */
   opened(): Opened[] {
-    const rows = [...this.ctx.storage.sql.exec("SELECT at, user, session FROM chaos_opened ORDER BY id").raw()];
-    return rows.map(([at, user, session]) => [Number(at), String(user), String(session), this.ctx.id.name ?? ""]);
+    return this.ctx.storage.sql
+      .exec<{ at: number; user: string; session: string }>("SELECT at, user, session FROM chaos_opened ORDER BY id")
+      .toArray()
+      .map(({ at, user, session }) => [at, user, session, this.ctx.id.name ?? ""]);
   }
 }
 

@@ -131,7 +131,6 @@ const judge = (events: readonly Event[], change: Partial<TruthPage> = {}, relaye
   const { violations } = verdict;
   return { verdict, broken: violations.map(({ promise }) => promise), texts: violations.map(({ text }) => text) };
 };
-};
 
 it("lets a clean history pass, and counts what went through relays", () => {
   const { verdict, texts } = judge(play());
