@@ -52,6 +52,9 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
   const replaced = state.connections.get(id);
   if (replaced?.isNewerThan(attempt)) return { ok: false, code: "replaced" };
   if (replaced) turn.close(replaced, { code: "replaced" });
+  const held = sessions.get(id);
+  // Another user has asked for it here before, and the room has refused: it is nothing of that user's.
+  if (held && held.user !== credentials.user) end(turn, held);
   const known = sessions.owned(id, credentials.user);
   const generation = Math.max(admitted.generation, (known?.generation ?? 0) + 1);
   const session = known ? sessions.connect(known, admission, generation) : sessions.open(id, admission, generation);
