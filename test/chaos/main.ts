@@ -27,7 +27,7 @@ import type { Present, TruthPage } from "./truth.ts";
  * How long everyone may take to come back and catch up when everything works again, in ms. A member of a relay may be late by
  * a heartbeat; a room learns within 30 s who was lost with a relay to which nobody comes back.
  */
-const SETTLE_MS = patience(35_000);
+const SETTLE_MS = patience(20_000);
 /** Between two looks at whether everyone has. */
 const LOOK_MS = 500;
 /** Nothing may happen for so long when everything has settled: how everyone is is noted then. No token may run out. */

@@ -107,4 +107,11 @@ export const members: readonly Guard[] = [
     without: "if (++flow.lines < 0) {",
     tests: ["unit/room-ends.test.ts"],
   },
+  {
+    name: "who missed more than a relay is told at once is reset",
+    file: "src/room/core/relayed.ts",
+    text: "> MOST_TOLD_BYTES ?",
+    without: "> Infinity ?",
+    tests: ["workerd/relays.test.ts"],
+  },
 ];

@@ -174,6 +174,20 @@ describe("a session", () => {
     await hasSeen(ann.client, "before", "missed", "again");
   });
 
+  it("that missed more than a relay is told at once is reset, and nobody else is disturbed", async () => {
+    const { room, members } = await filled("a", "b", "c", "d");
+    const [, , cleo, dan] = members as [Joined, Joined, Joined, Joined];
+    await cleo.client.close();
+    // The room's log reaches back further: it lets go of whole rows.
+    for (let i = 0; i < 17; i++) await room.stub.publish("x".repeat(1_000_000));
+    await dan.client.until(() => dan.client.items.length === 17, "publications");
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset: 0, credit: true });
+    expect(back.welcome).toMatchObject({ session, resumed: false, reason: "too_far" });
+    expect(await dan.client.publish(1, "still here")).toMatchObject({ offset: 18 });
+    expect(failures(room)).toEqual([]);
+  });
+
   it("of another user is none", async () => {
     const { room, members } = await filled("a", "b", "c");
     const { epoch, session } = (members as [Joined, Joined, Joined])[2].welcome;

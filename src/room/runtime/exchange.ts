@@ -2,7 +2,7 @@
  * Answers what relays ask: each thing is an event of its own, so that what cannot be done fails alone. The answer has
  * everything that the relay lacks, so that acknowledgements and what they acknowledge come together.
  */
-import type { Reported } from "../core/relayed.ts";
+import { bytesAfter, MOST_TOLD_BYTES, type Reported } from "../core/relayed.ts";
 import { encodeFailure, failure } from "../core/frames.ts";
 import type { Refused, Result } from "../core/event.ts";
 import type { RoomDefinition } from "../definition.ts";
@@ -19,9 +19,6 @@ import {
 import type { RoomState } from "../store/state.ts";
 import type { Pusher } from "./pusher.ts";
 import type { Scheduler } from "./scheduler.ts";
-
-/** Bytes of publications that a relay is told at once, at most: it has as much of the log, and an answer by RPC has an end. */
-const MOST_BYTES = 16_777_216;
 
 /** What an exchange works with. */
 export interface ExchangeParts {
@@ -92,7 +89,7 @@ function compose(state: RoomState, up: Up, { replies, admitted, report, next }: 
   const upto = log.committed;
   const from = whereFrom(state, up, admitted);
   const after = from ?? upto;
-  const items = [...replay.after(after, undefined, MOST_BYTES)].map((stretch) => stretch.items);
+  const items = [...replay.after(after, undefined, MOST_TOLD_BYTES)].map((stretch) => stretch.items);
   return {
     version: RELAYING,
     epoch: epochs.current,
@@ -120,16 +117,18 @@ function whereFrom(state: RoomState, { at, joins }: Up, admitted: readonly Admit
   const { log, epochs } = state;
   const upto = log.committed;
   if (at && epochs.includes(at, upto) !== true) return undefined;
+  const isTellable = (from: number) => log.covers(from) && bytesAfter(log, from, upto) <= MOST_TOLD_BYTES;
+  const from = at?.offset ?? upto;
+  if (!isTellable(from)) return undefined;
   const oldest = at?.oldest ?? Infinity;
   const positions = joins.flatMap(({ admission }, i) => {
     const answer = admitted[i];
     if (!answer?.ok) return [];
     const position = answer.reset?.offset ?? admission.resume?.position?.offset ?? upto;
-    return position + 1 < oldest ? [position] : [];
+    // One that has fallen out of reach since comes again. That is no reason to send the others away.
+    return position + 1 < oldest && isTellable(position) ? [position] : [];
   });
-  const from = Math.min(at?.offset ?? upto, ...positions);
-  if (!log.covers(from)) return undefined;
-  return log.totalUpTo(upto) - log.totalUpTo(from) <= MOST_BYTES ? from : undefined;
+  return Math.min(from, ...positions);
 }
 
 function rulesOf(definition: RoomDefinition): RelayRules {
