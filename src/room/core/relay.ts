@@ -131,7 +131,7 @@ function isNext(state: RoomState, mirrored: Mirrored | Down): boolean {
 /** What is here is of a history that was undone: everybody must come back, from a position that the room judges. */
 function startAnew(turn: Turn, { after }: Mirrored): void {
   const { state } = turn;
-  for (const connection of [...state.connections.values()]) disconnect(turn, connection, { code: "restarting" });
+  for (const connection of state.connections.values()) disconnect(turn, connection, { code: "restarting" });
   if (state.log.staged.length === 0) state.log.rebase(after);
 }
 

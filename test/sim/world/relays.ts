@@ -163,7 +163,7 @@ export class Relays {
       const value = structuredClone(await run());
       await this.#travel();
       this.#mayLose();
-      return from.isRunning(platform) ? value : nothing;
+      return from.isRunning(platform) ? value : await nothing;
     } catch (error) {
       if (!from.isRunning(platform)) return nothing;
       throw error;
