@@ -90,6 +90,8 @@ export interface Up {
   readonly relay: RelayAddress;
   /** Where its copy of the log ends and begins; absent while it has none. */
   readonly at?: Position & { readonly oldest: number };
+  /** From where somebody who is connected continues, before `oldest`. It may be anything: a client has said so. */
+  readonly back?: number;
   readonly connections: number;
   /** Of its sessions; another than the room's own count says that one of the two missed something. */
   readonly digest: string;

@@ -114,4 +114,18 @@ export const members: readonly Guard[] = [
     without: "> Infinity ?",
     tests: ["workerd/relays.test.ts"],
   },
+  {
+    name: "a reset is the room's to decide, also where its relay has what is asked for",
+    file: "src/room/core/resume.ts",
+    text: 'else if (reason === "log_trimmed") turn.lookUp',
+    without: "else if (true) turn.lookUp",
+    tests: ["workerd/relays.test.ts"],
+  },
+  {
+    name: "a client that asks for what the room has not sends nobody else away",
+    file: "src/room/runtime/exchange.ts",
+    text: "const from = at?.offset ?? upto;",
+    without: "const from = Math.min(at?.offset ?? upto, back);",
+    tests: ["workerd/relays.test.ts"],
+  },
 ];

@@ -188,6 +188,27 @@ describe("a session", () => {
     expect(failures(room)).toEqual([]);
   });
 
+  it.each([
+    ["before all that the room has", 0, 19],
+    ["further back than a socket may leave unread", 5, 16],
+    ["ahead of all that there is", 1_000, 1],
+  ])("that asks for what is %s comes again to be reset, and nobody else is disturbed", async (_, offset, count) => {
+    const { room, members } = await filled("a", "b", "c", "d");
+    const [, , cleo, dan] = members as [Joined, Joined, Joined, Joined];
+    for (let i = 0; i < count; i++) {
+      await room.stub.publish("x".repeat(1_000_000));
+      for (const { client } of [cleo, dan]) await client.until(() => client.items.length === i + 1, "publications");
+    }
+    cleo.client.send({ type: "sync", offset });
+    expect(await cleo.client.next("bye")).toMatchObject({ reason: "restarting" });
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset });
+    const reason = { 0: "log_trimmed", 5: "too_far", 1_000: "offset_ahead" }[offset];
+    expect(back.welcome).toMatchObject({ session, resumed: false, reason });
+    expect(await dan.client.publish(1, "still here")).toMatchObject({ offset: count + 1 });
+    expect(failures(room)).toEqual([]);
+  });
+
   it("of another user is none", async () => {
     const { room, members } = await filled("a", "b", "c");
     const { epoch, session } = (members as [Joined, Joined, Joined])[2].welcome;

@@ -114,7 +114,11 @@ function compose(state: RoomState, up: Up, { replies, admitted, report, next }: 
  * From where a relay is told what there is: from where it ends, or from before where it begins, if somebody continues from
  * there. `undefined` when it has what is not of this history, or is too far behind.
  */
-function whereFrom(state: RoomState, { at, joins }: Up, admitted: readonly Admitted[]): number | undefined {
+function whereFrom(
+  state: RoomState,
+  { at, back = Infinity, joins }: Up,
+  admitted: readonly Admitted[],
+): number | undefined {
   const { log, epochs } = state;
   const upto = log.committed;
   if (at && epochs.includes(at, upto) !== true) return undefined;
@@ -125,11 +129,10 @@ function whereFrom(state: RoomState, { at, joins }: Up, admitted: readonly Admit
   const positions = joins.flatMap(({ admission }, i) => {
     const answer = admitted[i];
     if (!answer?.ok) return [];
-    const position = answer.reset?.offset ?? admission.resume?.position?.offset ?? upto;
-    // One that has fallen out of reach since comes again. That is no reason to send the others away.
-    return position + 1 < oldest && isTellable(position) ? [position] : [];
+    return [answer.reset?.offset ?? admission.resume?.position?.offset ?? upto];
   });
-  return Math.min(from, ...positions);
+  // One that is out of reach comes again, and is reset. That is no reason to send the others away.
+  return Math.min(from, ...[back, ...positions].filter((each) => each + 1 < oldest && isTellable(each)));
 }
 
 function rulesOf(definition: RoomDefinition): RelayRules {
