@@ -112,9 +112,11 @@ export interface Signal {
   readonly to?: readonly string[];
 }
 
-/** A session at a relay that the room has ended, or does not know. */
+/** A session at a relay that the room has ended, or does not know, or that goes on elsewhere. */
 export interface Dismissal extends SessionKey {
-  readonly code: "kicked" | "revoked" | "restarting";
+  readonly code: "kicked" | "revoked" | "restarting" | "replaced";
+  /** Of the connection that took its place: one of this or a higher generation has come back since, and stays. */
+  readonly generation?: number;
   /** Name of the relay. */
   readonly relay: string;
 }

@@ -142,6 +142,21 @@ describe("a session", () => {
     expect(failures(room)).toEqual([]);
   });
 
+  it("that somebody else goes on with at another relay is replaced where it was, and comes to rest", async () => {
+    const { room, members } = await filled("a", "b", "c", "d", "e", "f");
+    const [ann, , cleo] = members as [Joined, Joined, Joined];
+    expect(await atRelays(room)).toEqual([3, 1, 0]);
+    const { epoch, session } = cleo.welcome;
+    // Its own relay is full, for cleo is still there.
+    const copy = await Client.join(room.path, { user: "c", session, epoch, offset: 0 });
+    expect(copy.welcome).toMatchObject({ session, resumed: true });
+    expect(await cleo.client.next("bye")).toMatchObject({ reason: "replaced" });
+    await copy.client.publish(1, "mine now");
+    await hasSeen(ann.client, "mine now");
+    expect(await atRelays(room)).toEqual([2, 2, 0]);
+    expect(failures(room)).toEqual([]);
+  });
+
   it("goes on at a relay that began in the room", async () => {
     const { room, members } = await filled("a", "b", "c");
     const [ann, bob] = members as [Joined, Joined];

@@ -11,7 +11,7 @@ import type { RemoteSession } from "../store/remote.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { isListedAgain } from "../telemetry/listing.ts";
-import { askToJoin, whyNotResumed, whyUnwelcome } from "./connect.ts";
+import { askToJoin, replaceElsewhere, whyNotResumed, whyUnwelcome } from "./connect.ts";
 import { announceLeave } from "./depart.ts";
 import type { Result } from "./event.ts";
 import { obey } from "./frames.ts";
@@ -58,6 +58,7 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   // It goes on elsewhere, with its refs: nobody has left.
   if (direct) state.sessions.end(direct);
   const generation = (direct?.generation ?? elsewhere?.generation ?? 0) + 1;
+  if (elsewhere && elsewhere.relay !== place) replaceElsewhere(turn, elsewhere, generation);
   state.remote.put({
     user,
     session,
