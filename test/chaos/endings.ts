@@ -29,7 +29,7 @@ export class Endings {
     this.users.add(user);
   }
 
-  /** Somebody is welcomed. Who comes while an operator is at work may be put out, too. */
+  /** Somebody is welcomed, and may be put out at once while an operator is at work. */
   come(session: string, user: string, room: string): void {
     if (this.#byUser.get(`${user} ${room}`)?.isDone === false) this.#over.add(session);
   }

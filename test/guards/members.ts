@@ -128,4 +128,18 @@ export const members: readonly Guard[] = [
     without: "const from = Math.min(at?.offset ?? upto, back);",
     tests: ["workerd/relays.test.ts"],
   },
+  {
+    name: "a session that goes on at another relay is replaced where it was",
+    file: "src/room/core/relayed.ts",
+    text: "if (elsewhere && elsewhere.relay !== place)",
+    without: "if (elsewhere && false)",
+    tests: ["workerd/relays.test.ts"],
+  },
+  {
+    name: "a replacement that is told late ends no newer connection",
+    file: "src/room/core/relay.ts",
+    text: "mine && mine.generation < generation",
+    without: "mine",
+    tests: ["workerd/relays.test.ts"],
+  },
 ];

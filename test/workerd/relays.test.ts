@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { RELAYING } from "../../src/room/relaying.ts";
 import { Client, sign } from "../support/client.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -155,6 +156,22 @@ describe("a session", () => {
     await hasSeen(ann.client, "mine now");
     expect(await atRelays(room)).toEqual([2, 2, 0]);
     expect(failures(room)).toEqual([]);
+  });
+
+  it("that has come back is not ended by what it was told of its last place too late", async () => {
+    const { room, members } = await filled("a", "b", "c");
+    const { client, welcome } = members[2] as Joined;
+    const { epoch, session } = welcome;
+    const relay = relayOf(room, 0);
+    const tell = (generation: number) => {
+      const dismissal = { user: "c", session, code: "replaced", relay: `${room.path}/any/0`, generation } as const;
+      const rest = { after: 0, upto: 0, items: "", count: 3, signals: [], next: [] };
+      return relay.push({ version: RELAYING, epoch, dismissals: [dismissal], ...rest });
+    };
+    await tell(1);
+    expect(await client.publish(1, "still here")).toMatchObject({ offset: 1 });
+    await tell(2);
+    expect(await client.next("bye")).toMatchObject({ reason: "replaced" });
   });
 
   it("goes on at a relay that began in the room", async () => {
