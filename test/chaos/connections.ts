@@ -18,6 +18,8 @@ type Dial = Extract<Event, { what: "dial" }>;
 
 /** The log holds 16 MiB at most, whatever it should retain; a little less counts as that much. */
 const LOG_BYTES = 15 * 1_048_576;
+/** How often one client takes a session from another, at most: the other may not have been told the first time. */
+const MOST_TAKEN = 3;
 /** Dropped sessions that a user can have; one more ends the oldest. */
 const DROPPED_PER_USER = defineRoom({}).maxConnectionsPerUser;
 
@@ -46,6 +48,9 @@ export class Connections {
   readonly #truths: ReadonlyMap<string, Truth>;
   readonly #byName = new Map<string, Connection>();
   readonly #owners = new Map<string, string>();
+  /** The client that holds each session, and how often one took it from another: a copied tab, and who was copied. */
+  readonly #holders = new Map<string, string>();
+  readonly #taken = new Map<string, number>();
   readonly #sessionsOf = new Map<string, number>();
   /** What was sent under a session's ref, by whom. Two clients can have used one: before and after a takeover. */
   readonly #sent = new Map<string, { client: string; data: string; at: number }[]>();
@@ -149,6 +154,7 @@ export class Connections {
       this.#owners.set(session, dial.user);
       this.#sessionsOf.set(dial.user, (this.#sessionsOf.get(dial.user) ?? 0) + 1);
     }
+    this.#hold(connection, session, about);
     connection.session = session;
     connection.expires = frame.expires;
     this.endings.come(session, dial.user, dial.room);
@@ -173,6 +179,19 @@ export class Connections {
     }
     const lie = this.#whyNot(connection, frame, at);
     if (lie !== undefined) wrong(`reset as ${reason}, but ${lie}`);
+  }
+
+  /** Of two clients that have the same session one comes to rest without it. */
+  #hold({ dial: { client } }: Connection, session: string, about: About): void {
+    const holder = this.#holders.get(session);
+    this.#holders.set(session, client);
+    if (holder === undefined || holder === client) return;
+    const key = `${session} ${holder} ${client}`;
+    const times = (this.#taken.get(key) ?? 0) + 1;
+    this.#taken.set(key, times);
+    if (times !== MOST_TAKEN + 1) return;
+    const text = `${about.conn}: took ${session} from ${holder} ${times} times`;
+    this.#verdict.violated("stuck", text, about);
   }
 
   /** Notes the relay that opened it, if one did, so that a run can say how much went through relays. */

@@ -153,6 +153,12 @@ it("says that a run is worth nothing when no session was resumed at a relay", ()
   expect(shortcomings(verdict)).toEqual(["no session was ever resumed at a relay"]);
 });
 
+/** A client goes on with ann's session. */
+const taken = (client: string, conn: string): Happening[] => [
+  { ...dial, client, conn, session: "anns", epoch: "e2", offset: 5 },
+  { what: "in", client, conn, frames: [welcome({ epoch: "e2", offset: 5, resumed: true, ref: 1 })] },
+];
+
 const lies: [string, PromiseName, Plant][] = [
   ["a loss at a relay", "loss", { late: [heard("c0#1", pub(4, 4))] }],
   ["something that comes twice", "double", { late: [heard("c0#1", pub(2, 4))] }],
@@ -210,6 +216,11 @@ const lies: [string, PromiseName, Plant][] = [
         heard("c0#1", { type: "reply", ref: 1, error: { code: "forbidden", message: "", retryable: false } }),
       ],
     },
+  ],
+  [
+    "two clients that take one session from one another",
+    "stuck",
+    { operator: [1, 2, 3, 4].flatMap((n) => [...taken("c2", `c2#${n}`), ...taken("c0", `c0#1${n}`)]) },
   ],
   [
     "a publish of a session that an operator had ended",
