@@ -241,7 +241,7 @@ export class Upstream {
     const { log, epochs } = state;
     const digest = this.#digestOf(state);
     const oldest = Math.min(log.oldest, log.committed + 1);
-    const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
+    const back = wanted.length > 0 ? Math.min(...wanted.map(({ offset }) => offset)) : undefined;
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
     const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
     const connections = state.connections.size + this.#opening;
@@ -249,7 +249,8 @@ export class Upstream {
     return {
       version: RELAYING,
       relay: this.#parts.relay(),
-      ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: from, oldest } }),
+      ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: log.committed, oldest } }),
+      ...(back !== undefined && { back }),
       connections,
       digest,
       ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
