@@ -164,8 +164,8 @@ export class Upstream {
     const silent = this.#parts.platform.now() - this.#heardAt;
     if (outgoing.isHeartbeat && silent >= (state.heartbeat?.interval ?? 0)) this.#isDue = true;
     if (this.#parts.mirror.isOverdue) this.#isDue = true;
-    // The room must know that there is somebody to tell.
-    if (state.connections.size > 0 && this.#told === 0) this.#isDue = true;
+    // The room must know whether there is somebody to tell.
+    if (state.connections.size > 0 !== this.#told > 0 && this.#opening === 0) this.#isDue = true;
     this.#run();
   }
 
