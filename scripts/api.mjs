@@ -13,9 +13,10 @@ const target = join(root, "docs/reference/api");
 const entries = [
   ["server", "edgerooms", "server.d.ts"],
   ["client", "edgerooms/client", "client/client.d.ts"],
+  ["members", "edgerooms/members", "client/members.d.ts"],
   ["react", "edgerooms/react", "react/react.d.ts"],
 ];
-/** What the page of the client shows, so that the page of the hooks need not. */
+/** What the page of the client shows, so that those of the hooks and of the members need not. */
 const clientNames = [];
 
 const place = mkdtempSync(join(tmpdir(), "edgerooms-api-"));
@@ -54,7 +55,7 @@ function page(specifier, entry) {
   const shown = new Map();
   const exported = exportsOf(entry);
   for (const [name, found] of exported) shown.set(name, found);
-  const known = specifier === "edgerooms/react" ? new Set(clientNames) : new Set();
+  const known = ["edgerooms/members", "edgerooms/react"].includes(specifier) ? new Set(clientNames) : new Set();
   const named = [...shown.values()].flatMap((found) => [...namedIn(found)]);
   const more = new Map(named.filter(([name]) => !shown.has(name) && !known.has(name)));
   if (specifier === "edgerooms/client") clientNames.push(...shown.keys(), ...more.keys());

@@ -1,4 +1,4 @@
-// `npm run build`: dist/ with three entries and the command. The server is one file with jose and cockatiel in it, so that
+// `npm run build`: dist/ with four entries and the command. The server is one file with jose and cockatiel in it, so that
 // edgerooms has no dependencies. The client is one file without imports. The hooks are one file that imports react and
 // edgerooms/client, so that a program never holds two clients. Client and hooks exist as CommonJS too, in dist/cjs.
 // The command is one file for Node 20.
@@ -16,7 +16,7 @@ rmSync(dist, { recursive: true, force: true });
 // Of everything only the types are tsc's, and only those that an entry reaches: others name packages that are bundled.
 execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
 const reached = new Set();
-for (const entry of ["server", "client/client", "react/react"]) reach(join(dist, `${entry}.d.ts`));
+for (const entry of ["server", "client/client", "client/members", "react/react"]) reach(join(dist, `${entry}.d.ts`));
 for (const path of readdirSync(dist, { recursive: true })) {
   if (path.endsWith(".d.ts") && !reached.has(join(dist, path))) rmSync(join(dist, path));
 }
@@ -55,6 +55,7 @@ const builds = [
     const folder = format === "esm" ? "dist" : "dist/cjs";
     return [
       { format, entryPoints: ["src/client/client.ts"], outfile: `${folder}/client/client.js` },
+      { format, entryPoints: ["src/client/members.ts"], outfile: `${folder}/client/members.js` },
       {
         format,
         entryPoints: ["src/react/react.ts"],

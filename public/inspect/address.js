@@ -32,3 +32,8 @@ export function pathOf({ kind, room }) {
 }
 
 export const nameOf = ({ kind, room }) => `${kind}/${room}`;
+
+/** The end of a relay's name, which tells it from the others of its room. */
+export function relayOf(name) {
+  return name.split("/").slice(-2).join("/");
+}

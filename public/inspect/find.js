@@ -7,10 +7,13 @@ import { nameOf, pathOf, toHash } from "./address.js";
 import { count, plain } from "./format.js";
 import { missingText } from "./freshness.js";
 import { roving } from "./roving.js";
+import { isHere } from "./sessions.js";
 
 /** Rooms that one search asks, and how many of them at once. */
 const ROOMS = 200;
 const AT_ONCE = 4;
+/** Sessions that a large room tells at once. */
+const PAGE = 1_000;
 /** Users shown, at most. */
 const SHOWN = 200;
 
@@ -25,6 +28,8 @@ export class Find {
   #left = [];
   #asked = 0;
   #failed = 0;
+  /** Rooms that have more sessions than they told. */
+  #large = 0;
   #found = 0;
   #chosen;
 
@@ -63,7 +68,7 @@ export class Find {
     this.#control = new AbortController();
     this.#wanted = wanted;
     this.#chosen = undefined;
-    this.#asked = this.#failed = this.#found = 0;
+    this.#asked = this.#failed = this.#large = this.#found = 0;
     this.#part(".found").replaceChildren();
     this.#left = wanted === "" ? [] : this.#rooms().toSorted((a, b) => b.connections - a.connections);
     if (wanted === "") this.#say("", true);
@@ -87,21 +92,24 @@ export class Find {
     const failed = this.#failed > 0 ? `; ${count(this.#failed)} did not answer` : "";
     const cut = this.#found > SHOWN ? `, the first ${SHOWN} shown` : "";
     const missing = missingText(this.#missing());
+    const large = this.#large > 0 ? ` ${count(this.#large)} large: only their first ${count(PAGE)} sessions.` : "";
     this.#say(
-      `${users}${cut}. Asked ${count(this.#asked)} of ${count(total)} live rooms${failed}.${missing && ` ${missing}.`}`,
+      `${users}${cut}. Asked ${count(this.#asked)} of ${count(total)} live rooms${failed}.${large}${missing && ` ${missing}.`}`,
       this.#left.length === 0,
     );
   }
 
   async #ask(room, signal) {
     let sessions = [];
+    let next;
     try {
-      ({ sessions } = await this.#api.get(`${pathOf(room)}/sessions`, signal));
+      ({ sessions, next } = await this.#api.get(`${pathOf(room)}/sessions`, signal));
     } catch {
       this.#failed++;
     }
     this.#asked++;
     if (signal.aborted) return;
+    if (next !== undefined) this.#large++;
     const hits = sessions.filter(({ user, name }) =>
       [user, name].some((text) => text?.toLowerCase().includes(this.#wanted)),
     );
@@ -116,7 +124,7 @@ export class Find {
     link.title = `${plain(user)} in ${nameOf(room)}`;
     link.addEventListener("click", () => (this.#chosen = { room: nameOf(room), user }));
     const name = theirs.find((session) => session.name !== undefined)?.name;
-    const on = theirs.filter(({ connected }) => connected).length;
+    const on = theirs.filter(isHere).length;
     const more = `${name === undefined ? "" : `${plain(name)}, `}${nameOf(room)}, ${on} of ${theirs.length} connected`;
     const what = make("span", "cut soft small", more);
     what.title = more;

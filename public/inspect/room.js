@@ -8,6 +8,7 @@ import { LogTail } from "./log.js";
 import { Members } from "./members.js";
 import { Poll } from "./poll.js";
 import { Rate } from "./rate.js";
+import { Relays } from "./relays.js";
 import { Sessions } from "./sessions.js";
 
 const EVERY = 2_000;
@@ -42,8 +43,9 @@ export class RoomView {
     this.#parts = {
       facts: new Facts(part),
       chart: new Chart(part),
-      members: new Members(part),
-      sessions: new Sessions(part, (whom) => operator.ending(address, whom, look)),
+      relays: new Relays(part),
+      members: new Members(part, look),
+      sessions: new Sessions(part, (whom) => operator.ending(address, whom, look), look),
       log: new LogTail(part, look),
       dead: new DeadLetters(part, {
         redeliver: (batch) => operator.redeliver(address, batch).then(look),
@@ -84,7 +86,7 @@ export class RoomView {
 
   /** Everything at once; what fails does not keep the rest from being shown. */
   async #look(signal) {
-    const { facts, chart, members, sessions, log, dead } = this.#parts;
+    const { facts, chart, relays, members, sessions, log, dead } = this.#parts;
     const show = async (path, use) => {
       const answer = await this.#api.get(`${this.#path}/${path}`, signal);
       if (!signal.aborted) use(answer);
@@ -94,13 +96,16 @@ export class RoomView {
       show("stats", (stats) => {
         const now = Date.now();
         facts.show(stats);
+        relays.show(stats);
+        members.count(stats.members);
+        sessions.count(stats.sessions);
         this.#rate.add(now, stats.offset);
         chart.show(this.#rate, now);
         log.reached(stats.offset);
         this.#isHeldUp = stats.outbox?.dead > 0 || stats.outbox?.tries > 0;
       }),
-      show("sessions", (answer) => sessions.show(answer.sessions)),
-      show("members", (answer) => members.show(answer.members)),
+      show(`sessions${sessions.query}`, (answer) => sessions.show(answer)),
+      show(`members${members.query}`, (answer) => members.show(answer)),
       ...(tail === undefined ? [] : [show(`log${tail}`, (answer) => log.show(answer))]),
     ]);
     this.root.removeAttribute("aria-busy");

@@ -1,5 +1,10 @@
-/** All rooms of a list, page by page: for every command that goes through them. Says what is missing from an answer. */
-import type { LiveRoom } from "../protocol/api.ts";
+/**
+ * All rooms of a list, or all members of a room, page by page: for every command that goes through them. Says what is missing
+ * from an answer.
+ */
+import { MAX_LIST_PAGE, type LiveRoom } from "../protocol/api.ts";
+import type { Member } from "../protocol/frames.ts";
+import type { Named } from "./address.ts";
 import { Failure } from "./command.ts";
 import type { Server } from "./http.ts";
 import { notice } from "./output.ts";
@@ -35,6 +40,26 @@ export async function findRooms(server: Server, dead = false): Promise<RoomsFoun
     cursor = page.next;
   }
   return { rooms: rooms.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)), incomplete };
+}
+
+/**
+ * Everyone who is in a room, by id in order of code points. A room of an older version answers with all of them at once.
+ *
+ * @throws RequestFailed; Failure when the list does not end, or is none
+ */
+export async function findMembers(server: Server, room: Pick<Named, "path">): Promise<Member[]> {
+  const members: Member[] = [];
+  let after: string | undefined;
+  for (let pages = 0; pages === 0 || after !== undefined; pages++) {
+    const query = new URLSearchParams({ limit: String(MAX_LIST_PAGE), ...(after !== undefined && { after }) });
+    const { value: page } = await server.ask("listMembers", room, { query: query.toString() });
+    if (!Array.isArray(page.members)) throw new Failure("The list of members cannot be read.");
+    const isSame = page.next !== undefined && page.next === after;
+    if (isSame || pages === MAX_PAGES) throw new Failure("The list of members does not come to an end.");
+    for (const member of page.members) members.push(member);
+    after = page.next;
+  }
+  return members;
 }
 
 function isRoom(value: unknown): value is LiveRoom {

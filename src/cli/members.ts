@@ -2,6 +2,7 @@
 import { roomIn } from "./address.ts";
 import { SERVER, type Command } from "./command.ts";
 import { Server } from "./http.ts";
+import { findMembers } from "./listing.ts";
 import { print, printJson, printTable } from "./output.ts";
 import { count, json } from "./text.ts";
 
@@ -14,13 +15,13 @@ export const members: Command = {
   options: SERVER,
   async run(words) {
     const room = roomIn(words.positionals[0] ?? "");
-    const { value } = await new Server(words).ask("listMembers", room);
-    if (words.has("json")) return printJson(value);
-    if (value.members.length === 0) return print(`Nobody is in ${room.name}.`);
+    const found = await findMembers(new Server(words), room);
+    if (words.has("json")) return printJson({ members: found });
+    if (found.length === 0) return print(`Nobody is in ${room.name}.`);
     await printTable(
       ["USER", "NAME", "DATA"],
-      value.members.map(({ id, name, data }) => [id, name, data === undefined ? undefined : json(data)]),
+      found.map(({ id, name, data }) => [id, name, data === undefined ? undefined : json(data)]),
     );
-    await print(`\n${count(value.members.length, "member")}`);
+    await print(`\n${count(found.length, "member")}`);
   },
 };

@@ -1,5 +1,5 @@
 /** `edgerooms stats`: how much there is in all live rooms, or the state of one room and of its sessions. */
-import type { RoomStats, SessionView } from "../protocol/api.ts";
+import { roomRoutes, type RoomStats, type SessionView } from "../protocol/api.ts";
 import { roomIn, type Named } from "./address.ts";
 import { SERVER, type Command, type Words } from "./command.ts";
 import { Server } from "./http.ts";
@@ -53,9 +53,11 @@ async function one(words: Words, named: Named): Promise<void> {
     server.ask("readStats", named),
     server.ask("listSessions", named),
   ]);
-  if (words.has("json")) return printJson({ stats: room, sessions: value.sessions });
+  if (words.has("json"))
+    return printJson({ stats: room, sessions: value.sessions, ...(value.next !== undefined && { next: value.next }) });
   const now = Date.now();
   await printTable(["ROOM", `${room.kind}/${room.room}`], facts(room, now));
+  await relays(room, now);
   const counts = countsTable(room.counts);
   if (counts.length > 0) {
     await print("\nCounted since the last report:");
@@ -69,14 +71,52 @@ async function one(words: Words, named: Named): Promise<void> {
       session.session,
       session.user,
       session.name,
-      session.connected ? "connected" : "dropped",
-      ago(session.connected ? session.since : (session.droppedAt ?? session.since), now),
+      stateOf(session),
+      since(session, now),
       heard(session, now),
       session.lag,
       session.missed,
       session.unread,
     ]),
   );
+  if (value.next !== undefined)
+    await print(
+      `\nThe first ${value.sessions.length} of ${room.sessions} sessions. The others: GET ${SESSIONS}, page by page.`,
+    );
+}
+
+const SESSIONS = roomRoutes.listSessions.path.slice(1);
+
+/** The relays of a large room, and what those of each region come to. */
+async function relays({ relays: all, regions = {} }: RoomStats, now: number): Promise<void> {
+  if (!all) return;
+  await print("");
+  await printTable(
+    ["REGION", number("RELAYS"), number("CONNECTIONS")],
+    Object.entries(regions).map(([region, sum]) => [region, sum.relays, sum.connections]),
+  );
+  await print("");
+  await printTable(
+    [whole("RELAY"), "REGION", number("CONNECTIONS"), number("LAG"), "HEARD"],
+    all.map(({ name, region, connections, lag, heardAt }) => [
+      name,
+      region,
+      connections,
+      lag,
+      heardAt === undefined ? undefined : ago(heardAt, now),
+    ]),
+  );
+}
+
+/** How a session is; of one at a relay only the relay knows whether it is connected at this moment. */
+function stateOf({ connected, relay, present }: SessionView): string {
+  if (relay !== undefined) return present ? `at ${relay}` : `dropped at ${relay}`;
+  return connected ? "connected" : "dropped";
+}
+
+function since({ connected, since: opened, droppedAt }: SessionView, now: number): string | undefined {
+  const at = connected ? opened : (droppedAt ?? opened);
+  return at === undefined ? undefined : ago(at, now);
 }
 
 function facts(room: RoomStats, now: number): Cell[][] {
@@ -85,7 +125,7 @@ function facts(room: RoomStats, now: number): Cell[][] {
   const rows: Cell[][] = [
     ["Members", room.members],
     ["Sessions", room.sessions],
-    ["Connections", room.connections],
+    ["Connections", room.direct === undefined ? room.connections : `${room.connections}, ${room.direct} of its own`],
     ["Newest offset", offset],
     ["Log", log],
     ["Epoch", room.epoch],

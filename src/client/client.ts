@@ -47,6 +47,14 @@ function need(value: unknown, option: string): asserts value {
   if (!value) throw new TypeError(`${option} is missing, or of the wrong type`);
 }
 
+/** To whom a signal goes. */
+export interface SignalOptions {
+  /** User ids. Default: everyone. */
+  to?: readonly string[] | undefined;
+  /** Only those who are connected to the same object: the room, or the same relay of it. Default: wherever they are. */
+  scope?: "near" | undefined;
+}
+
 /** A member's side of a room; made by {@link connect}. */
 export class RoomClient<T extends RoomTypes = RoomTypes> {
   readonly #session: Session<Connection>;
@@ -168,11 +176,12 @@ export class RoomClient<T extends RoomTypes = RoomTypes> {
    * Sends to the members who are here now. What the room does not take at once waits for up to a second; of more than
    * eight that wait the oldest are dropped. Without a connection it is dropped at once.
    *
+   * @param options `to`: only these users; `scope` `near`: of a large room only the part that this member is connected to
    * @throws RoomError when it can never be sent
    */
-  signal(data: Handed<T, "signal">, options: { to?: readonly string[] | undefined } = {}): SignalFate {
+  signal(data: Handed<T, "signal">, options: SignalOptions = {}): SignalFate {
     // JSON leaves out what is undefined.
-    return this.#session.signal(data as Json, options as { to?: readonly string[] });
+    return this.#session.signal(data as Json, options as { to?: readonly string[]; scope?: "near" });
   }
 
   /**

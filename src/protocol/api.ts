@@ -20,6 +20,9 @@ export const MAX_LOG_PAGE = 1_000;
 /** Publications of one page of the log when the request does not say. */
 export const DEFAULT_LOG_PAGE = 100;
 
+/** Members or sessions of one page of a list, at most; of a room with relays also when the request does not say. */
+export const MAX_LIST_PAGE = 1_000;
+
 /** A room's name: what needs no escaping in a path segment, 1 to 128 characters. */
 export const ROOM_NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
 /** An `Idempotency-Key`: visible ASCII. */
@@ -54,19 +57,25 @@ export interface LogPage {
   readonly items: readonly Publication[];
 }
 
-/** The members of a room. */
+/** The members of a room: all, or a page of them. `next`: the `after` of the page that follows; absent on the last. */
 export interface MemberList {
   readonly members: readonly Member[];
+  readonly next?: string;
 }
 
-/** A session as an operator sees it. */
+/** A session as an operator sees it. One at a relay has `relay` and `present` instead of all that tells of a connection. */
 export interface SessionView {
   readonly session: string;
   readonly user: string;
   readonly name?: string;
-  readonly connected: boolean;
-  /** When its last connection opened. */
-  readonly since: number;
+  /** Absent of one at a relay: only the relay knows. */
+  readonly connected?: boolean;
+  /** When its last connection opened. Absent of one at a relay. */
+  readonly since?: number;
+  /** The name of the relay that has its connection, or had its last one. Absent: the room itself. */
+  readonly relay?: string;
+  /** Of one at a relay: whether it counts as here, which is so until the grace after its drop is over. */
+  readonly present?: boolean;
   readonly droppedAt?: number;
   /** Publications that it has not acknowledged; where it acknowledges none, those that were not sent to it. */
   readonly lag?: number;
@@ -78,9 +87,27 @@ export interface SessionView {
   readonly unread?: number;
 }
 
-/** Every session of a room. */
+/** The sessions of a room: all, or a page of them. `next`: the `after` of the page that follows; absent on the last. */
 export interface SessionList {
   readonly sessions: readonly SessionView[];
+  readonly next?: string;
+}
+
+/** A relay that has connections of a room. */
+export interface RelayView {
+  readonly name: string;
+  readonly region: string;
+  readonly connections: number;
+  /** Publications that it has not been told of; absent while the room does not know, or another relay tells it. */
+  readonly lag?: number;
+  /** When it last answered or asked; absent when the room has not heard it since it woke. */
+  readonly heardAt?: number;
+}
+
+/** The relays of one region together. */
+export interface RegionView {
+  readonly relays: number;
+  readonly connections: number;
 }
 
 /** A room in numbers. */
@@ -94,7 +121,13 @@ export interface RoomStats {
   readonly oldest: number;
   readonly members: number;
   readonly sessions: number;
+  /** Those at relays included. */
   readonly connections: number;
+  /** Connections of the room's own. These three only while there are connections at relays. */
+  readonly direct?: number;
+  readonly relays?: readonly RelayView[];
+  /** Sums of `relays`, by region. */
+  readonly regions?: Readonly<Record<string, RegionView>>;
   readonly draining?: { readonly until: number; readonly reopens: number };
   readonly heartbeat?: { readonly due: number; readonly interval: number };
   /** Only of a room that has an outlet for events. */

@@ -126,7 +126,9 @@ function readFrame(value: unknown): ClientFrame | Malformed {
       if (value["data"] === undefined) return bad("signal needs data");
       const to = readRecipients(value["to"]);
       if (to === null) return bad(toRule());
-      return { type, data: value["data"] as Json, ...(to && { to }) };
+      const { scope } = value;
+      if (scope !== undefined && scope !== "near") return bad('scope is "near", or absent');
+      return { type, data: value["data"] as Json, ...(to && { to }), ...(scope && { scope }) };
     }
     case "presence":
       if (value["data"] === undefined) return bad("presence needs data");

@@ -93,7 +93,8 @@ export type ClientFrame =
       /** W3C trace context: travels with the publication to every receiver. */
       readonly traceparent?: string;
     }
-  | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[] }
+  /** `scope`: only for members who are connected to the same object, the room or one of its relays. */
+  | { readonly type: "signal"; readonly data: Json; readonly to?: readonly string[]; readonly scope?: "near" }
   | { readonly type: "presence"; readonly data: Json }
   | { readonly type: "call"; readonly ref: number; readonly method: string; readonly data: Json }
   | { readonly type: "ack"; readonly offset: number }

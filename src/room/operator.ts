@@ -2,6 +2,7 @@
  * What the HTTP API asks of a room, and what the room answers: the door for programs and operators. The Worker has
  * verified the caller. Types only.
  */
+import type { RelayView } from "../protocol/api.ts";
 import type { Json } from "../protocol/frames.ts";
 import type { Refusal } from "../protocol/refusal.ts";
 import type { Credentials } from "./admission.ts";
@@ -16,6 +17,13 @@ export interface Caller {
   readonly traceparent?: string | undefined;
 }
 
+/** Which page of a list. Neither: all of it, or the first page where a room has relays. */
+export interface Paged {
+  /** `next` of the page before. */
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
 /** What can be asked. */
 export type OperatorCommand =
   | {
@@ -27,8 +35,8 @@ export type OperatorCommand =
       readonly key?: { readonly name: string; readonly digest: string } | undefined;
     }
   | { readonly type: "read"; readonly after?: number | undefined; readonly limit: number }
-  | { readonly type: "members" }
-  | { readonly type: "sessions" }
+  | ({ readonly type: "members" } & Paged)
+  | ({ readonly type: "sessions" } & Paged)
   | { readonly type: "stats" }
   | { readonly type: "kick"; readonly user: string; readonly session?: never }
   | { readonly type: "kick"; readonly session: string; readonly user?: never }
@@ -58,4 +66,6 @@ export interface Facts {
   readonly sockets: Readonly<Record<string, SocketFacts>>;
   /** What was counted since the room last reported to the directory. */
   readonly counts: Counts;
+  /** How relays are told; only for commands that tell of them. */
+  readonly relays: readonly RelayView[];
 }

@@ -14,10 +14,13 @@ export type { Home, RelayAddress, Regions, Spread, Via } from "./admission.ts";
 export const RELAYING = 1;
 
 /** What of a room's definition holds in its relays. */
-export type RelayRules = Pick<
+export interface RelayRules extends Pick<
   RoomDefinition,
   "resumeWindow" | "grace" | "retain" | "heartbeat" | "maxConnectionsPerUser" | "maxMessage" | "rate" | "presence"
->;
+> {
+  /** Whether signals go through a hook of the room. Absent from an older room: they may. */
+  readonly hasSignalHook?: boolean;
+}
 
 /** A place in the room's history. */
 export interface Position {
@@ -78,6 +81,8 @@ export interface Replied {
   readonly texts: readonly string[];
   /** The highest ref of its connection that was refused for good. */
   readonly rejected: number;
+  /** What it signals to those who are near: its relay says it to them. */
+  readonly near?: readonly Signal[];
   /** The room could not do it, for no reason of the session's. Nothing of it took effect this time. */
   readonly isFailed?: true;
   /** The session is elsewhere, or over. */
@@ -90,6 +95,8 @@ export interface Up {
   readonly relay: RelayAddress;
   /** Where its copy of the log ends and begins; absent while it has none. */
   readonly at?: Position & { readonly oldest: number };
+  /** From where somebody who is connected continues, before `oldest`. It may be anything: a client has said so. */
+  readonly back?: number;
   readonly connections: number;
   /** Of its sessions; another than the room's own count says that one of the two missed something. */
   readonly digest: string;
@@ -110,9 +117,11 @@ export interface Signal {
   readonly to?: readonly string[];
 }
 
-/** A session at a relay that the room has ended, or does not know. */
+/** A session at a relay that the room has ended, or does not know, or that goes on elsewhere. */
 export interface Dismissal extends SessionKey {
-  readonly code: "kicked" | "revoked" | "restarting";
+  readonly code: "kicked" | "revoked" | "restarting" | "replaced";
+  /** Of the connection that took its place: one of this or a higher generation has come back since, and stays. */
+  readonly generation?: number;
   /** Name of the relay. */
   readonly relay: string;
 }

@@ -1,10 +1,9 @@
 /** Every page of the demo and the inspector as axe-core judges it, light and dark; what moves; what the keyboard reaches. */
-import axe from "axe-core";
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Peer } from "../e2e/peer.ts";
 import { Server } from "../e2e/server.ts";
-import { becomes, launch, Tab } from "./chromium.ts";
+import { becomes, launch, Tab, violations } from "./chromium.ts";
 import { join, noTokens, say } from "./inspector.ts";
 
 const server = new Server();
@@ -29,13 +28,6 @@ afterEach(async () => {
 async function tabWith(options: BrowserContextOptions): Promise<Tab> {
   if (!browser) throw new Error("there is no browser");
   return new Tab(await (await browser.newContext(options)).newPage());
-}
-
-/** What axe-core finds wrong, as `rule: element`. */
-async function violations({ page }: Tab): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations: found } = await page.evaluate<axe.AxeResults>("axe.run()");
-  return found.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
 }
 
 const joined = (people: number) => async (tab: Tab) => {

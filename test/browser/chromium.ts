@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import axe from "axe-core";
 import { chromium, type Browser, type BrowserContext, type Locator, type Page } from "playwright-core";
 import { expect } from "vitest";
 import { eventually, patience } from "../support/patience.ts";
@@ -49,6 +50,13 @@ export async function launchPlain(): Promise<{ context: BrowserContext; stop: ()
     rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
   return { context, stop };
+}
+
+/** What axe-core finds wrong, as `rule: element`. */
+export async function violations({ page }: Tab): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations: found } = await page.evaluate<axe.AxeResults>("axe.run()");
+  return found.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
 }
 
 /** One tab with the page in, seen as a person sees it, and its sockets, seen as a wire sees them. */

@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { around } from "./around.ts";
 import { client } from "./client.ts";
 import { edge } from "./edge.ts";
+import { large } from "./large.ts";
 import { line } from "./line.ts";
 import type { Guard } from "./guard.ts";
 import { members } from "./members.ts";
@@ -28,6 +29,7 @@ const known = [
   ...runtime,
   ...around,
   ...client,
+  ...large,
   ...line,
   ...operating,
   ...edge,

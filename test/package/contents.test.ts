@@ -84,7 +84,7 @@ describe("E15: what is said of the package is true", () => {
   });
 
   it("Are The Types Wrong finds nothing in the entries of clients", () => {
-    const entries = ["--entrypoints", "./client", "./react"];
+    const entries = ["--entrypoints", "./client", "./members", "./react"];
     const said = run("attw", tarball, "--profile", "node16", "--no-emoji", ...entries);
     expect(said, said.text).toMatchObject({ code: 0 });
   });
@@ -114,13 +114,16 @@ describe("T31: what the documents link to", () => {
 });
 
 describe("C11: a CommonJS program", () => {
-  it.each(["edgerooms/client", "edgerooms/react"])("requires %s without Node's loading of ES modules", (entry) => {
-    const project = new Project(["react"], "commonjs");
-    try {
-      project.write("main.cjs", `console.log(Object.keys(require(${JSON.stringify(entry)})).length > 1);`);
-      expect(project.node("--no-experimental-require-module", "main.cjs")).toEqual({ code: 0, text: "true\n" });
-    } finally {
-      project.remove();
-    }
-  });
+  it.each(["edgerooms/client", "edgerooms/members", "edgerooms/react"])(
+    "requires %s without Node's loading of ES modules",
+    (entry) => {
+      const project = new Project(["react"], "commonjs");
+      try {
+        project.write("main.cjs", `console.log(Object.keys(require(${JSON.stringify(entry)})).length > 1);`);
+        expect(project.node("--no-experimental-require-module", "main.cjs")).toEqual({ code: 0, text: "true\n" });
+      } finally {
+        project.remove();
+      }
+    },
+  );
 });

@@ -215,6 +215,19 @@ describe("a call", () => {
   });
 });
 
+it("signals go out with their scope, and with none where none was asked for", async () => {
+  const { client, line } = await joined();
+  client.signal(1);
+  client.signal(2, { to: ["bob"], scope: "near" });
+  client.signal(3, { scope: undefined });
+  await turn();
+  expect(line().frames).toEqual([
+    { type: "signal", data: 1 },
+    { type: "signal", to: ["bob"], scope: "near", data: 2 },
+    { type: "signal", data: 3 },
+  ]);
+});
+
 it("frames that are too large or too deep are refused unsent, and nothing else with them", async () => {
   const { client, line, log } = await joined();
   const refused = [client.publish("x".repeat(2_048)), client.publish(nested(31))];

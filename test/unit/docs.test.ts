@@ -37,7 +37,7 @@ type Frames<F extends { readonly type: string }> = { readonly [K in F as K["type
 
 const clientFields = {
   publish: { ref: "always", after: "optional", data: "always", to: "optional", traceparent: "optional" },
-  signal: { data: "always", to: "optional" },
+  signal: { data: "always", to: "optional", scope: "optional" },
   presence: { data: "always" },
   call: { ref: "always", method: "always", data: "always" },
   ack: { offset: "always" },
@@ -66,6 +66,7 @@ const serverFields = {
   signal: { by: "always", data: "always" },
   presence: { join: "optional", leave: "optional", update: "optional", members: "optional", count: "optional" },
   reply: { ref: "always", data: "optional", error: "optional" },
+  epoch: { epoch: "always" },
   heartbeat: { offset: "always", next: "always", ack: "optional" },
   error: {
     ref: "optional",

@@ -159,8 +159,9 @@ it("what an undone history pushes in the tick that learns of it is not part of t
   // The relay is busy: both are in one tick.
   await world.time.settled(host.submit({ type: "countDue" }));
   const down = { ...told, epoch: "restored", after: 1, upto: 2, items, isUndone: true } as const;
-  void host.submit({ type: "mirrored", mirrored: late, replies: [] });
-  void host.submit({ type: "mirrored", mirrored: down, replies: [] });
+  eu.exchange = "held";
+  const taken = [late, down].map((mirrored) => host.submit({ type: "mirrored", mirrored, replies: [] }));
+  await world.time.settled(Promise.all(taken));
   await world.pass(50);
   expect(byeTo(ann)).toBe("restarting");
   const { log, replay, epochs } = host.state;

@@ -90,9 +90,23 @@ describe("a push", () => {
       ["eu-0", false],
       ["us-0", true],
     ]);
-    const before = eu.pushed.length;
+    const before = eu.tries;
     await publish();
-    expect(eu.pushed.length).toBe(before);
+    expect(eu.tries).toBe(before);
+  });
+
+  it("does not come to a relay that only tells that nobody is there", async () => {
+    const { world, publish } = await meeting(["eu-0", "us-0"], { resumeWindow: 20_000, grace: 1_000 });
+    const us = world.relay("us-0");
+    const bob = await us.join({ user: "bob" });
+    for (const peer of [...us.object.sockets]) await peer.end();
+    await bob.end();
+    await world.pass(200_000);
+    expect(us.asked.at(-1)?.connections).toBe(0);
+    await publish();
+    const before = us.tries;
+    for (let i = 0; i < 5; i++) await publish();
+    expect(us.tries).toBe(before);
   });
 
   it("keeps of signals that wait what is newest", async () => {

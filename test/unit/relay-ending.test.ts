@@ -142,7 +142,7 @@ describe("a room and a relay", () => {
   });
 
   it("agree when all sockets of a relay were lost with it", async () => {
-    const { world, left, eu } = await meeting();
+    const { world, left, eu } = await meeting({ heartbeat: { misses: 100 } });
     await eu.object.crash();
     await world.pass(120_000);
     expect(left).toEqual(["ann"]);

@@ -148,17 +148,27 @@ describe("a session that is resumed", () => {
     expect(noted).toHaveLength(1);
   });
 
-  it("ends at the place that it has left, whose connection must come back", async () => {
+  it("ends at the place that it has left, whose connection is told so", async () => {
     const { world, eu, us } = noting();
     const old = await eu.join({ user: "ann" });
     const now = await us.join({ user: "ann", resume: resume(old) });
-    // The old relay learns of it at its next exchange.
+    await world.pass();
+    expect(byeTo(old)).toBe("replaced");
     await world.say(old, { type: "publish", ref: 1, data: "too late" });
-    expect(byeTo(old)).toBe("restarting");
     await world.pass(5_000);
     expect(byeTo(now)).toBeUndefined();
     expect(world.room.host.state.log.head).toBe(0);
     expect(eu.object.host.state.sessions.size).toBe(0);
+  });
+
+  it("is told to come back where it has left when it speaks there before it is told so", async () => {
+    const { world, eu, us } = noting();
+    const old = await eu.join({ user: "ann" });
+    eu.push = "question lost";
+    await us.join({ user: "ann", resume: resume(old) });
+    await world.say(old, { type: "publish", ref: 1, data: "too late" });
+    expect(byeTo(old)).toBe("restarting");
+    expect(world.room.host.state.log.head).toBe(0);
   });
 
   it("does not end with an old socket that closes late", async () => {

@@ -112,7 +112,7 @@ describe("a tick for 1,000 connections", () => {
     const outgoing = new Outgoing();
     const { item, looks } = publication();
     outgoing.range = { after: 0, upto: 1, items: [item] };
-    outgoing.signal('{"type":"signal"}', "s7", undefined);
+    outgoing.signal({ text: '{"type":"signal"}', except: "s7" });
     const all = composed(outgoing, connections(1_000));
     const texts = all.map(({ text }) => text);
     expect(texts.filter((text) => text.includes("signal"))).toHaveLength(999);
@@ -126,7 +126,7 @@ describe("a tick for 1,000 connections", () => {
     const outgoing = new Outgoing();
     const { item, looks } = publication();
     outgoing.range = { after: 0, upto: 1, items: [item] };
-    outgoing.signal('{"type":"signal"}', undefined, ["u5"]);
+    outgoing.signal({ text: '{"type":"signal"}', to: ["u5"] });
     const texts = composed(outgoing, connections(1_000)).map(({ text }) => text);
     expect(texts.flatMap((text, i) => (text.includes("signal") ? [i] : []))).toEqual([5]);
     expect(looks.count).toBeLessThanOrEqual(4);

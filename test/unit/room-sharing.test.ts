@@ -74,8 +74,8 @@ describe("the message of a tick", () => {
 
   it("R17: with signals is made once for all but their senders and those that one is addressed to", () => {
     const { outgoing, read } = tenPublications();
-    outgoing.signal('{"type":"signal","by":"u3","data":"for all"}', "s3", undefined);
-    outgoing.signal('{"type":"signal","by":"u3","data":"for one"}', "s3", ["u9"]);
+    outgoing.signal({ text: '{"type":"signal","by":"u3","data":"for all"}', except: "s3" });
+    outgoing.signal({ text: '{"type":"signal","by":"u3","data":"for one"}', except: "s3", to: ["u9"] });
     const texts = said(outgoing, crowd());
     const heard = (data: string) => texts.flatMap((text, i) => (text.includes(data) ? [i] : []));
     expect(heard("for one")).toEqual([9]);

@@ -45,7 +45,12 @@ function asModule({ text }: Snippet): string {
   return `${isHooks ? `defineRoom({\n${text}\n});` : text}\nexport {};\n`;
 }
 
-const entries = { edgerooms: "server.ts", "edgerooms/client": "client/client.ts", "edgerooms/react": "react/react.ts" };
+const entries = {
+  edgerooms: "server.ts",
+  "edgerooms/client": "client/client.ts",
+  "edgerooms/members": "client/members.ts",
+  "edgerooms/react": "react/react.ts",
+};
 const paths = {
   ...Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, [join(root, "src", file)]])),
   // Here the plugin has the name that it had before.

@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { RELAYING } from "../../src/room/relaying.ts";
 import { Client, sign } from "../support/client.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -39,6 +40,8 @@ const inRoom = (room: TestedRoom) =>
 const seen = (client: Client) => client.items.map(({ data }) => data);
 const hasSeen = (client: Client, ...data: unknown[]) =>
   client.until(() => client.items.length >= data.length, "publications").then(() => expect(seen(client)).toEqual(data));
+
+const heardBy = ({ frames }: Client) => frames.flatMap((frame) => (frame.type === "signal" ? [frame.data] : []));
 
 /** What went wrong in a room and its relays. */
 const failures = (room: TestedRoom) => [...reports].filter(([name]) => name.includes(room.name));
@@ -83,7 +86,7 @@ describe("a connection", () => {
 });
 
 describe("publications", () => {
-  it("reach the room's own members and those of all relays, in one order", async () => {
+  it("promise 13: reach the room's own members and those of all relays, in one order", async () => {
     const { room, clients } = await filled("a", "b", "c", "d", "e", "f");
     const [direct, , relayed, , , other] = clients as [Client, Client, Client, Client, Client, Client];
     expect(await atRelays(room)).toEqual([3, 1, 0]);
@@ -122,7 +125,7 @@ describe("publications", () => {
 });
 
 describe("a session", () => {
-  it("goes on through another relay, from where it was", async () => {
+  it("promise 13: goes on through another relay, from where it was", async () => {
     const { room, members } = await filled("a", "b", "c", "d", "e", "f");
     const [ann, , cleo] = members as [Joined, Joined, Joined];
     expect(await atRelays(room)).toEqual([3, 1, 0]);
@@ -140,6 +143,37 @@ describe("a session", () => {
     expect(await back.client.publish(2, "again")).toMatchObject({ ref: 2, offset: 3 });
     expect((await atRelays(room))[0]).toBe(3);
     expect(failures(room)).toEqual([]);
+  });
+
+  it("that somebody else goes on with at another relay is replaced where it was, and comes to rest", async () => {
+    const { room, members } = await filled("a", "b", "c", "d", "e", "f");
+    const [ann, , cleo] = members as [Joined, Joined, Joined];
+    expect(await atRelays(room)).toEqual([3, 1, 0]);
+    const { epoch, session } = cleo.welcome;
+    // Its own relay is full, for cleo is still there.
+    const copy = await Client.join(room.path, { user: "c", session, epoch, offset: 0 });
+    expect(copy.welcome).toMatchObject({ session, resumed: true });
+    expect(await cleo.client.next("bye")).toMatchObject({ reason: "replaced" });
+    await copy.client.publish(1, "mine now");
+    await hasSeen(ann.client, "mine now");
+    expect(await atRelays(room)).toEqual([2, 2, 0]);
+    expect(failures(room)).toEqual([]);
+  });
+
+  it("that has come back is not ended by what it was told of its last place too late", async () => {
+    const { room, members } = await filled("a", "b", "c");
+    const { client, welcome } = members[2] as Joined;
+    const { epoch, session } = welcome;
+    const relay = relayOf(room, 0);
+    const tell = (generation: number) => {
+      const dismissal = { user: "c", session, code: "replaced", relay: `${room.path}/any/0`, generation } as const;
+      const rest = { after: 0, upto: 0, items: "", count: 3, signals: [], next: [] };
+      return relay.push({ version: RELAYING, epoch, dismissals: [dismissal], ...rest });
+    };
+    await tell(1);
+    expect(await client.publish(1, "still here")).toMatchObject({ offset: 1 });
+    await tell(2);
+    expect(await client.next("bye")).toMatchObject({ reason: "replaced" });
   });
 
   it("goes on at a relay that began in the room", async () => {
@@ -172,6 +206,41 @@ describe("a session", () => {
     await hasSeen(back.client, "missed");
     await back.client.publish(2, "again");
     await hasSeen(ann.client, "before", "missed", "again");
+  });
+
+  it("that missed more than a relay is told at once is reset, and nobody else is disturbed", async () => {
+    const { room, members } = await filled("a", "b", "c", "d");
+    const [, , cleo, dan] = members as [Joined, Joined, Joined, Joined];
+    await cleo.client.close();
+    // The room's log reaches back further: it lets go of whole rows.
+    for (let i = 0; i < 17; i++) await room.stub.publish("x".repeat(1_000_000));
+    await dan.client.until(() => dan.client.items.length === 17, "publications");
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset: 0, credit: true });
+    expect(back.welcome).toMatchObject({ session, resumed: false, reason: "too_far" });
+    expect(await dan.client.publish(1, "still here")).toMatchObject({ offset: 18 });
+    expect(failures(room)).toEqual([]);
+  });
+
+  it.each([
+    ["before all that the room has", 0, 19],
+    ["further back than a socket may leave unread", 5, 16],
+    ["ahead of all that there is", 1_000, 1],
+  ])("that asks for what is %s comes again to be reset, and nobody else is disturbed", async (_, offset, count) => {
+    const { room, members } = await filled("a", "b", "c", "d");
+    const [, , cleo, dan] = members as [Joined, Joined, Joined, Joined];
+    for (let i = 0; i < count; i++) {
+      await room.stub.publish("x".repeat(1_000_000));
+      for (const { client } of [cleo, dan]) await client.until(() => client.items.length === i + 1, "publications");
+    }
+    cleo.client.send({ type: "sync", offset });
+    expect(await cleo.client.next("bye")).toMatchObject({ reason: "restarting" });
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset });
+    const reason = { 0: "log_trimmed", 5: "too_far", 1_000: "offset_ahead" }[offset];
+    expect(back.welcome).toMatchObject({ session, resumed: false, reason });
+    expect(await dan.client.publish(1, "still here")).toMatchObject({ offset: count + 1 });
+    expect(failures(room)).toEqual([]);
   });
 
   it("of another user is none", async () => {
@@ -249,6 +318,25 @@ describe("members", () => {
       });
       expect(await ask(client, { after: "cleo" })).toMatchObject({ data: { members: [{ id: "dan" }], count: 4 } });
     }
+  });
+
+  it("at a relay signal to those who are near, who are those at the same relay", async () => {
+    const { clients } = await filled("ann", "bob", "cleo", "dan", "eve", "fay");
+    const [ann, bob, cleo, dan, eve, fay] = clients as [Client, Client, Client, Client, Client, Client];
+    cleo.send({ type: "signal", data: "near", scope: "near" });
+    cleo.send({ type: "signal", data: "near and for eve", scope: "near", to: ["eve", "fay"] });
+    ann.send({ type: "signal", data: "near the room", scope: "near" });
+    // What comes after it has overtaken nothing.
+    cleo.send({ type: "signal", data: "far" });
+    for (const client of [ann, bob, dan, eve, fay])
+      await client.until(() => heardBy(client).includes("far"), "the last signal");
+    expect([ann, bob, dan, eve, fay].map((client) => heardBy(client).filter((data) => data !== "far"))).toEqual([
+      [],
+      ["near the room"],
+      ["near"],
+      ["near", "near and for eve"],
+      [],
+    ]);
   });
 
   it("call methods of the room and send signals through a relay", async () => {

@@ -101,8 +101,8 @@ export class Session<T extends Transport = Transport> {
   }
 
   /** Sends a signal; see `RoomClient.signal`. */
-  signal(data: Json, { to }: { to?: readonly string[] }): SignalFate {
-    const frame = encodeFrame({ type: "signal", to, data }, this.#limit);
+  signal(data: Json, { to, scope }: { to?: readonly string[]; scope?: "near" }): SignalFate {
+    const frame = encodeFrame({ type: "signal", to, scope, data }, this.#limit);
     if (!this.transport.isOpen) {
       this.signals.dropped++;
       return "dropped";

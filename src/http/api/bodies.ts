@@ -8,6 +8,7 @@ import {
   DEFAULT_LOG_PAGE,
   IDEMPOTENCY_KEY,
   MAX_DRAIN_MS,
+  MAX_LIST_PAGE,
   MAX_LOG_PAGE,
   SESSION_ID,
 } from "../../protocol/api.ts";
@@ -28,6 +29,9 @@ const SKIP = 'The body is {"batch"}: the id of the batch that holds up the other
 const DROP = 'The body is {"batch"}, the id of a dead letter, or {"all": true}.';
 const LETTER = '"batch" is the id of a dead letter.';
 const DRAIN = `The body is {"within"?, "reopenAfter"?}, both in ms and at most ${MAX_DRAIN_MS}.`;
+
+/** The longest `next` of a page, in UTF-16 units: the id of a session, a point, the id of a user. */
+export const MAX_AFTER = 64 + 1 + MAX_USER_ID;
 
 /** A publication. `key` is the Idempotency-Key header, if the request has one. */
 export async function readPublish(bytes: ArrayBuffer, key: string | undefined): Promise<Command<"post"> | string> {
@@ -62,6 +66,20 @@ export function readRange(after: string | undefined, limit: string | undefined):
   const most = limit === undefined ? DEFAULT_LOG_PAGE : numberIn(limit);
   if (most === null || most < 1 || most > MAX_LOG_PAGE) return `"limit" is an integer from 1 to ${MAX_LOG_PAGE}.`;
   return { type: "read", ...(from !== undefined && { after: from }), limit: most };
+}
+
+/** Which page of members or sessions: `?after=&limit=`. */
+export function readPage<T extends "members" | "sessions">(
+  type: T,
+  after: string | undefined,
+  limit: string | undefined,
+): { readonly type: T; readonly after?: string; readonly limit?: number } | string {
+  if (after !== undefined && (after.length === 0 || after.length > MAX_AFTER))
+    return '"after" is the "next" of a page.';
+  const most = limit === undefined ? undefined : numberIn(limit);
+  if (most === null || (most !== undefined && (most < 1 || most > MAX_LIST_PAGE)))
+    return `"limit" is an integer from 1 to ${MAX_LIST_PAGE}.`;
+  return { type, ...(after !== undefined && { after }), ...(most !== undefined && { limit: most }) };
 }
 
 /** What to remove: a user, or one session. */

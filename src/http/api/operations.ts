@@ -4,15 +4,23 @@
  * routes and the document are both made of it. What an operation does in a room is the room's affair.
  */
 import type { HonoRequest } from "hono";
-import { DEFAULT_LOG_PAGE, IDEMPOTENCY_KEY, MAX_LOG_PAGE, type RoomOperation } from "../../protocol/api.ts";
+import {
+  DEFAULT_LOG_PAGE,
+  IDEMPOTENCY_KEY,
+  MAX_LIST_PAGE,
+  MAX_LOG_PAGE,
+  type RoomOperation,
+} from "../../protocol/api.ts";
 import type { CodeName } from "../../protocol/codes.ts";
 import { MAX_MESSAGE_BYTES } from "../../protocol/limits.ts";
 import type { OperatorCommand } from "../../room/operator.ts";
 import {
+  MAX_AFTER,
   readDrain,
   readDrop,
   readKick,
   readLetter,
+  readPage,
   readPublish,
   readRange,
   readRedeliver,
@@ -79,8 +87,8 @@ export const operations: Readonly<Record<RoomOperation, Operation>> = {
     refusals: ["bad_request", "rate_limited"],
     read: (request) => readRange(request.query("after"), request.query("limit")),
   },
-  listMembers: reading("Who is in the room.", "Members", "members"),
-  listSessions: reading("Every session, and the state of its connection.", "Sessions", "sessions"),
+  listMembers: paged("Who is in the room.", "Members", "members"),
+  listSessions: paged("Every session, and the state of its connection.", "Sessions", "sessions"),
   readStats: reading("The room in numbers.", "RoomStats", "stats"),
   listDeadLetters: {
     ...reading("Events that could not be delivered, newest first.", "DeadLetters", "dead"),
@@ -139,6 +147,22 @@ export const operations: Readonly<Record<RoomOperation, Operation>> = {
 };
 
 /** An operation that only looks. */
-function reading(summary: string, answer: SchemaName, type: "members" | "sessions" | "stats" | "dead"): Operation {
+function reading(summary: string, answer: SchemaName, type: "stats" | "dead"): Operation {
   return { summary, answer, refusals: [], read: () => ({ type }) };
+}
+
+/** An operation that looks at a list. */
+function paged(summary: string, answer: SchemaName, type: "members" | "sessions"): Operation {
+  return {
+    summary,
+    description:
+      "All of them without a query; in a room with relays the first page. Pages are in order of code points.",
+    parameters: [
+      query("after", "The `next` of the page before.", { type: "string", minLength: 1, maxLength: MAX_AFTER }),
+      query("limit", "How many, at most.", { type: "integer", minimum: 1, maximum: MAX_LIST_PAGE }),
+    ],
+    answer,
+    refusals: ["bad_request"],
+    read: (request) => readPage(type, request.query("after"), request.query("limit")),
+  };
 }

@@ -84,15 +84,17 @@ const sessionView = object(
     session,
     user,
     name: text("The name in the token."),
-    connected: flag("Whether there is a connection now; otherwise the session waits to be resumed."),
-    since: moment("When the last connection was opened."),
+    connected: flag("Whether there is a connection now; otherwise it waits to be resumed. Not of one at a relay."),
+    since: moment("When the last connection was opened. Not of one at a relay."),
+    relay: text("The relay that has its connection, or had its last one. Absent: the room itself."),
+    present: flag("Of one at a relay: whether it counts as here, connected or not."),
     droppedAt: moment("When the connection was lost."),
     lag: integer("Publications not yet acknowledged or sent. Only while connected."),
     heardAt: moment("When it last answered a heartbeat, 0 for never. Only while connected."),
     missed: integer("Heartbeats in a row that it left unanswered. Only while connected."),
     unread: integer("Bytes sent that the runtime still holds, where it says."),
   },
-  ["name", "droppedAt", "lag", "heardAt", "missed", "unread"],
+  ["name", "connected", "since", "relay", "present", "droppedAt", "lag", "heardAt", "missed", "unread"],
 );
 
 const stats = object(
@@ -104,7 +106,14 @@ const stats = object(
     oldest: offset("Offset of the oldest publication that is kept."),
     members: integer("Users who are in the room."),
     sessions: integer("Sessions, those without a connection included."),
-    connections: integer("Connections now."),
+    connections: integer("Connections now, those at relays included."),
+    direct: integer("Connections of the room's own. Only while there are connections at relays."),
+    relays: { ...list(named("RelayView")), description: "Relays that have connections of this room." },
+    regions: {
+      type: "object",
+      additionalProperties: object({ relays: integer("Relays there."), connections: integer("Connections there.") }),
+      description: "Sums of `relays`, by region.",
+    },
     draining: object({
       until: moment("When the room closes those that stay."),
       reopens: moment("When it takes new connections again."),
@@ -128,7 +137,18 @@ const stats = object(
       description: "What was counted since the last report, by series: a metric's name and the values of its labels.",
     },
   },
-  ["draining", "heartbeat", "outbox"],
+  ["direct", "relays", "regions", "draining", "heartbeat", "outbox"],
+);
+
+const relayView = object(
+  {
+    name: text("The name of its object."),
+    region: text("Where it is: `any` where regions are not told apart."),
+    connections: integer("Connections now."),
+    lag: integer("Publications that it has not been told of, where the room knows."),
+    heardAt: moment("When it last answered or asked. Absent: not since the room woke."),
+  },
+  ["lag", "heardAt"],
 );
 
 const failure = object(
@@ -200,6 +220,7 @@ export const schemas = {
   ),
   SessionView: sessionView,
   RoomStats: stats,
+  RelayView: relayView,
   DeadLetter: object({ ...batch, error: batchError, events: integer("Events in it.", 1) }),
   DeadBatch: object({ ...batch, error: batchError, events: list(outEvent) }),
   StuckBatch: object({ ...batch, events: integer("Events in it.", 1), nextTry: moment("When it is tried again.") }),
@@ -244,8 +265,8 @@ export const schemas = {
     offset: offset("Offset of the newest publication."),
     items: list(named("Publication")),
   }),
-  Members: object({ members: list(named("Member")) }),
-  Sessions: object({ sessions: list(named("SessionView")) }),
+  Members: object({ members: list(named("Member")), next: text("The `after` of the next page.") }, ["next"]),
+  Sessions: object({ sessions: list(named("SessionView")), next: text("The `after` of the next page.") }, ["next"]),
   Kick: {
     ...object({ user, session }, ["user", "session"]),
     oneOf: [{ required: ["user"] }, { required: ["session"] }],

@@ -62,7 +62,7 @@ const handlers: Handlers = {
   signal(turn, { data, to }) {
     const wrong = wrongMessage(data, to);
     if (wrong) return wrong;
-    turn.signal(encode({ type: "signal", by: null, data }), undefined, to);
+    turn.signal({ text: encode({ type: "signal", by: null, data }), ...(to && { to }) });
     return DONE;
   },
 
@@ -92,7 +92,7 @@ const handlers: Handlers = {
     const reopens = until + reopenAfter;
     state.meta.set("drain", `${until} ${reopens}`);
     turn.broadcast({ type: "goaway", within, reason: "draining" });
-    return { ok: true, value: { until, reopens, connections: state.connections.size } };
+    return { ok: true, value: { until, reopens, connections: state.connections.size + state.remote.connected } };
   },
 
   refresh(turn, { session: id, credentials }) {
@@ -152,7 +152,7 @@ function wrongMessage(data: Json, to: readonly string[] | undefined): Refused | 
 /** Where a session is that is not here. */
 function relayOf({ state: { remote } }: Turn, key: SessionKey): RelayAddress | undefined {
   const session = remote.find(key);
-  return session && remote.relays.find(({ id }) => id === session.relay);
+  return session && remote.relayOf(session);
 }
 
 function invalid(message: string): Refused {

@@ -6,6 +6,7 @@ import type { Grant, Me } from "../definition.ts";
 import type { ForwardedFrame } from "../relaying.ts";
 import type { Connection } from "../rules/connection.ts";
 import { member } from "../store/members.ts";
+import type { Mirror } from "../store/mirror.ts";
 import { toMe, type Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { disconnect, end } from "./depart.ts";
@@ -29,7 +30,7 @@ export type Received = ClientFrame | Malformed;
 type Frame<T extends ClientFrame["type"]> = Extract<ClientFrame, { type: T }>;
 
 /** What a frame takes from the sender's bucket. */
-const COST = { usual: 1, sync: 10, malformed: 10 } as const;
+const COST = { usual: 1, sync: 10, malformed: 10, who: 10 } as const;
 
 /** What a relay cannot answer. */
 const FORWARDED: ReadonlySet<string> = new Set<ForwardedFrame["type"]>(["publish", "signal", "presence", "call"]);
@@ -58,12 +59,13 @@ export function receive(turn: Turn, sender: Sender, frame: Received): void {
     else answer(turn, sender, frame, failure("rate_limited", { retryAfter }));
     return;
   }
-  if (turn.state.mirror && isForwarded(frame)) turn.forward(connection, frame);
+  if (turn.state.mirror && isForwarded(frame, turn.state.mirror)) turn.forward(connection, frame);
   else obey(turn, sender, frame);
 }
 
 /** Whether only the room can answer a frame: it has the order, the hooks and the refs. */
-function isForwarded(frame: Received): frame is ForwardedFrame {
+function isForwarded(frame: Received, { hasSignalHook }: Mirror): frame is ForwardedFrame {
+  if (frame.type === "signal" && frame.scope && !hasSignalHook) return false;
   return FORWARDED.has(frame.type);
 }
 
@@ -205,6 +207,7 @@ export function failure(code: CodeName, more: { message?: string; retryAfter?: n
 }
 
 function costOf(frame: Received): number {
+  if (frame.type === "call" && frame.method === WHO) return COST.who;
   return frame.type === "malformed" || frame.type === "sync" ? COST[frame.type] : COST.usual;
 }
 

@@ -2,17 +2,17 @@
  * What an operator, or a program with a token, does to a room over HTTP: publish, read, look, kick, revoke, drain. The
  * room itself checks the token's grants and whether it was revoked: the Worker cannot know the latter.
  */
-import type { RoomStats, SessionView } from "../../protocol/api.ts";
 import { exceeds } from "../../protocol/codec.ts";
 import type { Me } from "../definition.ts";
 import type { Caller, Facts, OperatorCommand } from "../operator.ts";
-import { everyone, member } from "../store/members.ts";
+import { member } from "../store/members.ts";
 import type { RoomState } from "../store/state.ts";
 import { apply } from "./commands.ts";
 import { operateOutbox } from "./dead-letters.ts";
 import type { Result } from "./event.ts";
 import { publish } from "./publish.ts";
 import type { Turn } from "./turn.ts";
+import { memberList, sessionList, stats } from "./views.ts";
 
 /** Bytes of publications in one answer to `read`, at most, unless a single one is longer. */
 const READ_BYTES = 1_048_576;
@@ -47,11 +47,13 @@ export function operate(turn: Turn, caller: Caller, command: OperatorCommand, fa
     case "read":
       return { ok: true, value: read(state, command) };
     case "members":
-      return { ok: true, value: { members: everyone(state) } };
-    case "sessions":
-      return { ok: true, value: { sessions: sessionViews(state, facts) } };
+      return { ok: true, value: memberList(state, command) };
+    case "sessions": {
+      const value = sessionList(state, command, facts);
+      return value ? { ok: true, value } : { ok: false, code: "bad_request", message: "after is the next of a page" };
+    }
     case "stats":
-      return { ok: true, value: { ...stats(state, caller), counts: facts.counts } };
+      return { ok: true, value: stats(state, caller, facts) };
     case "revoke":
       return apply(turn, { ...command, before: turn.now });
     case "kick":
@@ -125,40 +127,4 @@ function read(state: RoomState, { after, limit }: { readonly after?: number | un
   const wanted = { limit, maxBytes: READ_BYTES };
   const items = after === undefined ? replay.recent(wanted) : replay.page(after, wanted);
   return { epoch: epochs.current, oldest: log.oldest, offset: log.head, items };
-}
-
-function sessionViews(state: RoomState, { sockets }: Facts): SessionView[] {
-  const ordered = [...state.sessions.all()].toSorted((a, b) => (a.user + a.id < b.user + b.id ? -1 : 1));
-  return ordered.map((session): SessionView => {
-    const { id, user, name, connectedAt, droppedAt } = session;
-    const view = { session: id, user, ...(name !== null && { name }), since: connectedAt };
-    const connection = state.connections.get(id);
-    if (!connection) return { ...view, connected: false, ...(droppedAt !== null && { droppedAt }) };
-    const { answeredAt = 0, unread } = sockets[id] ?? {};
-    return {
-      ...view,
-      connected: true,
-      lag: state.log.head - (connection.credit?.offset ?? connection.stoppedAt ?? state.log.head),
-      heardAt: answeredAt,
-      missed: connection.missed,
-      ...(unread !== undefined && { unread }),
-    };
-  });
-}
-
-function stats(state: RoomState, { kind, room }: Caller): Omit<RoomStats, "counts"> {
-  const { log, epochs, drain, heartbeat, outbox } = state;
-  return {
-    kind,
-    room,
-    epoch: epochs.current,
-    offset: log.head,
-    oldest: log.oldest,
-    members: state.population,
-    sessions: state.sessions.size + state.remote.size,
-    connections: state.connections.size,
-    ...(drain && { draining: drain }),
-    ...(heartbeat && { heartbeat: { due: heartbeat.due, interval: heartbeat.interval } }),
-    ...(state.definition.events && { outbox: outbox.status }),
-  };
 }

@@ -6,6 +6,7 @@
 import { encode } from "../../protocol/codec.ts";
 import { codes, type CodeName } from "../../protocol/codes.ts";
 import type { Member, ServerFrame } from "../../protocol/frames.ts";
+import type { Signal } from "../relaying.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Item } from "../store/log.ts";
 import type { RoomState } from "../store/state.ts";
@@ -23,8 +24,8 @@ export type PresenceChange =
 export type Shared =
   /** For every connection, whatever its credit. */
   | { readonly type: "all"; readonly text: string }
-  /** For the users that it names, where they are fed; lost for the others. */
-  | { readonly type: "signal"; readonly text: string; readonly except?: string; readonly to?: readonly string[] }
+  /** For the users that it names, where they are fed; lost for the others. One with a scope is for no relay. */
+  | ({ readonly type: "signal"; readonly scope?: "near" } & Signal)
   | ({ readonly type: "presence" } & PresenceChange);
 
 /** The publications of a tick: everything after one offset up to another. */
@@ -101,8 +102,8 @@ export class Outgoing {
   }
 
   /** For the users that it names, where they are fed. */
-  signal(text: string, except: string | undefined, to: readonly string[] | undefined): void {
-    this.#share({ type: "signal", text, ...(except !== undefined && { except }), ...(to && { to }) }, text.length);
+  signal(signal: Signal, scope?: "near"): void {
+    this.#share({ ...signal, type: "signal", ...(scope && { scope }) }, signal.text.length);
   }
 
   /** Of several updates of a member in one tick only the newest is told. */

@@ -86,7 +86,7 @@ export function mirror(turn: Turn, mirrored: Mirrored | Down, replies: readonly 
     enterEpoch(turn, mirrored.epoch);
     take(state, mirrored);
   }
-  for (const { text, except, to } of mirrored.signals) turn.signal(text, except, to);
+  for (const signal of mirrored.signals) turn.signal(signal);
   for (const dismissal of mirrored.dismissals) dismiss(turn, dismissal);
   drain(turn, mirrored);
   learn(state, mirrored);
@@ -107,6 +107,7 @@ export function found(
 }
 
 function answer(turn: Turn, { session, generation, replied }: Reply): void {
+  for (const signal of replied.near ?? []) turn.signal(signal, "near");
   const connection = turn.state.connection(session, generation);
   if (!connection) return;
   for (const text of replied.texts) turn.sendText(connection, text);
@@ -115,11 +116,12 @@ function answer(turn: Turn, { session, generation, replied }: Reply): void {
 }
 
 function dismiss(turn: Turn, dismissal: Dismissal): void {
-  const { user, session, code, relay } = dismissal;
+  const { user, session, code, relay, generation = Infinity } = dismissal;
   const { mirror: copy, sessions } = turn.state;
-  const mine = sessions.owned(session, user);
-  if (mine) end(turn, mine, code);
-  else if (copy?.next.some(({ name }) => name === relay)) turn.dismiss(dismissal);
+  // It may be for one that is told by this one, from which the session has just come here.
+  const mine = relay === copy?.name ? sessions.owned(session, user) : undefined;
+  if (mine && mine.generation < generation) end(turn, mine, code);
+  else if (!mine && copy?.next.some(({ name }) => name === relay)) turn.dismiss(dismissal);
 }
 
 /** Whether nothing lies between what is here and what is told. Only the room itself can say what a new epoch continues. */

@@ -4,18 +4,33 @@
  */
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { Connection, isNewer } from "../rules/connection.ts";
-import type { Admitted, Dismissal, Joining, RelayAddress, Replied, Said, Sender, SessionKey, Up } from "../relaying.ts";
+import type { Admission } from "../admission.ts";
+import type {
+  Admitted,
+  Dismissal,
+  Joining,
+  RelayAddress,
+  Replied,
+  Said,
+  Sender,
+  SessionKey,
+  Signal,
+  Up,
+} from "../relaying.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { RemoteSession } from "../store/remote.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { isListedAgain } from "../telemetry/listing.ts";
-import { askToJoin, whyNotResumed, whyUnwelcome } from "./connect.ts";
+import { askToJoin, replaceElsewhere, whyNotResumed, whyUnwelcome } from "./connect.ts";
 import { announceLeave } from "./depart.ts";
 import type { Result } from "./event.ts";
 import { obey } from "./frames.ts";
 import { snapshotFor } from "./resume.ts";
 import type { Turn } from "./turn.ts";
+
+/** Bytes of publications that a relay is told at once, at most: it has as much of the log, and an answer by RPC has an end. */
+export const MOST_TOLD_BYTES = 16_777_216;
 
 /** What a relay hears of its sessions. */
 export interface Reported {
@@ -46,13 +61,15 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   state.meta.delete("drain");
   const { id: place } = state.remote.attach(relay);
   if (state.log.staged.length > 0) state.continueEpoch(turn.mintId());
-  const reason = whyNotResumed(state, admission, direct !== undefined || elsewhere !== undefined);
+  const reason =
+    whyNotResumed(state, admission, direct !== undefined || elsewhere !== undefined) ?? whyNotTold(state, admission);
   state.beginEpoch(turn.mintId());
   const held = direct && state.connections.get(direct.id);
   if (held) turn.close(held, { code: "replaced" });
   // It goes on elsewhere, with its refs: nobody has left.
   if (direct) state.sessions.end(direct);
   const generation = (direct?.generation ?? elsewhere?.generation ?? 0) + 1;
+  if (elsewhere && elsewhere.relay !== place) replaceElsewhere(turn, elsewhere, generation);
   state.remote.put({
     user,
     session,
@@ -85,12 +102,14 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
 export function hear(turn: Turn, relay: string, { sender, frames }: Said): Result<Replied> {
   const { state, now } = turn;
   const known = state.remote.find(sender);
-  const place = state.remote.relays.find(({ id }) => id === known?.relay);
+  const place = known && state.remote.relayOf(known);
   // It goes on elsewhere, or is over: then what it says here is too late.
   if (!known || place?.name !== relay) return { ok: true, value: { texts: [], rejected: 0, over: true } };
   const session = sessionOf(sender);
   const connection = lineOf(state, sender, now);
   const { user, requestId, traceparent } = sender;
+  const near: Signal[] = [];
+  turn.near = near;
   for (const frame of frames) {
     turn.about = { session: session.id, user, requestId, traceparent };
     obey(turn, { session, connection }, frame);
@@ -99,7 +118,10 @@ export function hear(turn: Turn, relay: string, { sender, frames }: Said): Resul
     const still = state.remote.find(sender);
     if (still) state.remote.publishes(still);
   }
-  return { ok: true, value: { texts: turn.takeSaid(connection), rejected: connection.rejectedRef } };
+  return {
+    ok: true,
+    value: { texts: turn.takeSaid(connection), rejected: connection.rejectedRef, ...(near.length > 0 && { near }) },
+  };
 }
 
 /** Learns how a relay's sessions are, and says where the two disagree. */
@@ -137,7 +159,7 @@ export function endRemote(turn: Turn, user: string, code: Dismissal["code"], ses
   const { remote } = turn.state;
   const ended = remote.of(user).filter((one) => session === undefined || one.session === session);
   for (const one of ended) {
-    const place = remote.relays.find(({ id }) => id === one.relay);
+    const place = remote.relayOf(one);
     if (place) turn.dismiss({ user, session: one.session, code, relay: place.name });
     depart(turn, one, "over");
   }
@@ -175,6 +197,17 @@ function reconcile(turn: Turn, relay: number, up: Pick<Up, "sessions" | "relay">
 /** A relay without anybody has sessions, and the room has never heard of it: its storage was put back. */
 function strangers({ sessions = [], relay }: Pick<Up, "sessions" | "relay">): Dismissal[] {
   return sessions.map(({ user, session }) => ({ user, session, code: "restarting", relay: relay.name }));
+}
+
+/** The room's log can reach further back than what a relay is told at once: it could never go on from there. */
+function whyNotTold({ log }: RoomState, { resume }: Admission): "too_far" | undefined {
+  const from = resume?.position?.offset ?? log.head;
+  return bytesAfter(log, from, log.head) > MOST_TOLD_BYTES ? "too_far" : undefined;
+}
+
+/** Bytes of publications after one offset up to another. */
+export function bytesAfter(log: RoomState["log"], after: number, upto: number): number {
+  return log.totalUpTo(upto) - log.totalUpTo(after);
 }
 
 function whyNoPlace(state: RoomState, key: SessionKey, attempt: RemoteSession["attempt"]): Refusal | undefined {

@@ -14,6 +14,7 @@ import type { Turn } from "./turn.ts";
 export interface Signalled {
   readonly data: Json;
   readonly to?: readonly string[];
+  readonly scope?: "near";
 }
 
 /**
@@ -21,7 +22,8 @@ export interface Signalled {
  *
  * @param me a function, because only a hook needs to know
  */
-export function signal(turn: Turn, session: Session, me: () => Me, { data, to }: Signalled): Result<undefined> {
+export function signal(turn: Turn, session: Session, me: () => Me, frame: Signalled): Result<undefined> {
+  const { data, to, scope } = frame;
   const { onSignal } = turn.state.definition.hooks;
   let said = data;
   if (onSignal) {
@@ -30,6 +32,7 @@ export function signal(turn: Turn, session: Session, me: () => Me, { data, to }:
     if (result.value !== undefined) said = orNull(result.value);
   }
   turn.count("signals");
-  turn.signal(encode({ type: "signal", by: session.user, data: said }), session.id, to);
+  const text = encode({ type: "signal", by: session.user, data: said });
+  turn.signal({ text, except: session.id, ...(to && { to }) }, scope);
   return { ok: true, value: undefined };
 }

@@ -13,7 +13,7 @@ import { UNTOLD_MS, type Continuation, type RoomState } from "../store/state.ts"
 import type { RoomSeries } from "../telemetry/counts.ts";
 import type { End } from "../telemetry/end.ts";
 import type { Failure, FailureContext } from "../telemetry/failure.ts";
-import type { Dismissal, ForwardedFrame } from "../relaying.ts";
+import type { Dismissal, ForwardedFrame, Signal } from "../relaying.ts";
 import { Effects } from "./effects.ts";
 import type { Command } from "./event.ts";
 import { EventsOut } from "./events-out.ts";
@@ -63,6 +63,8 @@ export class Turn {
   readonly now: number;
   /** The user and session it is for: failures are reported with it. */
   about: FailureContext = {};
+  /** Of a member at a relay: what it signals to those who are near. */
+  near: Signal[] | undefined;
   /** How many hooks led here: what a hook asks for may run another. */
   depth = 0;
   readonly #tick: TickContext;
@@ -101,10 +103,11 @@ export class Turn {
     this.#tick.outgoing.broadcast(encode(frame));
   }
 
-  /** To every connection that is fed; never stored. */
-  signal(text: string, except?: string, to?: readonly string[]): void {
+  /** To every connection that is fed; never stored. `near`: not beyond the object that the sender is connected to. */
+  signal(signal: Signal, scope?: "near"): void {
     this.state.isActive = true;
-    this.#tick.outgoing.signal(text, except, to);
+    if (scope && this.near) this.near.push(signal);
+    else this.#tick.outgoing.signal(signal, scope);
   }
 
   /** The others are told who came, changed or went, as far as members of this room learn of one another. */

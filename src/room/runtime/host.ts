@@ -332,7 +332,7 @@ export class RoomHost {
       const answeredAt = this.#sockets.answeredAt(connection);
       sockets[connection.session] = { answeredAt, ...(unread !== undefined && { unread }) };
     }
-    return { sockets, counts };
+    return { sockets, counts, relays: type === "stats" ? this.#relays.views : [] };
   }
 
   /** A report has arrived. Most say nothing that has to be written down. */

@@ -2,6 +2,7 @@
  * Tells relays what has happened: a room its relays, a relay those behind it. One call at a time to each; what happens
  * meanwhile joins the next. A relay that cannot be reached is only behind: it asks by itself when it is there again.
  */
+import type { RelayView } from "../../protocol/api.ts";
 import type { TickOutcome } from "../core/tick.ts";
 import {
   RELAYING,
@@ -43,6 +44,8 @@ interface Branch {
   address: RelayAddress;
   /** Relays that it tells in its turn. */
   next: readonly RelayAddress[];
+  /** The relay that tells it, as long as that can be reached. */
+  server: Branch | undefined;
   /** Up to where it has everything; `undefined` while nobody knows. */
   cursor: Position | undefined;
   connections: number;
@@ -58,16 +61,6 @@ interface Branch {
   heardAt: number | undefined;
 }
 
-/** A relay as an operator sees it. */
-export interface RelayView {
-  readonly name: string;
-  readonly region: string;
-  readonly connections: number;
-  /** Publications that it has not been told of; absent while nobody knows. */
-  readonly lag?: number;
-  readonly heardAt?: number;
-}
-
 /** The relays behind one object. */
 export class Pusher {
   readonly #parts: PusherParts;
@@ -75,6 +68,8 @@ export class Pusher {
   readonly #fan: number;
   /** Of members, as relays were told. */
   #count = -1;
+  /** The relays that were arranged last. */
+  #arranged: readonly RelayAddress[] | undefined;
   /** Up to where, in which epoch. */
   #place = "";
 
@@ -83,14 +78,18 @@ export class Pusher {
     this.#fan = parts.fan ?? FAN;
   }
 
-  /** Every relay that is told, by this object or through another. */
+  /** Every relay that is told, by this object or through another. How far those are that another tells, only that one knows. */
   get views(): RelayView[] {
     const head = this.#parts.state()?.log.committed ?? 0;
-    return [...this.#branches.values()].map(({ address, connections, cursor, heardAt }) => ({
+    const branches = [...this.#branches.values()];
+    const told = new Set(
+      branches.flatMap(({ next, failures }) => (failures === 0 ? next.map(({ name }) => name) : [])),
+    );
+    return branches.map(({ address, connections, cursor, heardAt }) => ({
       name: address.name,
       region: address.region,
       connections,
-      ...(cursor && { lag: Math.max(0, head - cursor.offset) }),
+      ...(cursor && !told.has(address.name) && { lag: Math.max(0, head - cursor.offset) }),
       ...(heardAt !== undefined && { heardAt }),
     }));
   }
@@ -103,7 +102,7 @@ export class Pusher {
   ticked(state: RoomState, { outgoing, effects }: TickOutcome, relays: readonly RelayAddress[]): void {
     if (relays.length === 0 && this.#branches.size === 0) return;
     const isNew = this.#arrange(relays);
-    const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" ? [shared] : []));
+    const signals = outgoing.shared.flatMap((shared) => (shared?.type === "signal" && !shared.scope ? [shared] : []));
     const isCounted = state.population !== this.#count && state.definition.presence === "count";
     const { dismissals } = effects;
     // Not by what this tick has published: a copy may have begun anew.
@@ -161,6 +160,7 @@ export class Pusher {
     const fresh: Branch = {
       address,
       next: [],
+      server: undefined,
       cursor: undefined,
       connections: 0,
       signals: [],
@@ -173,37 +173,35 @@ export class Pusher {
       heardAt: undefined,
     };
     this.#branches.set(address.name, fresh);
+    this.#arranged = undefined;
     return fresh;
   }
 
   /** Puts relays behind others. Those behind one that cannot be reached are served from here. Returns whether one is new. */
   #arrange(relays: readonly RelayAddress[]): boolean {
+    if (relays === this.#arranged) return false;
     const names = new Set(relays.map(({ name }) => name));
     for (const [name, { exchanges, isCalling }] of this.#branches)
       if (!names.has(name) && exchanges === 0 && !isCalling) this.#branches.delete(name);
-    let isNew = false;
-    for (const [i, address] of relays.entries()) {
-      isNew ||= !this.#branches.has(address.name);
-      const branch = this.#branchOf(address);
-      branch.address = address;
-      const next = i < this.#fan ? relays.filter((_, j) => j >= this.#fan && j % this.#fan === i) : [];
-      branch.next = next;
+    const isNew = relays.some(({ name }) => !this.#branches.has(name));
+    const branches = relays.map((address) => Object.assign(this.#branchOf(address), { address }));
+    const roots = branches.slice(0, this.#fan);
+    for (const root of roots) Object.assign(root, { next: [], server: undefined });
+    for (const [i, branch] of branches.slice(roots.length).entries()) {
+      const server = roots[i % roots.length];
+      Object.assign(branch, { next: [], server });
+      if (server) server.next = [...server.next, branch.address];
     }
+    // One that is not among them and asks at this moment goes later.
+    this.#arranged = this.#branches.size > names.size ? undefined : relays;
     return isNew;
-  }
-
-  /** Whether somebody else tells it. */
-  #isServed({ address }: Branch): boolean {
-    for (const { next, failures } of this.#branches.values())
-      if (failures === 0 && next.some(({ name }) => name === address.name)) return true;
-    return false;
   }
 
   #push(branch: Branch): void {
     if (branch.isCalling || branch.exchanges > 0) return;
     const state = this.#parts.state();
     if (!state) return;
-    if (this.#isServed(branch)) {
+    if (branch.server?.failures === 0) {
       Object.assign(branch, { isDue: false, signals: [], signalLength: 0, dismissals: [] });
       return;
     }

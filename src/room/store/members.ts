@@ -74,7 +74,7 @@ function firstAfter(users: Iterable<string>, after: string, limit: number): stri
 }
 
 /** As SQLite orders text, and unlike `<`, which goes by UTF-16 code units. */
-function byCodePoint(a: string, b: string): number {
+export function byCodePoint(a: string, b: string): number {
   let i = 0;
   while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
   // Halves of a pair come after all that is no half: units from 0xE000 on are higher, and their code points lower.

@@ -14,8 +14,12 @@ export interface Fed extends LogBase {
 /** One copy. */
 export class Mirror implements Facts {
   readonly rows = new MemoryRows();
+  /** Of the relay. */
+  name = "";
   /** Members of the whole room, as it was told last; `undefined` before. */
   count: number | undefined;
+  /** Whether signals go through a hook of the room. */
+  hasSignalHook = true;
   /** Relays that are told everything by this one. */
   next: readonly RelayAddress[] = [];
   /**

@@ -41,6 +41,7 @@ export class Remote {
   readonly #meta: Meta;
   readonly #here: Here;
   #relays: Map<string, KnownRelay> | undefined;
+  #listed: readonly KnownRelay[] | undefined;
   /** By relay; made when somebody asks, because it reads every session. */
   #tallies: Map<number, Tally> | undefined;
   #users: number | undefined;
@@ -66,9 +67,14 @@ export class Remote {
     return this.#meta.get("relays") !== undefined;
   }
 
-  /** Every relay, the oldest first. */
+  /** Every relay, the oldest first. The same list as long as nothing about them changes. */
   get relays(): readonly KnownRelay[] {
-    return [...this.#known.values()];
+    return (this.#listed ??= [...this.#known.values()]);
+  }
+
+  /** The relay of a session. */
+  relayOf({ relay }: RemoteSession): KnownRelay | undefined {
+    return this.relays.find(({ id }) => id === relay);
   }
 
   /** How many users are present through a relay. */
@@ -92,7 +98,12 @@ export class Remote {
   /** Connections of all relays. */
   get connected(): number {
     const attached = this.relays.filter((relay) => relay.attached);
-    return attached.reduce((sum, { id }) => sum + (this.#connections.get(id) ?? this.#counted.get(id)?.size ?? 0), 0);
+    return attached.reduce((sum, { id }) => sum + this.connectionsOf(id), 0);
+  }
+
+  /** Connections of a relay. */
+  connectionsOf(relay: number): number {
+    return this.#connections.get(relay) ?? this.#counted.get(relay)?.size ?? 0;
   }
 
   /** Whether anybody is connected to a relay. */
@@ -125,6 +136,7 @@ export class Remote {
       return;
     }
     this.#known.delete(name);
+    this.#listed = undefined;
     this.#sql.exec("DELETE FROM edgerooms_relays WHERE id = ?", relay.id);
   }
 
@@ -180,6 +192,13 @@ export class Remote {
       .map(({ user, name }) => ({ id: user as string, ...(name !== null && { name: name as string }) }));
   }
 
+  /** Sessions by user and id in order of code points: at most `limit` after a place, whether or not there is one. */
+  sessionPage({ user, session }: SessionKey, limit: number): RemoteSession[] {
+    if (!this.isUsed) return [];
+    const query = "SELECT * FROM edgerooms_remote WHERE (user, session) > (?, ?) ORDER BY user, session LIMIT ?";
+    return this.#sql.exec(query, user, session, limit).toArray().map(fromRow);
+  }
+
   /** What a relay's sessions come to, as the room knows them. */
   digest(relay: number): string {
     return this.#counted.get(relay)?.digest ?? new Tally().digest;
@@ -226,7 +245,7 @@ export class Remote {
     this.hide(session);
     this.#recount(this.find(session), undefined);
     this.#sql.exec("DELETE FROM edgerooms_remote WHERE user = ? AND session = ?", session.user, session.session);
-    const relay = this.relays.find(({ id }) => id === session.relay);
+    const relay = this.relayOf(session);
     if (relay && !relay.attached) this.detach(relay.name);
   }
 
@@ -279,6 +298,7 @@ export class Remote {
       attached ? 1 : 0,
     );
     this.#known.set(name, relay);
+    this.#listed = undefined;
   }
 
   #count(query: string): number {
