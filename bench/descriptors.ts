@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-/** What the largest scenario needs: 5,000 sockets in workerd, and some files more. */
+/** What the largest scenario of most runs needs: 5,000 sockets in workerd, and some files more. */
 const NEEDED = 10_500;
 
 /** Returns when the limit is high enough. If not, runs the bench again under a higher limit, and ends with it. */
