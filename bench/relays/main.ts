@@ -11,7 +11,7 @@ import { formatted } from "../report/markdown.ts";
 import { reportRelays } from "../report/relays.ts";
 import type { Counted } from "./bill.ts";
 import { countRegion, type Region } from "./bytes.ts";
-import { crowd, late, small, startRooms, WAYS, type Late, type Small } from "./live.ts";
+import { crowd, late, smallPair, startRooms, WAYS, type Late, type Small } from "./live.ts";
 import { judgeRelays, type OwnCost, type RelayResults } from "./results.ts";
 import type { RoomCost } from "./room-process.ts";
 import { relayBill, relayTables } from "./tables.ts";
@@ -21,13 +21,16 @@ import { countMesh, countRelays, countSmall, startMeshes, startMeteredRooms } fr
 interface Sizes {
   readonly members: number;
   readonly publications: number;
+  readonly warm: number;
   readonly rounds: number;
+  /** Rounds of a small room. */
+  readonly pairs: number;
   readonly lone: number;
   readonly sockets: number;
 }
 
-const FULL: Sizes = { members: 5_000, publications: 250, rounds: 3, lone: 96, sockets: 9_800 };
-const QUICK: Sizes = { members: 1_000, publications: 60, rounds: 2, lone: 24, sockets: 500 };
+const FULL: Sizes = { members: 5_000, publications: 200, warm: 100, rounds: 3, pairs: 5, lone: 96, sockets: 9_800 };
+const QUICK: Sizes = { members: 400, publications: 50, warm: 50, rounds: 2, pairs: 3, lone: 24, sockets: 500 };
 const RELAYS = [0, 1, 5, 20];
 const REGIONS = [3, 10, 100, 1_000];
 /** Members of a room whose latencies are measured. */
@@ -66,20 +69,21 @@ async function everyRegion(): Promise<Region[]> {
 }
 
 /** In every round every layout has its turn, and the next round turns the order around. */
-async function ownCosts({ members, publications, rounds }: Sizes): Promise<OwnCost[]> {
+async function ownCosts({ members, publications, warm, rounds }: Sizes): Promise<OwnCost[]> {
   const layouts = [...RELAYS.map((count) => ({ relays: count, members })), { relays: 5, members: members / 10 }];
   const found = layouts.map((layout) => ({ ...layout, rounds: [] as RoomCost[] }));
   for (let round = 0; round < rounds; round++) {
     for (const layout of round % 2 === 0 ? found : found.toReversed()) {
       console.error(`own cost: ${layout.relays} relays, ${layout.members} members, round ${round + 1} of ${rounds}`);
-      layout.rounds.push(await ownCost(layout, publications));
+      layout.rounds.push(await ownCost([layout.relays, layout.members, publications, warm]));
     }
   }
   return found;
 }
 
-async function ownCost({ relays: count, members }: Pick<OwnCost, "relays" | "members">, publications: number) {
-  const child = startScript("relays/room-process.ts", [count, members, publications].map(String));
+/** Of relays, members, publications that are measured, publications before. */
+async function ownCost(numbers: readonly number[]): Promise<RoomCost> {
+  const child = startScript("relays/room-process.ts", numbers.map(String));
   try {
     return await new Promise<RoomCost>((resolve, reject) => {
       child.once("message", (cost) => resolve(cost as RoomCost));
@@ -90,17 +94,15 @@ async function ownCost({ relays: count, members }: Pick<OwnCost, "relays" | "mem
   }
 }
 
-async function onTheRuntime({ rounds, lone, sockets }: Sizes, isQuick: boolean) {
+async function onTheRuntime({ rounds, pairs, lone, sockets }: Sizes, isQuick: boolean) {
   const server = await startRooms();
   try {
     const rooms: { alone: Small[]; small: Small[] } = { alone: [], small: [] };
-    for (let round = 0; round < rounds + 1; round++) {
-      console.error(`a small room, round ${round} of ${rounds}`);
-      for (const kind of round % 2 === 0 ? (["alone", "small"] as const) : (["small", "alone"] as const)) {
-        const cost = await small(server, kind, lone);
-        // The first round compiles the code.
-        if (round > 0) rooms[kind].push(cost);
-      }
+    for (let round = 0; round < pairs; round++) {
+      console.error(`a small room, round ${round + 1} of ${pairs}`);
+      const pair = await smallPair(server, lone);
+      rooms.alone.push(pair.alone);
+      rooms.small.push(pair.small);
     }
     const latencies: Record<(typeof WAYS)[number], Late[]> = { direct: [], relayed: [], "relayed twice": [] };
     for (let round = 0; !isQuick && round < rounds; round++) {
@@ -109,7 +111,7 @@ async function onTheRuntime({ rounds, lone, sockets }: Sizes, isQuick: boolean) 
         latencies[way].push(await late(server, way, LATE, lone));
     }
     console.error(`${sockets} sockets`);
-    const crowded = await crowd(server, sockets);
+    const crowded = await crowd(server, isQuick ? "five" : "large", sockets);
     return { small: rooms, crowd: crowded, ...(!isQuick && { late: { members: LATE, rounds: latencies } }) };
   } finally {
     await server.stop();

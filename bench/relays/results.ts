@@ -59,9 +59,9 @@ export function judgeRelays({ own, rows, small, regions }: RelayResults): readon
       { what: "pushes for each relay and publication", limit: 1, unit: "pushes" },
       own.flatMap(({ relays, rounds }) => (relays > 0 ? rounds.map(({ pushes }) => pushes / relays) : [])),
     ),
-    verdictOn({ what: "CPU per delivery, small room, relays on, alone", limit: 1.05, unit: "x off" }, smallOf("lone")),
+    verdictOn({ what: "CPU per delivery, small room, relays on, alone", limit: 1.1, unit: "x off" }, smallOf("lone")),
     verdictOn(
-      { what: "CPU per delivery, small room, relays on, saturated", limit: 1.05, unit: "x off" },
+      { what: "CPU per delivery, small room, relays on, saturated", limit: 1.1, unit: "x off" },
       smallOf("saturated"),
     ),
     verdictOn(

@@ -1,6 +1,6 @@
 /**
  * One room in a process of its own, its relays in another thread: what the room's thread uses is the room's own. Arguments:
- * relays, members, publications. Sends what it measured to the process that started it.
+ * relays, members, publications, and publications before it is measured, which compile the code. Sends what it measured to the process that started it.
  */
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -21,8 +21,6 @@ export interface RoomCost {
   readonly sends: number;
 }
 
-/** Publications before it is measured: code must be compiled. */
-const WARM = 150;
 /** A pause after each, in ms: a room that is not busy has no tick of its own to wait for. */
 const PAUSE_MS = 12;
 const SETTLE_MS = 300;
@@ -49,7 +47,7 @@ class Measured {
     return this.#host;
   }
 
-  async run(publications: number): Promise<RoomCost> {
+  async run(publications: number, warm: number): Promise<RoomCost> {
     const { relays, members } = this.#layout;
     this.#host = await makeRoom(this.#place, ({ name }) => ({
       push: (mirrored) => {
@@ -60,7 +58,7 @@ class Measured {
     const publisher = await joinRoom(this.#host, this.#place, "publisher");
     if (relays > 0) await this.#calls.call("fill", this.#layout);
     else for (let i = 0; i < members; i++) await joinRoom(this.#host, this.#place, `u${i}`);
-    await this.#publish(publisher, WARM);
+    await this.#publish(publisher, warm);
     const before = { cpu: process.threadCpuUsage(), pushes: this.#pushes };
     await this.#publish(publisher, publications);
     const { user, system } = process.threadCpuUsage(before.cpu);
@@ -98,6 +96,6 @@ class Measured {
   }
 }
 
-const [relays = 0, members = 0, publications = 0] = process.argv.slice(2).map(Number);
-process.send?.(await new Measured({ relays, members }).run(publications));
+const [relays = 0, members = 0, publications = 0, warm = 0] = process.argv.slice(2).map(Number);
+process.send?.(await new Measured({ relays, members }).run(publications, warm));
 process.exit();

@@ -22,27 +22,31 @@ const definition = defineRoom({
   rate: { perSecond: 1_000_000, burst: 1_000_000 },
 });
 
-/** A room whose kind has no relays. */
-export class AloneRoom extends Room<Env> {
+class BaseRoom extends Room<Env> {
   override readonly definition = definition;
 }
 
-/** A room whose kind has relays. */
-export class SmallRoom extends AloneRoom {}
-export class SmallRelay extends Relay<Env> {}
-
-/** A room that is spread over relays of 200. */
-export class FiveRoom extends AloneRoom {}
-export class FiveRelay extends Relay<Env> {}
-
-/** A room that is spread over relays of the default size. */
-export class LargeRoom extends AloneRoom {}
-export class LargeRelay extends Relay<Env> {
+class CountedRelay extends Relay<Env> {
   /** Sockets that are open here. */
   sockets(): number {
     return this.ctx.getWebSockets().length;
   }
 }
+
+/** A room whose kind has no relays. */
+export class AloneRoom extends BaseRoom {}
+
+/** A room whose kind has relays. */
+export class SmallRoom extends BaseRoom {}
+export class SmallRelay extends Relay<Env> {}
+
+/** A room that is spread over relays of 200. */
+export class FiveRoom extends BaseRoom {}
+export class FiveRelay extends CountedRelay {}
+
+/** A room that is spread over relays of the default size. */
+export class LargeRoom extends BaseRoom {}
+export class LargeRelay extends CountedRelay {}
 
 const app = createApp<Env>({
   rooms: {
@@ -56,9 +60,11 @@ const app = createApp<Env>({
 });
 app.get("/", (c) => c.text("ready"));
 // Sockets of the first ten relays of a room.
-app.get("/sockets/:room", async (c) => {
-  const names = Array.from({ length: 10 }, (_, i) => `large/${c.req.param("room")}/any/${i}`);
-  return c.json(await Promise.all(names.map((name) => c.env.LARGE_RELAY.getByName(name).sockets())));
+app.get("/sockets/:kind/:room", async (c) => {
+  const { kind, room } = c.req.param();
+  const relays: DurableObjectNamespace<CountedRelay> = kind === "five" ? c.env.FIVE_RELAY : c.env.LARGE_RELAY;
+  const names = Array.from({ length: 10 }, (_, i) => `${kind}/${room}/any/${i}`);
+  return c.json(await Promise.all(names.map((name) => relays.getByName(name).sockets())));
 });
 
 export default app;
