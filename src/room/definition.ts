@@ -237,7 +237,7 @@ export function defineRoom<T extends RoomTypes = RoomTypes>(definition: Definiti
     events: events && { types: new Set(eventTypes(events.types ?? outEventTypes)), to: events.to },
     // Sound: `T` only says what the JSON is that hooks are given.
     hooks: definition as unknown as Hooks,
-    methods: methodsOf(methods as Readonly<Record<string, Method>>),
+    methods: methodsOf(methods),
   };
 }
 

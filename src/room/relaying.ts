@@ -31,7 +31,7 @@ export interface SessionKey {
   readonly session: string;
 }
 
-/** Somebody who wants to connect to a relay. `id`: for the session, should it be a new one. */
+/** A client that wants to connect to a relay. `id`: for the session, should it be a new one. */
 export interface Joining {
   readonly id: string;
   readonly admission: Admission;
@@ -153,7 +153,7 @@ export interface Pushed extends Position {
   readonly connections: number;
 }
 
-/** A relay, as who pushes to it sees it. */
+/** A relay as its room, or the relay before it, calls it. */
 export interface RelayPort {
   push(mirrored: Mirrored): Promise<Pushed>;
 }

@@ -40,7 +40,8 @@ export function makeRoom(chance: Chance, hooked: Hooked, hasRelays: boolean): Si
     grace: chance.pick([0, 1_000, 10_000]),
     resumeWindow: chance.pick([20_000, 120_000, 3_600_000]),
     heartbeat: { every, idle: every * chance.pick([1, 2, 8]), misses: chance.pick([1, 2, 3]) },
-    maxConnectionsPerUser: chance.pick([3, 5, 100]),
+    // Connections that were replaced at another relay count until that relay has heard of it.
+    maxConnectionsPerUser: chance.pick(hasRelays ? [8, 100] : [3, 5, 100]),
     hasHooks: chance.once(0.5),
     hasEvents: chance.once(0.4),
     presence: chance.pick(hasRelays ? ["count", "count", "off"] : ["list", "list", "list", "count", "off"]),

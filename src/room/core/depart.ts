@@ -34,7 +34,7 @@ export function end(turn: Turn, session: Session, code: CodeName = "done"): void
   const gone = member(state.sessions, session.user);
   state.sessions.end(session);
   state.log.forget(session.id);
-  turn.tellHome({ over: session });
+  turn.reportHome({ over: session });
   if (session.present) announceLeave(turn, gone);
 }
 
@@ -53,7 +53,7 @@ export function graceOver(turn: Turn, session: Session): void {
   const { sessions } = turn.state;
   const gone = member(sessions, session.user);
   sessions.hide(session);
-  turn.tellHome({ gone: session });
+  turn.reportHome({ gone: session });
   announceLeave(turn, gone);
 }
 

@@ -66,6 +66,11 @@ export type RoomEvent =
   | { readonly type: "countDue" }
   /** Work of a hook has ended. `work`: its id. */
   | { readonly type: "deferred"; readonly work: string; readonly outcome: Outcome<unknown> }
+  | RelayEvent
+  | DueEvent;
+
+/** What happens between a room and its relays. */
+export type RelayEvent =
   /** What relays bring, in the room. */
   | { readonly type: "admit"; readonly relay: RelayAddress; readonly joining: Joining }
   | { readonly type: "said"; readonly relay: string; readonly said: Said }
@@ -76,8 +81,7 @@ export type RoomEvent =
   | { readonly type: "expected"; readonly admission: Admission }
   | { readonly type: "admitted"; readonly admission: Admission; readonly admitted: Extract<Admitted, { ok: true }> }
   | { readonly type: "mirrored"; readonly mirrored: Mirrored | Down; readonly replies: readonly Reply[] }
-  | { readonly type: "found"; readonly session: string; readonly generation: number; readonly offset: number }
-  | DueEvent;
+  | { readonly type: "found"; readonly session: string; readonly generation: number; readonly offset: number };
 
 /** What the room answers one connection of a relay. */
 export interface Reply {

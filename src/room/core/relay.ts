@@ -52,6 +52,9 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
   const replaced = state.connections.get(id);
   if (replaced?.isNewerThan(attempt)) return { ok: false, code: "replaced" };
   if (replaced) turn.close(replaced, { code: "replaced" });
+  const held = sessions.get(id);
+  // Another user has asked for it here before, and the room has refused: it is nothing of that user's.
+  if (held && held.user !== credentials.user) end(turn, held);
   const known = sessions.owned(id, credentials.user);
   const generation = Math.max(admitted.generation, (known?.generation ?? 0) + 1);
   const session = known ? sessions.connect(known, admission, generation) : sessions.open(id, admission, generation);
@@ -128,7 +131,7 @@ function isNext(state: RoomState, mirrored: Mirrored | Down): boolean {
 /** What is here is of a history that was undone: everybody must come back, from a position that the room judges. */
 function startAnew(turn: Turn, { after }: Mirrored): void {
   const { state } = turn;
-  for (const connection of [...state.connections.values()]) disconnect(turn, connection, { code: "restarting" });
+  for (const connection of state.connections.values()) disconnect(turn, connection, { code: "restarting" });
   if (state.log.staged.length === 0) state.log.rebase(after);
 }
 

@@ -7,7 +7,7 @@ import { connect } from "./connect.ts";
 import { happen } from "./alarm.ts";
 import { settle } from "./delivery.ts";
 import { disconnect, drop } from "./depart.ts";
-import type { Result, RoomEvent } from "./event.ts";
+import type { RelayEvent, Result, RoomEvent } from "./event.ts";
 import { receive } from "./frames.ts";
 import { runHook } from "./hooks.ts";
 import { operate } from "./operate.ts";
@@ -31,6 +31,7 @@ export function step(tick: TickContext, event: RoomEvent): Result {
 
 function applyEvent(turn: Turn, event: RoomEvent): Result {
   const { state } = turn;
+  if (isRelayed(event)) return applyRelayed(turn, event);
   switch (event.type) {
     case "connect":
       return connect(turn, event.admission, event.id);
@@ -72,6 +73,37 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       if (followUp) runHook(turn, "defer", (room) => followUp(room, event.outcome));
       return DONE;
     }
+    case "drainOver":
+    case "sessionDue":
+    case "timerDue":
+    case "outboxDue":
+    case "heartbeatDue":
+      happen(turn, event);
+      return DONE;
+    default:
+      return unknown(event);
+  }
+}
+
+const RELAYED: ReadonlySet<string> = new Set<RelayEvent["type"]>([
+  "admit",
+  "said",
+  "report",
+  "detached",
+  "settled in",
+  "expected",
+  "admitted",
+  "mirrored",
+  "found",
+]);
+
+function isRelayed(event: RoomEvent): event is RelayEvent {
+  return RELAYED.has(event.type);
+}
+
+/** What relays bring to their room, and the room to a relay. */
+function applyRelayed(turn: Turn, event: RelayEvent): Result {
+  switch (event.type) {
     case "admit":
       return admit(turn, event.relay, event.joining);
     case "said":
@@ -79,7 +111,7 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
     case "report":
       return hearReport(turn, event.up);
     case "detached":
-      state.remote.detach(event.relay);
+      turn.state.remote.detach(event.relay);
       return DONE;
     case "settled in":
       settleIn(turn, event.via);
@@ -93,13 +125,6 @@ function applyEvent(turn: Turn, event: RoomEvent): Result {
       return mirror(turn, event.mirrored, event.replies);
     case "found":
       found(turn, event);
-      return DONE;
-    case "drainOver":
-    case "sessionDue":
-    case "timerDue":
-    case "outboxDue":
-    case "heartbeatDue":
-      happen(turn, event);
       return DONE;
     default:
       return unknown(event);

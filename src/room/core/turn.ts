@@ -111,7 +111,7 @@ export class Turn {
   presence(change: PresenceChange): void {
     const { state } = this;
     state.isActive = true;
-    // Who is here is the room's to say.
+    // The room says who is here.
     if (state.mirror) return;
     if (state.definition.presence === "list") this.#tick.outgoing.presence(change);
     else if (change.change !== "update") state.headcount.change();
@@ -163,7 +163,7 @@ export class Turn {
   }
 
   /** In a relay: the room learns what became of a session. */
-  tellHome(what: { readonly gone: Session } | { readonly over: Session }): void {
+  reportHome(what: { readonly gone: Session } | { readonly over: Session }): void {
     const { mirror } = this.state;
     if (!mirror) return;
     mirror.due ??= this.now + UNTOLD_MS;

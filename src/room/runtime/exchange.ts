@@ -25,7 +25,7 @@ const MOST_BYTES = 16_777_216;
 
 /** What an exchange works with. */
 export interface ExchangeParts {
-  readonly scheduler: Scheduler;
+  readonly queue: Scheduler;
   readonly relays: Pusher | undefined;
   /** @throws UnreadableStorage */
   readonly state: () => RoomState;
@@ -43,21 +43,25 @@ export class Exchange {
   async answer(up: Up): Promise<Down> {
     const version: unknown = up.version;
     if (version !== RELAYING) throw new TypeError(`a relay of another version: ${String(version)}, not ${RELAYING}`);
-    const { relays, scheduler, state } = this.#parts;
+    const { relays, queue, state } = this.#parts;
     relays?.asked(up.relay);
     let position: Position | undefined;
     try {
       const { joins, said, ...about } = up;
       const spoken = said.map((each) => this.#hear(up, each));
-      const reported = scheduler.submit({ type: "report", up: about });
-      const admitted = joins.map((joining) =>
-        scheduler.isCrowded ? CROWDED : scheduler.submit({ type: "admit", relay: up.relay, joining }),
+      // Under load one lane may overtake another: a member that comes back must not be
+      // heard of before it is heard that it had gone.
+      const report = await queue.submit({ type: "report", up: about });
+      // The relay must tell it again.
+      if (!report.ok) throw new Error(`what a relay reports could not be taken: ${report.code}`);
+      const admitted = joins.map(async (joining) =>
+        queue.isCrowded ? CROWDED : queue.submit({ type: "admit", relay: up.relay, joining }),
       );
-      const [replies, report, answers] = await Promise.all([Promise.all(spoken), reported, Promise.all(admitted)]);
+      const [replies, answers] = await Promise.all([Promise.all(spoken), Promise.all(admitted)]);
       const down = compose(state(), up, {
         replies,
         admitted: answers.map((answer): Admitted => (answer.ok ? (answer.value as Admitted) : answer)),
-        report: report.ok ? (report.value as Reported) : { isUnsure: false, dismissals: [] },
+        report: report.value as Reported,
         next: relays?.nextOf(up.relay) ?? [],
       });
       position = { epoch: down.epoch, offset: down.upto };
@@ -68,9 +72,9 @@ export class Exchange {
   }
 
   async #hear({ relay }: Up, said: Said): Promise<Replied> {
-    const { scheduler } = this.#parts;
-    if (scheduler.isFull) return refused(said, { ok: false, code: "rate_limited", retryAfter: 1_000 });
-    const result: Result = await scheduler.submit({ type: "said", relay: relay.name, said }, lengthOf(said));
+    const { queue } = this.#parts;
+    if (queue.isFull) return refused(said, { ok: false, code: "rate_limited", retryAfter: 1_000 });
+    const result: Result = await queue.submit({ type: "said", relay: relay.name, said }, lengthOf(said));
     return result.ok ? (result.value as Replied) : refused(said, result);
   }
 }

@@ -22,13 +22,11 @@ import { codeOfThrown, type Failure, type FailureRecord } from "../telemetry/fai
 import type { Listing } from "../telemetry/listing.ts";
 import { Recorder, type RoomReport } from "../telemetry/recorder.ts";
 import { EffectRunner } from "./effects.ts";
-import { Exchange } from "./exchange.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
-import { Pusher } from "./pusher.ts";
 import type { Recording } from "./recording.ts";
+import { Relays } from "./relays.ts";
 import { isLoad, isLook, Scheduler } from "./scheduler.ts";
 import { Sockets } from "./sockets.ts";
-import { SpreadRule } from "./spread.ts";
 import { RETRY_MS, Ticker, type Attributes } from "./ticker.ts";
 
 /** What comes of a wish to connect. */
@@ -87,12 +85,8 @@ export class RoomHost {
   readonly #ticker: Ticker;
   readonly #effects: EffectRunner;
   readonly #recorder: Recorder;
-  readonly #relays: Pusher | undefined;
+  readonly #relays: Relays;
   readonly #answered: (() => Promise<void>) | undefined;
-  readonly #exchange: Exchange;
-  /** Whether relays were told anything by this instance. */
-  #hasGreeted = false;
-  readonly #spread = new SpreadRule();
 
   constructor({ platform, definition, env, observer, relay, relayAt, fan }: HostParts) {
     this.#platform = platform;
@@ -126,7 +120,7 @@ export class RoomHost {
       continuations,
       ticked: (state, outcome) => {
         relay?.ticked(state, outcome);
-        this.#push(state, outcome, relay?.mirror.next);
+        this.#relays.ticked(state, outcome, relay?.mirror.next);
       },
     });
     this.#ticker = new Ticker({
@@ -142,19 +136,14 @@ export class RoomHost {
       onFailedTick: observer.onFailedTick ?? (() => undefined),
     });
     this.#scheduler = new Scheduler((batch) => this.#ticker.run(batch), platform);
-    this.#relays =
-      relayAt &&
-      new Pusher({
-        platform,
-        portOf: relayAt,
-        state: () => this.#ticker.loaded,
-        emptied: ({ name }) => void this.#scheduler.submit({ type: "detached", relay: name }),
-        ...(fan !== undefined && { fan }),
-      });
-    this.#exchange = new Exchange({
-      scheduler: this.#scheduler,
-      relays: this.#relays,
+    this.#relays = new Relays({
+      platform,
+      queue: this.#scheduler,
+      relayAt,
+      fan,
+      loaded: () => this.#ticker.loaded,
       state: () => this.#ticker.load(),
+      fail,
     });
     this.#recorder.counters.add("wakeups");
   }
@@ -183,7 +172,7 @@ export class RoomHost {
 
   /** A relay tells and asks. */
   exchange(up: Up): Promise<Down> {
-    return this.#exchange.answer(up);
+    return this.#relays.exchange(up);
   }
 
   /** Sends to one connection, apart from a tick. One that cannot be found at the moment must come back instead. */
@@ -206,7 +195,7 @@ export class RoomHost {
   async connect(admission: Admission): Promise<Opened> {
     if (this.#scheduler.isCrowded) return CROWDED;
     this.#ticker.wake();
-    const regions = this.#spread.regionsFor(admission, this.#ticker.loaded, this.#relays);
+    const regions = this.#relays.regionsFor(admission);
     if (regions) return { ok: false, code: "restarting", regions };
     return this.open({ type: "connect", admission, id: this.#platform.mintId() });
   }
@@ -351,20 +340,6 @@ export class RoomHost {
     // One without a kind is not kept: the room tells it again when it knows its name.
     if (kind !== "" && this.#ticker.loaded?.undelivered.isNews(undelivered)) {
       void this.#scheduler.submit({ type: "reported", undelivered });
-    }
-  }
-
-  /** Relays are told: those that the room has put behind this one, or the room's own. */
-  #push(state: RoomState, outcome: TickOutcome, behind?: readonly RelayAddress[]): void {
-    if (!this.#relays || (!behind && !state.remote.isUsed)) return;
-    try {
-      // An instance that begins greets all of them: what a restore has brought back is seen to.
-      const own = () => state.remote.relays.filter(({ attached }) => attached || !this.#hasGreeted);
-      this.#relays.ticked(state, outcome, behind ?? own());
-      this.#hasGreeted = true;
-    } catch (error) {
-      // They are late; they ask when nobody tells them.
-      this.#fail({ code: codeOfThrown(error), source: "relays", error });
     }
   }
 

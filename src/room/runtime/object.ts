@@ -20,14 +20,14 @@ import { platformOf, relayOf } from "./cloudflare.ts";
 import type { Recording } from "./recording.ts";
 import type { Attributes } from "./ticker.ts";
 
-const relay = defineRoom({});
+const DEFAULT = defineRoom({});
 
 /**
  * A room without an observer: what is done with failures, counts and spans is a subclass's business (room.ts).
  * Without a `definition` of its own it relays publications, signals and presence.
  */
 export abstract class RoomObject<Env = unknown> extends DurableObject<Env> {
-  readonly definition: RoomDefinition = relay;
+  readonly definition: RoomDefinition = DEFAULT;
   readonly #host: RoomHost;
 
   constructor(ctx: DurableObjectState, env: Env) {

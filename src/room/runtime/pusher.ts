@@ -174,7 +174,7 @@ export class Pusher {
     return fresh;
   }
 
-  /** Who is told by whom. Those whose teller cannot be reached are told from here. Returns whether somebody is new. */
+  /** Puts relays behind others. Those behind one that cannot be reached are served from here. Returns whether one is new. */
   #arrange(relays: readonly RelayAddress[]): boolean {
     const names = new Set(relays.map(({ name }) => name));
     for (const [name, { exchanges, isCalling }] of this.#branches)
@@ -191,7 +191,7 @@ export class Pusher {
   }
 
   /** Whether somebody else tells it. */
-  #isTold({ address }: Branch): boolean {
+  #isServed({ address }: Branch): boolean {
     for (const { next, failures } of this.#branches.values())
       if (failures === 0 && next.some(({ name }) => name === address.name)) return true;
     return false;
@@ -201,7 +201,7 @@ export class Pusher {
     if (branch.isCalling || branch.exchanges > 0) return;
     const state = this.#parts.state();
     if (!state) return;
-    if (this.#isTold(branch)) {
+    if (this.#isServed(branch)) {
       Object.assign(branch, { isDue: false, signals: [], signalLength: 0, dismissals: [] });
       return;
     }
@@ -210,18 +210,21 @@ export class Pusher {
     try {
       mirrored = this.#compose(state, branch);
     } catch {
-      // The log cannot be read: whoever writes to it says so.
+      // The log cannot be read: the next tick that writes to it says so.
       return this.#later(branch);
     }
     Object.assign(branch, { isDue: false, isCalling: true, signals: [], signalLength: 0, dismissals: [] });
-    void this.#call(branch, mirrored).then((answer) => {
-      branch.isCalling = false;
-      if (answer) return this.#took(branch, mirrored, answer);
-      // What only a push says waits for the next one, but signals: those are of the moment.
-      branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
-      branch.cursor = undefined;
-      this.#later(branch);
-    });
+    void this.#serve(branch, mirrored, dismissals);
+  }
+
+  async #serve(branch: Branch, mirrored: Mirrored, dismissals: readonly Dismissal[]): Promise<void> {
+    const answer = await this.#call(branch, mirrored);
+    branch.isCalling = false;
+    if (answer) return this.#took(branch, mirrored, answer);
+    // What only a push says waits for the next one, but signals: those are of the moment.
+    branch.dismissals = [...dismissals, ...branch.dismissals].slice(-MAX_DISMISSALS);
+    branch.cursor = undefined;
+    this.#later(branch);
   }
 
   async #call({ address }: Branch, mirrored: Mirrored): Promise<Pushed | undefined> {
@@ -279,7 +282,7 @@ export class Pusher {
   }
 }
 
-/** Publications after an offset, whoever may see them: as many as one push takes. */
+/** Publications after an offset, addressed ones included: as many as one push takes. */
 function stretchOf({ replay }: RoomState, after: number): { readonly upto: number; readonly items: string } {
   const [first] = replay.after(after, undefined, PUSH_BYTES);
   return first ?? { upto: after, items: "" };

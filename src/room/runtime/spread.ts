@@ -1,6 +1,6 @@
 /**
  * When a room is so large that new connections go to relays, and to how many of each region. A room that is spread stays so
- * until it is half as large: who comes and goes must not move it to and fro.
+ * until it is half as large: members that come and go must not move it to and fro.
  */
 import type { Admission } from "../admission.ts";
 import type { Regions } from "../relaying.ts";

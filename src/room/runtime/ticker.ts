@@ -174,7 +174,7 @@ export class Ticker {
       trouble.failed++;
       return this.#isolate(batch, input, error, trouble);
     }
-    // Before anybody is told: who is not told all of it asks again.
+    // Before anybody is told: a client that is not told all of it asks again.
     state.mirror?.settle(state.fed);
     this.arm(outcome.alarm);
     recorder.ticked(outcome.results.length, (platform.now() - input.now) / 1_000);
@@ -188,8 +188,8 @@ export class Ticker {
     try {
       return span("fan-out", { sockets: state.connections.size }, () => effects().run(state, outcome));
     } catch (error) {
-      // The tick is committed; a client that did not get its frames sees a gap and asks for them. A relay has no refs: those
-      // who may lack the room's answer must come back for it.
+      // The tick is committed; a client that did not get its frames sees a gap and asks for them. A relay has no refs:
+      // its clients may lack an answer of the room, and must come back for it.
       this.#state = undefined;
       if (state.mirror) this.#parts.sockets.sendAllBack();
       fail({ code: codeOfThrown(error), source: "fan-out", error });

@@ -1,6 +1,6 @@
 /**
  * A relay's way to its room: one exchange at a time, with everything in it that waits. What an exchange that failed has asked
- * is asked again, but for what must not happen twice; who waits is told so. Decides nothing about members.
+ * is asked again, but for what must not happen twice: its sender is told so. Decides nothing about members.
  */
 import type { Forwarded, Wanted } from "../core/effects.ts";
 import type { Reply, Result, RoomEvent } from "../core/event.ts";
@@ -24,7 +24,7 @@ import type { Platform } from "./platform.ts";
 
 /** How long an exchange may take, in ms: more than a room under load needs. */
 const TIMEOUT_MS = 10_000;
-/** How long somebody who wants to connect waits for a room that does not answer, in ms. */
+/** How long a client that wants to connect waits for a room that does not answer, in ms. */
 const JOIN_PATIENCE_MS = 15_000;
 /** After how long what failed is tried again, in ms: twice as long each time. */
 const RETRY_MS = 250;
@@ -34,7 +34,7 @@ const MAX_FRAMES = 2_048;
 const MAX_LENGTH = 4_194_304;
 /** Frames that may wait. Past it their senders are told to wait. */
 const MAX_WAITING = 16_384;
-/** And those who want to connect. */
+/** And clients that want to connect. */
 const MAX_JOINS = 512;
 
 /** What an upstream works with. */
@@ -93,7 +93,7 @@ export class Upstream {
   #failures = 0;
   /** Ends a pause. */
   #resume: (() => void) | undefined;
-  /** Those who want to connect and are not connected yet. */
+  /** Members that want to connect and are not connected yet. */
   #opening = 0;
   /** Sessions that the room has admitted and that are not connected yet: the room counts them already. */
   readonly #admitted = new Map<string, SessionKey>();
@@ -115,17 +115,17 @@ export class Upstream {
     });
   }
 
-  /** Those who want to connect and are not connected yet. */
+  /** Members that want to connect and are not connected yet. */
   get opening(): number {
     return this.#opening;
   }
 
-  /** Somebody who was admitted, with this session, has connected or will not. `undefined`: was not even admitted. */
+  /** A client that was admitted with this session has connected or will not; `undefined`: it was not even admitted. */
   opened(session: string | undefined, isOpen: boolean): void {
     this.#opening--;
     if (session === undefined) return;
     this.#admitted.delete(session);
-    // The room counts somebody who is not here.
+    // The room counts a member that is not here.
     if (!isOpen) this.ask();
   }
 
@@ -254,7 +254,7 @@ export class Upstream {
       connections,
       digest: tally.digest,
       ...(this.#isListDue && { sessions }),
-      // Who has come back meanwhile has not gone.
+      // A member that has come back meanwhile has not gone.
       left: left.filter(({ session }) => !isHere(session)),
       ended: ended.filter(({ session }) => !isThere(session)),
       joins: joins.map(({ joining }) => joining),

@@ -64,12 +64,11 @@ export function page({ sessions, remote }: Places, after: string, limit: number)
 
 /** As SQLite orders text, and unlike `<`, which goes by UTF-16 code units. */
 function byCodePoint(a: string, b: string): number {
-  const [left, right] = [[...a], [...b]];
-  for (const [i, char] of left.entries()) {
-    const difference = (char.codePointAt(0) ?? 0) - (right[i]?.codePointAt(0) ?? -1);
-    if (difference !== 0) return difference;
-  }
-  return left.length - right.length;
+  let i = 0;
+  while (i < a.length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  // Halves of a pair come after all that is no half: units from 0xE000 on are higher, and their code points lower.
+  const order = (unit: number) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
+  return i === a.length || i === b.length ? a.length - b.length : order(a.charCodeAt(i)) - order(b.charCodeAt(i));
 }
 
 /**

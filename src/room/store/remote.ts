@@ -168,7 +168,7 @@ export class Remote {
     const before = this.find(session);
     const isNews = session.present && !this.isPresent(session.user);
     this.#create();
-    this.#tell(before, session);
+    this.#recount(before, session);
     if (isNews) this.#users = this.present + 1;
     const { user, name, relay, present, attempt, generation, published } = session;
     this.#sql.exec(
@@ -201,7 +201,7 @@ export class Remote {
   /** The session is over. */
   end(session: RemoteSession): void {
     this.hide(session);
-    this.#tell(this.find(session), undefined);
+    this.#recount(this.find(session), undefined);
     this.#sql.exec("DELETE FROM edgerooms_remote WHERE user = ? AND session = ?", session.user, session.session);
     const relay = this.relays.find(({ id }) => id === session.relay);
     if (relay && !relay.attached) this.detach(relay.name);
@@ -223,7 +223,7 @@ export class Remote {
     return this.#tallies;
   }
 
-  #tell(before: RemoteSession | undefined, after: RemoteSession | undefined): void {
+  #recount(before: RemoteSession | undefined, after: RemoteSession | undefined): void {
     // Not before they were counted: then storage says it.
     if (!this.#tallies) return;
     if (before) this.#tallyOf(before.relay).toggle(before.session, before.present, -1);

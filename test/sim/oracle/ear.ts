@@ -262,7 +262,7 @@ export class Ear {
 
   #judgeCount(count: number | undefined): void {
     const { presence } = this.#oracle.facts;
-    // Whoever is with a relay may hear of its own leave before its connection there has ended.
+    // A member of a relay may hear of its own leave before its connection there has ended.
     const least = this.#oracle.facts.hasRelays ? 0 : 1;
     const isRight = presence === "count" ? count !== undefined && count >= least : count === undefined;
     check(isRight, () => `${this.#who} was told that ${count} are here, in a room that shows "${presence}"`);

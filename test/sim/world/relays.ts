@@ -125,10 +125,14 @@ export class Relays {
               const copy = structuredClone(up);
               const { at, digest, connections } = up;
               about.note(`relay ${nth} asks from ${at?.offset} in ${at?.epoch}, ${connections} connected, ${digest}`);
+              about.note(
+                `relay ${nth} tells ${JSON.stringify([up.sessions, up.left, up.ended, up.joins.map((join) => join.admission.resume)])}`,
+              );
               let era = this.#parts.oracle.history.era;
               const asked = this.#call([object, platform], async () => {
                 const down = await room().call((host) => host.exchange(copy));
                 ({ era } = this.#parts.oracle.history);
+                about.note(`relay ${nth} is told ${JSON.stringify([down.isUnsure, down.dismissals, down.admitted])}`);
                 return down;
               });
               return asked.then((down) => {
@@ -159,7 +163,7 @@ export class Relays {
       const value = structuredClone(await run());
       await this.#travel();
       this.#mayLose();
-      return from.isRunning(platform) ? value : nothing;
+      return from.isRunning(platform) ? value : await nothing;
     } catch (error) {
       if (!from.isRunning(platform)) return nothing;
       throw error;

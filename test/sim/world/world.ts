@@ -51,6 +51,8 @@ export class World {
   readonly oracle: Oracle;
   /** How far the clocks were moved, in ms. */
   skew = 0;
+  /** When they were moved last, in ms of the simulation. */
+  movedAt = 0;
   /** Events so far. */
   events = 0;
   #failure: unknown;
@@ -111,6 +113,7 @@ export class World {
   moveClock(ms: number): void {
     this.#latest = Math.max(this.#latest, this.wall);
     this.skew += ms;
+    this.movedAt = this.timeline.now;
     this.oracle.isTimeUnsure = true;
     for (const object of this.objects) object.rearmAlarm();
   }
