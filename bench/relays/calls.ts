@@ -13,7 +13,7 @@ interface Port {
 
 /** Either end. */
 export class Calls {
-  readonly #port: Port;
+  readonly #send: (message: Message) => void;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #next = 0;
   /** Called with every change of the number of calls that are not answered. */
@@ -21,13 +21,13 @@ export class Calls {
 
   /** @param answer answers the other end's calls */
   constructor(port: Port, answer: (name: string, value: unknown) => Promise<unknown>) {
-    this.#port = port;
+    this.#send = port.postMessage.bind(port);
     port.on("message", (message: Message) => {
       if ("id" in message) {
         const { id, name, value } = message;
         answer(name, value).then(
-          (answered) => port.postMessage({ answers: id, value: answered } satisfies Message),
-          (error: unknown) => port.postMessage({ answers: id, error: String(error) } satisfies Message),
+          (answered) => this.#send({ answers: id, value: answered }),
+          (error: unknown) => this.#send({ answers: id, error: String(error) }),
         );
         return;
       }
@@ -49,7 +49,7 @@ export class Calls {
     const id = this.#next++;
     return new Promise<unknown>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#port.postMessage({ id, name, value } satisfies Message);
+      this.#send({ id, name, value });
     }) as Promise<T>;
   }
 }
