@@ -58,11 +58,12 @@ function relayed(title: string, units: RelayUnits, each: number, leave: Use): Bi
   return billed(title, relays, use, 1);
 }
 
-/** V joins + P x (once + objects x perObject + V x perSocket). */
-function hourOf({ join, once, perObject, perSocket }: Units, objects: number): Use {
+/** V joins + objects x open + P x (once + objects x perObject + V x perSocket). */
+function hourOf({ join, open, once, perObject, perSocket }: Units, objects: number): Use {
   const { viewers, publications } = AUDIENCE;
   return sum([
     [viewers, join],
+    [objects, open],
     [publications, once],
     [publications * objects, perObject],
     [publications * viewers, perSocket],

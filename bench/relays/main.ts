@@ -22,6 +22,7 @@ interface Sizes {
   readonly members: number;
   readonly publications: number;
   readonly warm: number;
+  readonly every: number;
   readonly rounds: number;
   /** Rounds of a small room. */
   readonly pairs: number;
@@ -29,8 +30,26 @@ interface Sizes {
   readonly sockets: number;
 }
 
-const FULL: Sizes = { members: 5_000, publications: 200, warm: 100, rounds: 3, pairs: 5, lone: 96, sockets: 9_800 };
-const QUICK: Sizes = { members: 400, publications: 50, warm: 50, rounds: 2, pairs: 3, lone: 24, sockets: 500 };
+const FULL: Sizes = {
+  members: 5_000,
+  publications: 120,
+  warm: 60,
+  every: 80,
+  rounds: 3,
+  pairs: 5,
+  lone: 96,
+  sockets: 9_800,
+};
+const QUICK: Sizes = {
+  members: 400,
+  publications: 40,
+  warm: 30,
+  every: 40,
+  rounds: 2,
+  pairs: 3,
+  lone: 24,
+  sockets: 500,
+};
 const RELAYS = [0, 1, 5, 20];
 const REGIONS = [3, 10, 100, 1_000];
 /** Members of a room whose latencies are measured. */
@@ -69,19 +88,19 @@ async function everyRegion(): Promise<Region[]> {
 }
 
 /** In every round every layout has its turn, and the next round turns the order around. */
-async function ownCosts({ members, publications, warm, rounds }: Sizes): Promise<OwnCost[]> {
+async function ownCosts({ members, publications, warm, every, rounds }: Sizes): Promise<OwnCost[]> {
   const layouts = [...RELAYS.map((count) => ({ relays: count, members })), { relays: 5, members: members / 10 }];
   const found = layouts.map((layout) => ({ ...layout, rounds: [] as RoomCost[] }));
   for (let round = 0; round < rounds; round++) {
     for (const layout of round % 2 === 0 ? found : found.toReversed()) {
       console.error(`own cost: ${layout.relays} relays, ${layout.members} members, round ${round + 1} of ${rounds}`);
-      layout.rounds.push(await ownCost([layout.relays, layout.members, publications, warm]));
+      layout.rounds.push(await ownCost([layout.relays, layout.members, publications, warm, every]));
     }
   }
   return found;
 }
 
-/** Of relays, members, publications that are measured, publications before. */
+/** Of relays, members, publications that are measured, publications before, ms from one to the next. */
 async function ownCost(numbers: readonly number[]): Promise<RoomCost> {
   const child = startScript("relays/room-process.ts", numbers.map(String));
   try {

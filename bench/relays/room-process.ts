@@ -1,6 +1,7 @@
 /**
  * One room in a process of its own, its relays in another thread: what the room's thread uses is the room's own. Arguments:
- * relays, members, publications, and publications before it is measured, which compile the code. Sends what it measured to the process that started it.
+ * relays, members, publications, publications before those, which compile the code, and ms from one to the next. Sends what it
+ * measured to the process that started it.
  */
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -21,7 +22,7 @@ export interface RoomCost {
   readonly sends: number;
 }
 
-/** A pause after each, in ms: a room that is not busy has no tick of its own to wait for. */
+/** A pause after each, in ms, at least: a room that is not busy has no tick of its own to wait for. */
 const PAUSE_MS = 12;
 const SETTLE_MS = 300;
 
@@ -30,14 +31,17 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** A room with its relays. */
 class Measured {
   readonly #layout: Layout;
+  /** From one publication to the next, in ms: how long a processor rested is part of what work costs it. */
+  readonly #every: number;
   readonly #place = new Place("one", realClock, false);
   readonly #calls: Calls;
   #host: RoomHost | undefined;
   #pushes = 0;
   #published = 0;
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, every: number) {
     this.#layout = layout;
+    this.#every = every;
     const thread = new Worker(join(import.meta.dirname, "relay-thread.ts"));
     this.#calls = new Calls(thread, (_name, up) => this.#room.exchange(up as Up));
   }
@@ -73,6 +77,7 @@ class Measured {
   /** One after another: the next one when every relay has the last. */
   async #publish(publisher: Seat, count: number): Promise<void> {
     await sleep(SETTLE_MS);
+    let due = performance.now();
     for (let i = 0; i < count; i++) {
       const ref = ++this.#published;
       await this.#room.message(publisher, `{"type":"publish","ref":${ref},"data":"${"x".repeat(98)}"}`);
@@ -81,7 +86,8 @@ class Measured {
           this.#calls.onPending = (pending) => pending === 0 && resolve();
         });
       }
-      await sleep(PAUSE_MS);
+      due = Math.max(due + this.#every, performance.now() + PAUSE_MS);
+      await sleep(due - performance.now());
     }
   }
 
@@ -96,6 +102,6 @@ class Measured {
   }
 }
 
-const [relays = 0, members = 0, publications = 0, warm = 0] = process.argv.slice(2).map(Number);
-process.send?.(await new Measured({ relays, members }).run(publications, warm));
+const [relays = 0, members = 0, publications = 0, warm = 0, every = 0] = process.argv.slice(2).map(Number);
+process.send?.(await new Measured({ relays, members }, every).run(publications, warm));
 process.exit();

@@ -136,6 +136,7 @@ export function relayBill({ units }: RelayResults): { readonly bill: string; rea
   ];
   const counted = [
     used("ours: a join", ours.join),
+    used("an object's first, each relay", ours.open),
     used("a publication, once", ours.once),
     used("a publication, each relay", ours.perObject),
     used("a publication, each socket", ours.perSocket),

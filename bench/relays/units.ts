@@ -3,12 +3,14 @@ import type { Load } from "../load/load.ts";
 import { between } from "../cost/metered.ts";
 import type { Use } from "../cost/meter.ts";
 import { sum } from "../cost/prices.ts";
+import { median } from "../measure/stats.ts";
 import { startServer, withGroup, type Server } from "./server.ts";
 
 /** What one way of writing large rooms uses. */
 export interface Units {
-  /** One connection. */
+  /** One connection, and an object's first: its tables. */
   readonly join: Use;
+  readonly open: Use;
   /** One publication: a part of it once, one for each object that has sockets, one for each socket. */
   readonly once: Use;
   readonly perObject: Use;
@@ -40,6 +42,7 @@ const GAP_MS = 25;
 const BEATS_MS = 10_500;
 const LEAVE_MS = 4_000;
 const LEAVES = 3;
+const REPEATS = 3;
 const nothing = sum([]);
 const per = (use: Use, times: number) => sum([[1 / times, use]]);
 const minus = (a: Use, b: Use) =>
@@ -47,6 +50,12 @@ const minus = (a: Use, b: Use) =>
     [1, a],
     [-1, b],
   ]);
+
+/** The median of each number. */
+function middle(uses: readonly Use[]): Use {
+  const names = Object.keys(nothing) as (keyof Use)[];
+  return Object.fromEntries(names.map((name) => [name, median(uses.map((use) => use[name]))])) as unknown as Use;
+}
 
 /** The metered rooms. */
 export function startMeteredRooms(): Promise<Server> {
@@ -86,9 +95,21 @@ export async function countSmall(server: Server, kind: "alone" | "small"): Promi
   );
 }
 
-/** What a way uses for each thing, from three sizes. */
-async function count(run: (layout: Layout) => Promise<{ readonly join: Use; readonly one: Use }>): Promise<Units> {
-  const [two, four, more] = [await run([2, 50]), await run([4, 50]), await run([2, 150])];
+/** What one instance used: all joins, and one publication. */
+interface Run {
+  readonly joins: Use;
+  readonly one: Use;
+}
+
+/** What a way uses for each thing, from three sizes. Each is run several times: only active time differs much. */
+async function count(run: (layout: Layout, nth: number) => Promise<Run>): Promise<Units> {
+  const several = async (layout: Layout): Promise<Run> => {
+    const runs: Run[] = [];
+    while (runs.length < REPEATS) runs.push(await run(layout, runs.length));
+    return { joins: middle(runs.map(({ joins }) => joins)), one: middle(runs.map(({ one }) => one)) };
+  };
+  const [two, four, more] = [await several([2, 50]), await several([4, 50]), await several([2, 150])];
+  const join = per(minus(more.joins, two.joins), 2 * 100);
   const perSocket = per(minus(more.one, two.one), 2 * 100);
   const perObject = minus(per(minus(four.one, two.one), 2), sum([[50, perSocket]]));
   const once = sum([
@@ -96,7 +117,8 @@ async function count(run: (layout: Layout) => Promise<{ readonly join: Use; read
     [-2, perObject],
     [-100, perSocket],
   ]);
-  return { join: four.join, once, perObject, perSocket };
+  const open = per(minus(two.joins, sum([[100, join]])), 2);
+  return { join, open, once, perObject, perSocket };
 }
 
 /** Counts rooms with relays. */
@@ -106,13 +128,13 @@ export async function countRelays(server: Server): Promise<RelayUnits> {
     countLeaves(server, 45),
     countBeats(server),
   ]);
-  const units = await count(async ([relays, each]) => {
+  const units = await count(async ([relays, each], nth) => {
     const kind = each === 50 ? "few" : "more";
-    const room = `${kind}${relays}`;
+    const room = `${kind}${relays}x${nth}`;
     return filled(server, { kind, room, members: relays * each }, async (load, before) => {
       const found = (await usesOf(server, room)).filter(([name, { requests }]) => name !== room && requests > 0);
       if (found.length !== relays) throw new Error(`${room} has ${found.length} relays instead of ${relays}`);
-      return measured(server, { room, members: relays * each, before }, load);
+      return measured(server, { room, before }, load);
     });
   });
   return { ...units, leave, leaveTogether, ...beats };
@@ -120,12 +142,12 @@ export async function countRelays(server: Server): Promise<RelayUnits> {
 
 /** Counts a mesh, or objects that all store. */
 export function countMesh(server: Server, way: "mesh" | "stored"): Promise<Units> {
-  return count(async ([objects, each]) => {
-    const room = `${objects}x${each}`;
+  return count(async ([objects, each], nth) => {
+    const room = `${objects}x${each}x${nth}`;
     const members = objects * each;
     const target = server.target(`/rooms/${way}-${objects}-{room}`, "obvious");
     return withGroup({ target, room: `${way}${room}`, members }, (load) =>
-      measured(server, { room: `${way}${room}`, members, before: nothing }, load),
+      measured(server, { room: `${way}${room}`, before: nothing }, load),
     );
   });
 }
@@ -145,15 +167,11 @@ function filled<T>(server: Server, { kind, room, members }: Filled, work: (load:
   });
 }
 
-async function measured(
-  server: Server,
-  { room, members, before }: { readonly room: string; readonly members: number; readonly before: Use },
-  load: Load,
-) {
+async function measured(server: Server, { room, before }: { readonly room: string; readonly before: Use }, load: Load) {
   const opened = await useOf(server, room);
   await load.run({ type: "lone", publications: PUBLICATIONS, gap: GAP_MS });
   const used = between(opened, await useOf(server, room));
-  return { join: per(between(before, opened), members), one: per(used, PUBLICATIONS) };
+  return { joins: between(before, opened), one: per(used, PUBLICATIONS) };
 }
 
 /** What a leave uses, at a relay: so many at the same moment share their alarms. */

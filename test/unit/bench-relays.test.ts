@@ -31,11 +31,12 @@ const use = (some: Partial<Use> = {}): Use => ({
 describe("the bill of an audience", () => {
   const units = {
     join: use({ requests: 1 }),
+    open: use({ rowsWritten: 33 }),
     once: use(),
     perObject: use({ requests: 1 }),
     perSocket: use({ active: 1 }),
   };
-  const none = { ...units, join: use(), perObject: use(), perSocket: use() };
+  const none = { ...units, join: use(), open: use(), perObject: use(), perSocket: use() };
   const leaves = { leave: use({ rowsWritten: 2 }), leaveTogether: use(), beatOfRoom: use(), beatOfRelay: use() };
 
   it("has a join of each viewer, a request of each object and publication, and time of each delivery", () => {
@@ -44,6 +45,7 @@ describe("the bill of an audience", () => {
     );
     expect(mesh?.objects).toBe(20);
     expect(mesh?.bill.requests).toBe(100_000 + 3_600 * 20);
+    expect(mesh?.bill.rowsWritten).toBe(20 * 33);
     expect(mesh?.bill.seconds).toBe(3_600 * 100);
   });
 
