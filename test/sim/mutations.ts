@@ -6,13 +6,16 @@ import { spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ofRelays } from "./relay-mutations.ts";
 
 /** One mistake: a text of a source file, and what stands there instead. */
-interface Mutation {
+export interface Mutation {
   readonly name: string;
   readonly file: string;
   readonly from: string;
   readonly to: string;
+  /** Relays of the room that must show it. Default: none. */
+  readonly relays?: number;
 }
 
 /** How long each may take to be found, in ms of real time. */
@@ -20,6 +23,7 @@ const PATIENCE = 60_000;
 
 /** The mistakes. A text that is not found exactly once is an error: then this list is out of date. */
 export const list: readonly Mutation[] = [
+  ...ofRelays.map((mutation) => ({ ...mutation, relays: 3 })),
   {
     name: "a repeated publish is stored again",
     file: "src/room/core/frames.ts",
@@ -186,7 +190,7 @@ export async function mutations(say: (line: string) => void, only?: string): Pro
   return isGood;
 }
 
-async function tryOne({ file, from, to }: Mutation): Promise<{ found: boolean; lines: string[] }> {
+async function tryOne({ file, from, to, relays = 0 }: Mutation): Promise<{ found: boolean; lines: string[] }> {
   const root = join(import.meta.dirname, "../..");
   const copy = await mkdtemp(join(tmpdir(), "edgerooms-sim-"));
   try {
@@ -201,14 +205,14 @@ async function tryOne({ file, from, to }: Mutation): Promise<{ found: boolean; l
       path,
       text.replace(from, () => to),
     );
-    return await hunt(copy);
+    return await hunt(copy, relays);
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
 }
 
 /** Plays the copy until a schedule fails, or for as long as there is patience. */
-async function hunt(copy: string): Promise<{ found: boolean; lines: string[] }> {
+async function hunt(copy: string, relays: number): Promise<{ found: boolean; lines: string[] }> {
   const args = [
     "--disable-warning=ExperimentalWarning",
     "test/sim/main.ts",
@@ -216,6 +220,8 @@ async function hunt(copy: string): Promise<{ found: boolean; lines: string[] }> 
     "1000000",
     "--hunt",
     String(PATIENCE),
+    "--relays",
+    String(relays),
   ];
   const child = spawn(process.execPath, args, { cwd: copy, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";

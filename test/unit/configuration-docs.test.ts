@@ -71,8 +71,8 @@ describe("docs/reference/configuration.md", () => {
 describe("docs/concepts/promises.md", () => {
   const numbers = table(text("docs/concepts/promises.md"), "No.").map(([number = ""]) => Number(number));
 
-  it("has the promises 1 to 12 and 14, each with a test of its number", () => {
-    expect(numbers).toEqual([...Array.from({ length: 12 }, (_, i) => i + 1), 14]);
+  it("has the promises 1 to 14, each with a test of its number", () => {
+    expect(numbers).toEqual(Array.from({ length: 14 }, (_, i) => i + 1));
     const tests = filesBelow("test")
       .filter((path) => path.endsWith(".test.ts"))
       .map((path) => text(path))

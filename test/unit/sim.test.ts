@@ -9,6 +9,8 @@ import { shrink } from "../sim/shrink.ts";
 
 /** Schedules of the run that every change gets; `npm run sim` plays more. */
 const SCHEDULES = 150;
+/** And of rooms with relays. */
+const RELAYED = 100;
 const options = { seed: 1, threads: 2, enough: 1, twice: false };
 
 describe("the simulator", () => {
@@ -18,6 +20,15 @@ describe("the simulator", () => {
     expect(tally.schedules).toBe(SCHEDULES);
     expect(tally.judged).toBeGreaterThan(SCHEDULES * 20);
     for (const fault of ["evicted", "cut", "half-open", "killed", "killed at a statement", "statement failed"]) {
+      expect(tally.faults.get(fault), fault).toBeGreaterThan(0);
+    }
+  });
+
+  it(`and none in ${RELAYED} of a room with relays`, async () => {
+    const tally = await run({ ...options, schedules: RELAYED, relays: 3 });
+    expect(tally.failures).toEqual([]);
+    expect(tally.judged).toBeGreaterThan(RELAYED * 20);
+    for (const fault of ["relay evicted", "relay killed", "calls lost", "killed", "statement failed"]) {
       expect(tally.faults.get(fault), fault).toBeGreaterThan(0);
     }
   });

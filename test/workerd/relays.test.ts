@@ -83,7 +83,7 @@ describe("a connection", () => {
 });
 
 describe("publications", () => {
-  it("reach the room's own members and those of all relays, in one order", async () => {
+  it("promise 13: reach the room's own members and those of all relays, in one order", async () => {
     const { room, clients } = await filled("a", "b", "c", "d", "e", "f");
     const [direct, , relayed, , , other] = clients as [Client, Client, Client, Client, Client, Client];
     expect(await atRelays(room)).toEqual([3, 1, 0]);
@@ -122,7 +122,7 @@ describe("publications", () => {
 });
 
 describe("a session", () => {
-  it("goes on through another relay, from where it was", async () => {
+  it("promise 13: goes on through another relay, from where it was", async () => {
     const { room, members } = await filled("a", "b", "c", "d", "e", "f");
     const [ann, , cleo] = members as [Joined, Joined, Joined];
     expect(await atRelays(room)).toEqual([3, 1, 0]);

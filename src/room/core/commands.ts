@@ -152,7 +152,7 @@ function wrongMessage(data: Json, to: readonly string[] | undefined): Refused | 
 /** Where a session is that is not here. */
 function relayOf({ state: { remote } }: Turn, key: SessionKey): RelayAddress | undefined {
   const session = remote.find(key);
-  return session && remote.relays.find(({ id }) => id === session.relay);
+  return session && remote.relayOf(session);
 }
 
 function invalid(message: string): Refused {

@@ -29,7 +29,7 @@ export type Received = ClientFrame | Malformed;
 type Frame<T extends ClientFrame["type"]> = Extract<ClientFrame, { type: T }>;
 
 /** What a frame takes from the sender's bucket. */
-const COST = { usual: 1, sync: 10, malformed: 10 } as const;
+const COST = { usual: 1, sync: 10, malformed: 10, who: 10 } as const;
 
 /** What a relay cannot answer. */
 const FORWARDED: ReadonlySet<string> = new Set<ForwardedFrame["type"]>(["publish", "signal", "presence", "call"]);
@@ -205,6 +205,7 @@ export function failure(code: CodeName, more: { message?: string; retryAfter?: n
 }
 
 function costOf(frame: Received): number {
+  if (frame.type === "call" && frame.method === WHO) return COST.who;
   return frame.type === "malformed" || frame.type === "sync" ? COST[frame.type] : COST.usual;
 }
 

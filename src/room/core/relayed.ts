@@ -85,7 +85,7 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
 export function hear(turn: Turn, relay: string, { sender, frames }: Said): Result<Replied> {
   const { state, now } = turn;
   const known = state.remote.find(sender);
-  const place = state.remote.relays.find(({ id }) => id === known?.relay);
+  const place = known && state.remote.relayOf(known);
   // It goes on elsewhere, or is over: then what it says here is too late.
   if (!known || place?.name !== relay) return { ok: true, value: { texts: [], rejected: 0, over: true } };
   const session = sessionOf(sender);
@@ -137,7 +137,7 @@ export function endRemote(turn: Turn, user: string, code: Dismissal["code"], ses
   const { remote } = turn.state;
   const ended = remote.of(user).filter((one) => session === undefined || one.session === session);
   for (const one of ended) {
-    const place = remote.relays.find(({ id }) => id === one.relay);
+    const place = remote.relayOf(one);
     if (place) turn.dismiss({ user, session: one.session, code, relay: place.name });
     depart(turn, one, "over");
   }

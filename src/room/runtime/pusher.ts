@@ -43,6 +43,8 @@ interface Branch {
   address: RelayAddress;
   /** Relays that it tells in its turn. */
   next: readonly RelayAddress[];
+  /** The relay that tells it, as long as that can be reached. */
+  server: Branch | undefined;
   /** Up to where it has everything; `undefined` while nobody knows. */
   cursor: Position | undefined;
   connections: number;
@@ -75,6 +77,8 @@ export class Pusher {
   readonly #fan: number;
   /** Of members, as relays were told. */
   #count = -1;
+  /** The relays that were arranged last. */
+  #arranged: readonly RelayAddress[] | undefined;
   /** Up to where, in which epoch. */
   #place = "";
 
@@ -159,6 +163,7 @@ export class Pusher {
     const fresh: Branch = {
       address,
       next: [],
+      server: undefined,
       cursor: undefined,
       connections: 0,
       signals: [],
@@ -176,32 +181,28 @@ export class Pusher {
 
   /** Puts relays behind others. Those behind one that cannot be reached are served from here. Returns whether one is new. */
   #arrange(relays: readonly RelayAddress[]): boolean {
+    if (relays === this.#arranged) return false;
+    this.#arranged = relays;
     const names = new Set(relays.map(({ name }) => name));
     for (const [name, { exchanges, isCalling }] of this.#branches)
       if (!names.has(name) && exchanges === 0 && !isCalling) this.#branches.delete(name);
-    let isNew = false;
-    for (const [i, address] of relays.entries()) {
-      isNew ||= !this.#branches.has(address.name);
-      const branch = this.#branchOf(address);
-      branch.address = address;
-      const next = i < this.#fan ? relays.filter((_, j) => j >= this.#fan && j % this.#fan === i) : [];
-      branch.next = next;
+    const isNew = relays.some(({ name }) => !this.#branches.has(name));
+    const branches = relays.map((address) => Object.assign(this.#branchOf(address), { address }));
+    const roots = branches.slice(0, this.#fan);
+    for (const root of roots) Object.assign(root, { next: [], server: undefined });
+    for (const [i, branch] of branches.slice(roots.length).entries()) {
+      const server = roots[i % roots.length];
+      Object.assign(branch, { next: [], server });
+      if (server) server.next = [...server.next, branch.address];
     }
     return isNew;
-  }
-
-  /** Whether somebody else tells it. */
-  #isServed({ address }: Branch): boolean {
-    for (const { next, failures } of this.#branches.values())
-      if (failures === 0 && next.some(({ name }) => name === address.name)) return true;
-    return false;
   }
 
   #push(branch: Branch): void {
     if (branch.isCalling || branch.exchanges > 0) return;
     const state = this.#parts.state();
     if (!state) return;
-    if (this.#isServed(branch)) {
+    if (branch.server?.failures === 0) {
       Object.assign(branch, { isDue: false, signals: [], signalLength: 0, dismissals: [] });
       return;
     }

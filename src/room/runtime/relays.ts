@@ -34,6 +34,7 @@ export class Relays {
   readonly #pusher: Pusher | undefined;
   readonly #exchange: Exchange;
   readonly #spread = new SpreadRule();
+  #own: { readonly of: readonly RelayAddress[]; readonly attached: readonly RelayAddress[] } | undefined;
   /** Whether relays were told anything by this instance. */
   #hasGreeted = false;
 
@@ -67,6 +68,14 @@ export class Relays {
     return this.#exchange.answer(up);
   }
 
+  /** The room's own, as far as somebody is there. An instance that begins greets all: what a restore has brought back is seen to. */
+  #ownOf({ remote }: RoomState): readonly RelayAddress[] {
+    const { relays } = remote;
+    if (!this.#hasGreeted) return relays;
+    if (this.#own?.of !== relays) this.#own = { of: relays, attached: relays.filter(({ attached }) => attached) };
+    return this.#own.attached;
+  }
+
   /**
    * A tick is committed.
    *
@@ -75,9 +84,7 @@ export class Relays {
   ticked(state: RoomState, outcome: TickOutcome, behind?: readonly RelayAddress[]): void {
     if (!this.#pusher || (!behind && !state.remote.isUsed)) return;
     try {
-      // An instance that begins greets all of them: what a restore has brought back is seen to.
-      const own = () => state.remote.relays.filter(({ attached }) => attached || !this.#hasGreeted);
-      this.#pusher.ticked(state, outcome, behind ?? own());
+      this.#pusher.ticked(state, outcome, behind ?? this.#ownOf(state));
       this.#hasGreeted = true;
     } catch (error) {
       // They are late: a relay that nobody tells anything asks by itself.

@@ -97,6 +97,7 @@ export class Upstream {
   #opening = 0;
   /** Sessions that the room has admitted and that are not connected yet: the room counts them already. */
   readonly #admitted = new Map<string, SessionKey>();
+  #counted: { readonly of: RoomState["sessions"]; readonly version: string; readonly digest: string } | undefined;
   /** Connections that the room was told of last. */
   #told = 0;
   /** When the room was last heard, in ms since the epoch. */
@@ -238,9 +239,7 @@ export class Upstream {
 
   #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: readonly Said[]): Up {
     const { log, epochs } = state;
-    const sessions = this.#sessionsOf(state);
-    const tally = new Tally();
-    for (const { session, isPresent } of sessions) tally.toggle(session, isPresent, 1);
+    const digest = this.#digestOf(state);
     const oldest = Math.min(log.oldest, log.committed + 1);
     const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
@@ -252,14 +251,24 @@ export class Upstream {
       relay: this.#parts.relay(),
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: from, oldest } }),
       connections,
-      digest: tally.digest,
-      ...(this.#isListDue && { sessions }),
+      digest,
+      ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
       // A member that has come back meanwhile has not gone.
       left: left.filter(({ session }) => !isHere(session)),
       ended: ended.filter(({ session }) => !isThere(session)),
       joins: joins.map(({ joining }) => joining),
       said,
     };
+  }
+
+  /** What the sessions come to. Only counted anew when one has changed: some relays ask many times a second. */
+  #digestOf(state: RoomState): string {
+    const version = `${state.sessions.changes} ${[...this.#admitted.keys()].join()}`;
+    if (this.#counted?.of === state.sessions && this.#counted.version === version) return this.#counted.digest;
+    const tally = new Tally();
+    for (const { session, isPresent } of this.#sessionsOf(state)) tally.toggle(session, isPresent, 1);
+    this.#counted = { of: state.sessions, version, digest: tally.digest };
+    return tally.digest;
   }
 
   /** Sessions as the room counts them. */

@@ -33,6 +33,8 @@ export class Remote {
   readonly #sql: SqlStorage;
   readonly #meta: Meta;
   #relays: Map<string, KnownRelay> | undefined;
+  #listed: readonly KnownRelay[] | undefined;
+  #changes = 0;
   /** By relay; made when somebody asks, because it reads every session. */
   #tallies: Map<number, Tally> | undefined;
   #users: number | undefined;
@@ -51,9 +53,19 @@ export class Remote {
     return this.#meta.get("relays") !== undefined;
   }
 
-  /** Every relay, the oldest first. */
+  /** Every relay, the oldest first. The same list as long as nothing about them changes. */
   get relays(): readonly KnownRelay[] {
-    return [...this.#known.values()];
+    return (this.#listed ??= [...this.#known.values()]);
+  }
+
+  /** How often any of the sessions has changed. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** The relay of a session. */
+  relayOf({ relay }: RemoteSession): KnownRelay | undefined {
+    return this.relays.find(({ id }) => id === relay);
   }
 
   /** How many users are present through a relay. */
@@ -103,6 +115,7 @@ export class Remote {
       return;
     }
     this.#known.delete(name);
+    this.#listed = undefined;
     this.#sql.exec("DELETE FROM edgerooms_relays WHERE id = ?", relay.id);
   }
 
@@ -203,7 +216,7 @@ export class Remote {
     this.hide(session);
     this.#recount(this.find(session), undefined);
     this.#sql.exec("DELETE FROM edgerooms_remote WHERE user = ? AND session = ?", session.user, session.session);
-    const relay = this.relays.find(({ id }) => id === session.relay);
+    const relay = this.relayOf(session);
     if (relay && !relay.attached) this.detach(relay.name);
   }
 
@@ -224,6 +237,7 @@ export class Remote {
   }
 
   #recount(before: RemoteSession | undefined, after: RemoteSession | undefined): void {
+    this.#changes++;
     // Not before they were counted: then storage says it.
     if (!this.#tallies) return;
     if (before) this.#tallyOf(before.relay).toggle(before.session, before.present, -1);
@@ -250,6 +264,7 @@ export class Remote {
       attached ? 1 : 0,
     );
     this.#known.set(name, relay);
+    this.#listed = undefined;
   }
 
   #count(query: string): number {

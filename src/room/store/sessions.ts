@@ -54,6 +54,8 @@ export class Sessions {
   readonly #agenda = new Agenda("session");
   /** Sessions whose rows are out of date. */
   readonly #unwritten = new Set<string>();
+  /** Counts changes: who holds a sum over all sessions knows by it when that is out of date. */
+  #changes = 0;
   #dataLength = 0;
   #newestAt = 0;
   /** Users with a change that has not been taken yet; only where a list is kept, which takes them. */
@@ -68,6 +70,11 @@ export class Sessions {
   /** How many there are, dropped ones included. */
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** How often any of them has changed. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** How many users are present. */
@@ -251,6 +258,7 @@ export class Sessions {
 
   /** @param more present sessions of the user than before */
   #noteChange(user: string, more: number): void {
+    this.#changes++;
     const present = (this.#present.get(user) ?? 0) + more;
     if (present > 0) this.#present.set(user, present);
     else this.#present.delete(user);

@@ -91,6 +91,8 @@ export class RoomState {
   isActive = false;
   /** Whether the directory knows the room as live. */
   isListed: boolean;
+  /** Users present, as they were counted last. */
+  #counted: { readonly version: string; readonly population: number } | undefined;
   /** Nobody was connected when this instance began, and nothing has been published since. */
   #isCold: boolean;
   readonly #room: string;
@@ -173,8 +175,12 @@ export class RoomState {
     if (this.mirror) return this.mirror.count ?? 0;
     const { remote, sessions } = this;
     if (!remote.isUsed) return sessions.present;
+    const version = `${sessions.changes} ${remote.changes}`;
+    if (this.#counted?.version === version) return this.#counted.population;
     const both = [...sessions.presentUsers()].filter((user) => remote.isPresent(user)).length;
-    return sessions.present + remote.present - both;
+    const population = sessions.present + remote.present - both;
+    this.#counted = { version, population };
+    return population;
   }
 
   /** Up to where everyone who is connected here has been told what they may see. */
