@@ -46,13 +46,13 @@ export function bills({ ours, mesh, stored }: Counted): readonly Billed[] {
 function relayed(title: string, units: RelayUnits, each: number, leave: Use): Billed {
   const { viewers, publications } = AUDIENCE;
   const relays = Math.ceil(viewers / (FILLED * each));
-  const beats = heartbeatsPerHour(true);
+  const heartbeats = heartbeatsPerHour(true);
   const acks = (viewers * publications) / PER_ACK;
   const use = sum([
     [1, hourOf(units, relays)],
     [viewers, leave],
-    [beats, units.beatOfRoom],
-    [beats * relays, units.beatOfRelay],
+    [heartbeats, units.heartbeatOfRoom],
+    [heartbeats * relays, units.heartbeatOfRelay],
     [acks, { ...sum([]), messages: 1 }],
   ]);
   return billed(title, relays, use, 1);

@@ -5,13 +5,13 @@
 import { createApp, defineRoom, jwt, Relay, Room } from "../../src/server.ts";
 import { meterCalls, meterHandlers, meterStorage, readMeter } from "../cost/meter.ts";
 
-type Names = "ALONE" | "SMALL" | "FEW" | "MORE" | "BEAT" | "LEAVE";
+type Names = "ALONE" | "SMALL" | "FEW" | "MORE" | "HEARTBEAT" | "LEAVE";
 type Spread = Exclude<Names, "ALONE">;
 type Env = Readonly<Record<Names, DurableObjectNamespace<MeteredRoom>>> &
   Readonly<Record<`${Spread}_RELAY`, DurableObjectNamespace<MeteredRelay>>> & { readonly AUTH_SECRET: string };
 
 const usual = { presence: "count", rate: { perSecond: 1_000_000, burst: 1_000_000 } } as const;
-const SPREAD: readonly Spread[] = ["SMALL", "FEW", "MORE", "BEAT", "LEAVE"];
+const SPREAD: readonly Spread[] = ["SMALL", "FEW", "MORE", "HEARTBEAT", "LEAVE"];
 
 /** A room whose use is counted. */
 export class MeteredRoom extends Room<Env> {
@@ -35,7 +35,7 @@ export class MeteredRoom extends Room<Env> {
 }
 
 /** With heartbeats that a run can wait for. */
-export class BeatRoom extends MeteredRoom {
+export class HeartbeatRoom extends MeteredRoom {
   override readonly definition = defineRoom({ ...usual, heartbeat: { every: "2s", idle: "2s" } });
 }
 
@@ -64,7 +64,7 @@ export class MoreRoom extends MeteredRoom {}
 export class SmallRelay extends MeteredRelay {}
 export class FewRelay extends MeteredRelay {}
 export class MoreRelay extends MeteredRelay {}
-export class BeatRelay extends MeteredRelay {}
+export class HeartbeatRelay extends MeteredRelay {}
 export class LeaveRelay extends MeteredRelay {}
 
 meterHandlers(MeteredRoom, (object) => MeteredRoom.ctxOf(object as MeteredRoom));
@@ -76,7 +76,7 @@ const app = createApp<Env>({
     small: { room: "SMALL", relays: { binding: "SMALL_RELAY" } },
     few: { room: "FEW", relays: { binding: "FEW_RELAY", from: 1, each: 50 } },
     more: { room: "MORE", relays: { binding: "MORE_RELAY", from: 1, each: 150 } },
-    beat: { room: "BEAT", relays: { binding: "BEAT_RELAY", from: 1, each: 50 } },
+    heartbeat: { room: "HEARTBEAT", relays: { binding: "HEARTBEAT_RELAY", from: 1, each: 50 } },
     leave: { room: "LEAVE", relays: { binding: "LEAVE_RELAY", from: 1, each: 50 } },
   },
   auth: jwt(),

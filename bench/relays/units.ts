@@ -23,8 +23,8 @@ export interface RelayUnits extends Units {
   readonly leave: Use;
   readonly leaveTogether: Use;
   /** A heartbeat of the room, and one of a relay. */
-  readonly beatOfRoom: Use;
-  readonly beatOfRelay: Use;
+  readonly heartbeatOfRoom: Use;
+  readonly heartbeatOfRelay: Use;
 }
 
 /** What a small room uses: connections of 100, and then publications, one at a time. */
@@ -39,7 +39,7 @@ type Layout = readonly [objects: number, each: number];
 const PUBLICATIONS = 60;
 /** A pause after each, in ms. */
 const GAP_MS = 25;
-const BEATS_MS = 10_500;
+const HEARTBEATS_MS = 10_500;
 const LEAVE_MS = 4_000;
 const LEAVES = 3;
 const REPEATS = 3;
@@ -59,7 +59,7 @@ function middle(uses: readonly Use[]): Use {
 
 /** The metered rooms. */
 export function startMeteredRooms(): Promise<Server> {
-  const spread = ["Small", "Few", "More", "Beat", "Leave"];
+  const spread = ["Small", "Few", "More", "Heartbeat", "Leave"];
   const objects = spread.flatMap((name) => [
     [name.toUpperCase(), `${name}Room`],
     [`${name.toUpperCase()}_RELAY`, `${name}Relay`],
@@ -123,10 +123,10 @@ async function count(run: (layout: Layout, nth: number) => Promise<Run>): Promis
 
 /** Counts rooms with relays. */
 export async function countRelays(server: Server): Promise<RelayUnits> {
-  const [leave, leaveTogether, beats] = await Promise.all([
+  const [leave, leaveTogether, heartbeats] = await Promise.all([
     countLeaves(server, 1),
     countLeaves(server, 45),
-    countBeats(server),
+    countHeartbeats(server),
   ]);
   const units = await count(async ([relays, each], nth) => {
     const kind = each === 50 ? "few" : "more";
@@ -137,7 +137,7 @@ export async function countRelays(server: Server): Promise<RelayUnits> {
       return measured(server, { room, before }, load);
     });
   });
-  return { ...units, leave, leaveTogether, ...beats };
+  return { ...units, leave, leaveTogether, ...heartbeats };
 }
 
 /** Counts a mesh, or objects that all store. */
@@ -191,11 +191,11 @@ function countLeaves(server: Server, together: number): Promise<Use> {
 }
 
 /** Nothing happens but heartbeats. A relay's are those of itself and of what it asks of the room for them. */
-function countBeats(server: Server) {
-  const room = "beats";
-  return filled(server, { kind: "beat", room, members: 50 }, async (load) => {
+function countHeartbeats(server: Server) {
+  const room = "heartbeats";
+  return filled(server, { kind: "heartbeat", room, members: 50 }, async (load) => {
     const before = new Map(await usesOf(server, room));
-    await load.run({ type: "idle", ms: BEATS_MS });
+    await load.run({ type: "idle", ms: HEARTBEATS_MS });
     const uses = (await usesOf(server, room)).map(
       ([name, use]) => [name, between(before.get(name) ?? nothing, use)] as const,
     );
@@ -204,6 +204,6 @@ function countBeats(server: Server) {
       if (!use) throw new Error("there were no heartbeats");
       return per(use, use.alarms);
     };
-    return { beatOfRoom: ownOf(true), beatOfRelay: ownOf(false) };
+    return { heartbeatOfRoom: ownOf(true), heartbeatOfRelay: ownOf(false) };
   });
 }

@@ -37,7 +37,12 @@ describe("the bill of an audience", () => {
     perSocket: use({ active: 1 }),
   };
   const none = { ...units, join: use(), open: use(), perObject: use(), perSocket: use() };
-  const leaves = { leave: use({ rowsWritten: 2 }), leaveTogether: use(), beatOfRoom: use(), beatOfRelay: use() };
+  const leaves = {
+    leave: use({ rowsWritten: 2 }),
+    leaveTogether: use(),
+    heartbeatOfRoom: use(),
+    heartbeatOfRelay: use(),
+  };
 
   it("has a join of each viewer, a request of each object and publication, and time of each delivery", () => {
     const mesh = bills({ ours: { ...none, ...leaves }, mesh: units, stored: none }).find(({ title }) =>
