@@ -90,6 +90,8 @@ export interface Up {
   readonly relay: RelayAddress;
   /** Where its copy of the log ends and begins; absent while it has none. */
   readonly at?: Position & { readonly oldest: number };
+  /** From where somebody who is connected continues, before `oldest`. It may be anything: a client has said so. */
+  readonly back?: number;
   readonly connections: number;
   /** Of its sessions; another than the room's own count says that one of the two missed something. */
   readonly digest: string;
@@ -110,9 +112,11 @@ export interface Signal {
   readonly to?: readonly string[];
 }
 
-/** A session at a relay that the room has ended, or does not know. */
+/** A session at a relay that the room has ended, or does not know, or that goes on elsewhere. */
 export interface Dismissal extends SessionKey {
-  readonly code: "kicked" | "revoked" | "restarting";
+  readonly code: "kicked" | "revoked" | "restarting" | "replaced";
+  /** Of the connection that took its place: one of this or a higher generation has come back since, and stays. */
+  readonly generation?: number;
   /** Name of the relay. */
   readonly relay: string;
 }

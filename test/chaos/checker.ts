@@ -37,7 +37,7 @@ export function check(events: Iterable<Event>, truths: ReadonlyMap<string, Truth
         break;
       }
       case "out":
-        connections.sent(event.conn, event.frames);
+        connections.sent(event.conn, event.frames, event.t);
         break;
       case "say":
         programs.say(event);
@@ -62,6 +62,11 @@ export function check(events: Iterable<Event>, truths: ReadonlyMap<string, Truth
         break;
       case "renewed":
         verdict.count("tokens renewed");
+        break;
+      case "ending":
+      case "ended":
+        connections.operated(event);
+        programs.ended(event.user, event.room);
         break;
       case "fault":
         verdict.count(`fault ${event.fault}`);
@@ -97,7 +102,8 @@ function judgeEnd(
       verdict.violated("loss", `${client} is at ${position}, its connection was told up to ${told}`, { client, conn });
     }
   }
-  for (const truth of truths.values()) truth.judge(verdict, connections.leavers);
+  connections.endings.judge(truths, verdict);
+  for (const truth of truths.values()) truth.judge(verdict, connections.endings.users);
 }
 
 /** Events before and with the last of the prefix, of those that a violation is about. */
@@ -115,6 +121,7 @@ export function tailOf(events: Iterable<Event>, { about, prefix }: Violation, le
 
 function concerns(event: Event, { client, room, user, offset, data }: About): boolean {
   if (event.what === "fault") return [client, room, "everyone"].includes(event.target);
+  if (!("client" in event)) return event.user === user;
   if (client !== undefined && event.client === client) return true;
   if (event.what === "in" || event.what === "out") {
     const text = JSON.stringify(event.frames);

@@ -1,7 +1,7 @@
 /** Those who take part: names, users, rooms, manners. All of it follows from the seed. */
 import { randomFrom } from "../support/random.ts";
 import type { Plan } from "./orders.ts";
-import { rooms } from "./rooms.ts";
+import { seats } from "./rooms.ts";
 
 /** A client that has no way through the network yet. */
 export type Draft = Omit<Plan, "port">;
@@ -10,9 +10,9 @@ export type Draft = Omit<Plan, "port">;
 export function draft(seed: number, count: number): Draft[] {
   const random = randomFrom(seed + 1);
   const drafts = Array.from({ length: count }, (_, i) => {
-    // Clients of one room are `rooms.length` apart, as are those of one user.
-    const twin = i >= rooms.length && random() < 0.15 ? i - rooms.length : i;
-    return { i, user: `u${twin}`, room: rooms[i % rooms.length] as string };
+    // Clients of one user are `seats.length` apart, and so in one room.
+    const twin = i >= seats.length && random() < 0.15 ? i - seats.length : i;
+    return { i, user: `u${twin}`, room: seats[i % seats.length] as string };
   });
   return drafts.map(({ i, user, room }) => ({
     name: `c${i}`,

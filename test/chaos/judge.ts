@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { check } from "./checker.ts";
 import { history } from "./record.ts";
-import { explain, table, writeInto, type Run } from "./report.ts";
+import type { Opened } from "./relayed.ts";
+import { explain, shortcomings, table, writeInto, type Run } from "./report.ts";
 import { rooms } from "./rooms.ts";
 import { Truth, type TruthPage } from "./truth.ts";
 
@@ -12,6 +13,8 @@ export interface Kept {
   readonly run: Run;
   readonly live: Readonly<Record<string, TruthPage[]>>;
   readonly durable: Readonly<Record<string, TruthPage[]>>;
+  /** What the relays of each room opened. */
+  readonly opened: Readonly<Record<string, Opened[]>>;
 }
 
 /**
@@ -20,10 +23,10 @@ export interface Kept {
  * @param into a document that gets the table
  */
 export async function judge(from: string, into?: string): Promise<boolean> {
-  const { run, live, durable } = JSON.parse(readFileSync(join(from, "run.json"), "utf8")) as Kept;
+  const { run, live, durable, opened } = JSON.parse(readFileSync(join(from, "run.json"), "utf8")) as Kept;
   const truths = new Map<string, Truth>();
   for (const room of rooms) {
-    const truth = new Truth(room, durable[room] ?? []);
+    const truth = new Truth(room, durable[room] ?? [], opened[room] ?? []);
     truth.follows(new Truth(room, live[room] ?? []));
     truths.set(room, truth);
   }
@@ -35,7 +38,9 @@ export async function judge(from: string, into?: string): Promise<boolean> {
   console.log(text);
   for (const line of run.complaints) console.log(`the server said: ${line}`);
   if (into !== undefined) await writeInto(into, text);
-  if (verdict.violations.length === 0) return true;
+  const lacking = shortcomings(verdict);
+  for (const line of lacking) console.log(`THE RUN SAYS TOO LITTLE: ${line}`);
+  if (verdict.violations.length === 0) return lacking.length === 0;
   console.log(explain(run, verdict, () => history(paths)));
   console.log(`The whole history is in ${from}; judge it again: npm run chaos -- --judge ${from}`);
   return false;

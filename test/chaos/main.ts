@@ -17,12 +17,16 @@ import { expose, Nemesis, type Route } from "./nemesis.ts";
 import type { Status } from "./orders.ts";
 import { Progress } from "./progress.ts";
 import { Recorder } from "./record.ts";
+import type { Opened } from "./relayed.ts";
 import { complaints, type Run } from "./report.ts";
-import { rooms } from "./rooms.ts";
+import { isLarge, relaysOf, rooms } from "./rooms.ts";
 import { faults, schedule } from "./schedule.ts";
 import type { Present, TruthPage } from "./truth.ts";
 
-/** How long everyone may take to come back and catch up when everything works again, in ms. */
+/**
+ * How long everyone may take to come back and catch up when everything works again, in ms. A member of a relay may be late by
+ * a heartbeat; a room learns within 30 s who was lost with a relay to which nobody comes back.
+ */
 const SETTLE_MS = patience(20_000);
 /** Between two looks at whether everyone has. */
 const LOOK_MS = 500;
@@ -58,7 +62,7 @@ const folder = mkdtempSync(join(tmpdir(), "edgerooms-chaos-"));
 const secret = `chaos-${seed}-${"0".repeat(32)}`;
 const workerd = new Workerd({
   entry: join(import.meta.dirname, "worker.ts"),
-  objects: { WIDE: "WideRoom", TIGHT: "TightRoom" },
+  objects: { WIDE: "WideRoom", TIGHT: "TightRoom", LARGE: "LargeRoom", LARGE_RELAY: "ChaosRelay" },
   vars: { AUTH_SECRET: secret },
   flags: ["unsafe_module"],
   args: ["--experimental"],
@@ -107,6 +111,7 @@ async function main(): Promise<boolean> {
   // What a crash can undo was never true: the rooms are read again after one.
   await nemesis.restart();
   const durable = await pages();
+  const opened = await atRelays();
   clearInterval(flushing);
   recorder.flush();
   progress.phase("checking");
@@ -114,7 +119,7 @@ async function main(): Promise<boolean> {
   const printed = complaints(nemesis.output + workerd.output);
   const run: Run = { seed, minutes, clients: count, processes, without, plans, late, complaints: printed };
   finished = true;
-  writeFileSync(join(folder, "run.json"), JSON.stringify({ run, live, durable } satisfies Kept));
+  writeFileSync(join(folder, "run.json"), JSON.stringify({ run, live, durable, opened } satisfies Kept));
   return judge(folder, values.report);
 }
 
@@ -132,8 +137,9 @@ async function settled(statuses: () => readonly Status[]): Promise<string[]> {
       const present = await ask<Present>(room, "present").catch(() => undefined);
       const listed = (present?.members ?? []).map(([id, data]) => `${id} ${data}`).toSorted();
       const mine = now.filter((status) => status.room === room);
-      for (const { client, position, members } of mine) {
-        if (position !== present?.head || members.toSorted().join() !== listed.join()) late.push(client);
+      for (const { client, position, members, count: told } of mine) {
+        const knows = isLarge(room) ? told === listed.length : members.toSorted().join() === listed.join();
+        if (position !== present?.head || !knows) late.push(client);
       }
       // Copies and guests are gone when the room has noticed.
       const users = new Set([...routes.values()].filter(({ plan }) => plan.room === room).map(({ plan }) => plan.user));
@@ -163,6 +169,18 @@ async function pages(): Promise<Record<string, TruthPage[]>> {
       const page: TruthPage = await ask<TruthPage>(room, `truth?after=${after}`);
       mine.push(page);
       after = page.said.at(-1)?.[0];
+    }
+  }
+  return found;
+}
+
+/** What the relays of each room opened. */
+async function atRelays(): Promise<Record<string, Opened[]>> {
+  const found: Record<string, Opened[]> = {};
+  for (const room of rooms) {
+    const mine: Opened[] = (found[room] = []);
+    for (const relay of relaysOf(room)) {
+      mine.push(...(await ask<Opened[]>(room, `opened?relay=${encodeURIComponent(relay)}`)));
     }
   }
   return found;

@@ -131,6 +131,14 @@ export class Nemesis {
       case "abort":
         await this.#ask(`${target}/${fault}`);
         break;
+      case "relay-evict":
+      case "relay-abort":
+        await this.#ask(`${target}/${fault}?nth=${amount}`);
+        break;
+      case "kick":
+      case "revoke":
+        await this.#endSessions(route, fault);
+        break;
       case "drain":
         await this.#ask(`${target}/drain?within=${ms}`);
         break;
@@ -155,6 +163,15 @@ export class Nemesis {
         this.#fleet.order({ order: "leave", client: target });
         break;
     }
+  }
+
+  /** Every session of a client's user, also those of others who have the same. */
+  async #endSessions(route: Route | undefined, how: "kick" | "revoke"): Promise<void> {
+    if (!route) return;
+    const { user, room } = route.plan;
+    this.#recorder.note({ what: "ending", user, room });
+    await this.#ask(`${room}/${how}?user=${encodeURIComponent(user)}`);
+    this.#recorder.note({ what: "ended", user, room });
   }
 
   /** Nothing goes through the connections that there are, for so many ms; or ever again. */

@@ -61,6 +61,8 @@ export interface Status {
   readonly endsAt: number;
   /** `id data` of each. */
   readonly members: readonly string[];
+  /** How many members there are, where the room tells only that. */
+  readonly count?: number | undefined;
   readonly said: number;
   readonly heard: number;
 }

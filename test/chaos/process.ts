@@ -1,13 +1,15 @@
 /** One process full of clients: does what the main process orders, tells how its clients are, and ends with it. */
 import { randomFrom } from "../support/random.ts";
-import type { Order, Plan, Report } from "./orders.ts";
+import type { Order, Plan, Report, Status } from "./orders.ts";
 import { clock, Recorder } from "./record.ts";
+import { Poster } from "./poster.ts";
 import { RawClient } from "./raw-client.ts";
 import { SdkClient } from "./sdk-client.ts";
 
 const STATUS_EVERY = 250;
 
 const clients = new Map<string, RawClient | SdkClient>();
+const posters = new Map<string, Poster>();
 let recorder: Recorder | undefined;
 let secret = "";
 let guarded: number | undefined;
@@ -33,11 +35,11 @@ function obey(order: Order): void {
       ({ secret } = order);
       clock.share(order.base);
       recorder = new Recorder(order.record);
-      for (const plan of order.plans) begin(plan);
-      setInterval(
-        () => tell({ report: "status", clients: [...clients.values()].map((each) => each.status()) }),
-        STATUS_EVERY,
-      );
+      for (const plan of order.plans) {
+        begin(plan);
+        posters.set(plan.name, new Poster(plan, secret, recorder, randomFrom(plan.seed + 1)));
+      }
+      setInterval(() => tell({ report: "status", clients: statuses() }), STATUS_EVERY);
       setInterval(() => recorder?.flush(), 1_000);
       break;
     case "guard":
@@ -66,6 +68,7 @@ function obey(order: Order): void {
       break;
     case "settle":
       for (const guest of guests) guest.vanish();
+      for (const poster of posters.values()) poster.hush();
       for (const each of clients.values()) {
         each.talk.hush();
         each.tokens.last();
@@ -73,11 +76,19 @@ function obey(order: Order): void {
       }
       break;
     case "end":
-      for (const each of clients.values()) each.end();
+      for (const each of [...clients.values(), ...posters.values()]) each.end();
       recorder?.flush();
       tell({ report: "ended" });
       break;
   }
+}
+
+/** How the clients are; one waits for what it published over HTTP, too. */
+function statuses(): Status[] {
+  return [...clients.values()].map((each) => {
+    const status = each.status();
+    return { ...status, pending: status.pending + (posters.get(status.client)?.pending ?? 0) };
+  });
 }
 
 function begin(plan: Plan, store?: ReadonlyMap<string, string>): void {

@@ -4,6 +4,7 @@
  */
 import { patience } from "../support/patience.ts";
 import type { Event, Sort } from "./record.ts";
+import { isLarge } from "./rooms.ts";
 import { isBroken } from "./saying.ts";
 import type { Truth } from "./truth.ts";
 import type { About, Verdict } from "./verdict.ts";
@@ -21,6 +22,8 @@ interface Program {
   over: boolean;
   /** Whether it believes to be connected, and when it last heard anything or did something about it. */
   open: boolean;
+  /** Whether its client is closed, until it is told to connect. */
+  isClosed: boolean;
   alive: number;
   /** Whether it was connected when everything had settled. */
   isThere: boolean;
@@ -49,10 +52,25 @@ export class Programs {
     this.#verdict = verdict;
   }
 
+  /** An operator ends the sessions of a user: what is not settled may be lost with them. */
+  ended(ended: string, room: string): void {
+    for (const program of this.#byClient.values()) {
+      if (program.user === ended && program.truth.room === room) program.session = undefined;
+    }
+  }
+
   begin({ client, user, room, sort }: Of<"begin">): void {
     const truth = this.#truths.get(room);
     if (!truth) return;
-    const fresh = { at: undefined, session: undefined, over: false, open: false, alive: 0, isThere: false };
+    const fresh = {
+      at: undefined,
+      session: undefined,
+      over: false,
+      open: false,
+      isClosed: false,
+      alive: 0,
+      isThere: false,
+    };
     this.#byClient.set(client, { user, truth, sort, ...fresh, pending: new Map() });
   }
 
@@ -81,6 +99,7 @@ export class Programs {
     const program = this.#byClient.get(client);
     if (!program) return;
     program.open = name === "open";
+    program.isClosed = name === "closed";
     program.alive = t;
   }
 
@@ -94,6 +113,7 @@ export class Programs {
     }
     program?.pending.set(data, program.session);
     this.#verdict.count("publishes");
+    if (client.endsWith("post")) this.#verdict.count("posts");
   }
 
   settled({ client, data, offset }: Of<"settled">): void {
@@ -110,7 +130,7 @@ export class Programs {
   failed({ client, data, code }: Of<"failed">): void {
     const program = this.#byClient.get(client);
     if (!program) return;
-    const { truth, pending, over } = program;
+    const { truth, pending, over, isClosed } = program;
     const wrong = (what: string) =>
       this.#verdict.violated("ack", `${client}: ${data} failed with ${code}, ${what}`, {
         client,
@@ -131,7 +151,8 @@ export class Programs {
     // What the SDK calls outcome_unknown then, a raw client hears as it is.
     const isStale = code === "stale_ref" && (isShared || isBroken(data));
     const isRefused = isBroken(data) && code === "hook_failed";
-    if (!isRefused && !isStale && code !== "outbox_full" && !(code === "closed" && over)) wrong("for no reason");
+    if (!isRefused && !isStale && code !== "outbox_full" && !(code === "closed" && (over || isClosed)))
+      wrong("for no reason");
     const said = truth.of(data);
     if (said) wrong(`and took effect at ${said.offset}`);
   }
@@ -191,17 +212,25 @@ export class Programs {
 
   /** At the end: it is there, has everything, and owes nothing. */
   final(event: Of<"final">): void {
-    const { client, open, position, pending, members } = event;
+    const { client, open, position, pending, members, count } = event;
     const program = this.#byClient.get(client);
     if (!program) return;
     const { truth, user } = program;
-    const about: About = { client, room: truth.room, offset: position };
+    const { room } = truth;
+    const about: About = { client, room, offset: position };
     const stuck = (what: string) => this.#verdict.violated("stuck", `${client} ${what}`, about);
     if (!open) return stuck("is not connected at the end");
     program.isThere = true;
     if (position < truth.head) stuck(`is at ${position} at the end, the room at ${truth.head}`);
     if (pending > 0) stuck(`has ${pending} publishes unanswered at the end`);
     if (program.at !== undefined) this.#missed(program, program.at + 1, position, about);
+    if (isLarge(room)) {
+      const isRight = count === truth.members.length && members.length === 0;
+      const shown = members.length > 0 ? members.join("; ") : `${count} members`;
+      const text = `${client} shows ${shown}, the room has ${truth.members.length}`;
+      if (!isRight) this.#verdict.violated("presence", text, { ...about, user });
+      return;
+    }
     const real = truth.members.map(([id, data]) => `${id} ${data}`).toSorted();
     if (members.toSorted().join("\n") !== real.join("\n")) {
       const text = `${client} shows ${members.join("; ")}, the room has ${real.join("; ")}`;

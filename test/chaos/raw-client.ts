@@ -5,9 +5,10 @@
 import { WebSocket } from "ws";
 import { decodeServer } from "../../src/protocol/codec.ts";
 import { nextStep } from "../../src/protocol/codes.ts";
-import { PING, PONG, SUBPROTOCOL, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
+import { PING, PONG, SUBPROTOCOL, WHO, type ClientFrame, type ServerFrame } from "../../src/protocol/frames.ts";
 import type { ChaosClient, Plan, Status } from "./orders.ts";
 import { noted, type Recorder } from "./record.ts";
+import { isLarge } from "./rooms.ts";
 import { brief } from "./saying.ts";
 import { Talk, type Line } from "./talk.ts";
 import { Tokens } from "./tokens.ts";
@@ -31,10 +32,14 @@ export class RawClient implements ChaosClient {
   #conn = "";
   #dials = 0;
   #session: string | undefined;
+  /** Of the position; of what comes next it may be another. */
   #epoch = "";
+  #entered = "";
+  #count: number | undefined;
   #position = 0;
   #acked = 0;
   #nextRef = 1;
+  #calls = 0;
   #open = false;
   #heard = 0;
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -65,6 +70,7 @@ export class RawClient implements ChaosClient {
       position: this.#position,
       pending: this.#unanswered.size,
       members: [...this.#members].map(([id, data]) => `${id} ${data}`),
+      count: this.#count,
       endsAt: this.tokens.endsAt,
       said: this.talk.said,
       heard: this.#heard,
@@ -84,6 +90,16 @@ export class RawClient implements ChaosClient {
     if (dice < 0.02) this.#send({ type: "presence", data: { mood: Math.floor(dice * 1_000) } });
     else if (dice < 0.04) this.#send({ type: "signal", data: "wave" });
     else if (dice < 0.05) this.#send({ type: "sync", offset: Math.floor(this.#position * (1 - dice)) });
+    else if (dice < 0.1) this.#call();
+  }
+
+  /** Asks who is here, where nobody is told, and what a method says. */
+  #call(): void {
+    const ref = ++this.#calls;
+    const asksWho = isLarge(this.plan.room) && ref % 2 === 0;
+    const page = { after: ref % 4 === 0 ? this.plan.user : "", limit: 1 + (ref % 5) };
+    if (asksWho) this.#send({ type: "call", ref, method: WHO, data: page });
+    else this.#send({ type: "call", ref, method: "double", data: ref });
   }
 
   wake(): void {
@@ -125,9 +141,9 @@ export class RawClient implements ChaosClient {
   }
 
   end(): void {
-    const { open, position, pending, members } = this.status();
+    const { open, position, pending, members, count } = this.status();
     const { name: client } = this.plan;
-    this.#recorder.note({ what: "final", client, conn: this.#conn, open, position, pending, members });
+    this.#recorder.note({ what: "final", client, conn: this.#conn, open, position, pending, members, count });
   }
 
   async #dial(): Promise<void> {
@@ -192,7 +208,9 @@ export class RawClient implements ChaosClient {
       if (frame.type === "welcome") {
         this.#welcome(frame);
         isBack = true;
-      } else if (frame.type === "snapshot") this.#position = this.#acked = frame.offset;
+      } else if (frame.type === "snapshot") this.#moveTo((this.#acked = frame.offset));
+      // What it has is of both epochs.
+      else if (frame.type === "epoch") this.#entered = frame.epoch;
       else if (frame.type === "pub") this.#pub(frame);
       else if (frame.type === "ack") this.#settle(frame.ref, { what: "settled", offset: frame.offset });
       else if (frame.type === "error" && frame.ref !== undefined) {
@@ -207,17 +225,20 @@ export class RawClient implements ChaosClient {
     if (this.plan.credit && this.#open && this.#position - this.#acked >= 640) this.#acknowledge();
   }
 
-  #welcome({ session, epoch, ref, members }: Extract<ServerFrame, { type: "welcome" }>): void {
+  #welcome({ session, epoch, ref, members, count, resumed }: Extract<ServerFrame, { type: "welcome" }>): void {
     if (session !== this.#session) {
       // What was not answered may have taken effect: sending it again could double it.
       for (const lost of this.#unanswered.keys()) this.#settle(lost, { what: "failed", code: "outcome_unknown" });
       this.#nextRef = 1;
     }
     this.#session = session;
-    this.#epoch = epoch;
+    this.#entered = epoch;
+    // Without its snapshot it has no position.
+    this.#epoch = resumed ? epoch : "";
     this.#acked = this.#position;
     this.#nextRef = Math.max(this.#nextRef, ref + 1);
     this.#members.clear();
+    this.#count = count;
     this.#presence({ type: "presence", join: members });
     this.#open = true;
   }
@@ -225,10 +246,17 @@ export class RawClient implements ChaosClient {
   #pub({ from, upto, items }: Extract<ServerFrame, { type: "pub" }>): void {
     if (from > this.#position + 1) return this.#send({ type: "sync", offset: this.#position });
     this.#heard += items.length;
-    this.#position = Math.max(this.#position, upto);
+    if (upto > this.#position) this.#moveTo(upto);
   }
 
-  #presence({ members, join = [], update = [], leave = [] }: Extract<ServerFrame, { type: "presence" }>): void {
+  #moveTo(offset: number): void {
+    this.#position = offset;
+    this.#epoch = this.#entered;
+  }
+
+  #presence(frame: Extract<ServerFrame, { type: "presence" }>): void {
+    const { members, count = this.#count, join = [], update = [], leave = [] } = frame;
+    this.#count = count;
     if (members) this.#members.clear();
     for (const { id, data } of [...(members ?? []), ...join, ...update]) {
       this.#members.set(id, JSON.stringify(data ?? null));

@@ -58,7 +58,11 @@ export type Happening =
       readonly position: number;
       readonly pending: number;
       readonly members: readonly string[];
+      /** How many members it knew of, where the room tells only that. */
+      readonly count?: number | undefined;
     }
+  /** An operator ends every session of a user: before that is asked for, and when it was answered. */
+  | { readonly what: "ending" | "ended"; readonly user: string; readonly room: string }
   | { readonly what: "fault"; readonly fault: string; readonly target: string; readonly detail?: string | undefined };
 
 /** A happening and its moment, in ms since 1970 with fractions. */

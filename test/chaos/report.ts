@@ -57,15 +57,24 @@ export function table(run: Run, verdict: Verdict): string {
     ],
     ["connections", n("dialled")],
     ["publishes; of them acked", `${n("publishes")}; ${n("publishes acked")}`],
+    ["of these over HTTP", n("posts")],
     ["publishes that failed, and were told so", all("failed ")],
     ["publications that frames brought, each compared with the room's tables", n("deliveries")],
     ["publications handed over by the SDK", n("handed over")],
     ["acks compared", n("acks")],
     ["resumed with nothing missed", n("resumed")],
     ["resets, by the reason told", all("reset ")],
+    ["connections opened at relays; members who were there", `${n("through relays")}; ${n("through relays members")}`],
+    ["resumed, and reset, at relays", `${n("through relays resumed")} and ${n("through relays reset")}`],
+    ["epochs that began under a connection", n("epochs told")],
+    ["calls of methods answered, each compared; refused", `${n("calls answered")}; ${all("calls refused ")}`],
+    ["sessions ended by an operator", n("sessions ended by an operator")],
     ["good-byes, by code", all("bye ")],
     ["tokens renewed in a running connection", n("tokens renewed")],
-    ["joins and leaves told", `${n("joins told")} and ${n("leaves told")}`],
+    [
+      "joins and leaves told; counts of members told",
+      `${n("joins told")} and ${n("leaves told")}; ${n("counts told")}`,
+    ],
   ];
   const broken = Object.entries(promises).map(([name, text]) => [
     text,
@@ -91,6 +100,13 @@ export function table(run: Run, verdict: Verdict): string {
     `| unexpected errors in the server's output | ${run.complaints.length} |`,
     "",
   ].join("\n");
+}
+
+/** Why a run says nothing of what it is there for, although no promise was broken. */
+export function shortcomings(verdict: Verdict): string[] {
+  const lacking: string[] = [];
+  if (verdict.counted("through relays resumed") === 0) lacking.push("no session was ever resumed at a relay");
+  return lacking;
 }
 
 /** The first violation: the schedule and the history up to where it shows, and the others in a line each. */

@@ -12,12 +12,33 @@ const hurried = {
 export const kinds = {
   wide: { ...hurried, retain: 1_000, resumeWindow: 60_000 },
   tight: { ...hurried, retain: 60, resumeWindow: 12_000 },
+  // Between the two: through relays there are both resumes and resets.
+  large: { ...hurried, retain: 400, resumeWindow: 30_000, presence: "count" },
 } as const;
 
+/** How the rooms of the kind `large` are spread: so that a handful of clients needs several relays. */
+export const spread = { from: 2, each: 4 } as const;
+
 /** The rooms that clients are spread over, as `kind/name`. */
-export const rooms = ["wide/north", "tight/east", "wide/south"] as const;
+export const rooms = ["wide/north", "tight/east", "large/hall", "wide/south"] as const;
+
+/** The rooms in the order in which clients come to them: the large one gets more than the others. */
+export const seats: readonly string[] = [...rooms, "large/hall"];
+
+/** Relays of a room that the checker looks at; there are never so many. */
+const MOST_RELAYS = 12;
 
 /** The settings of a room `kind/name`. */
 export function settingsOf(room: string): (typeof kinds)[keyof typeof kinds] {
   return kinds[room.split("/")[0] as keyof typeof kinds];
+}
+
+/** Whether a room tells how many members it has, and not who they are. Such rooms are spread over relays. */
+export function isLarge(room: string): boolean {
+  return "presence" in settingsOf(room);
+}
+
+/** Names of the relays that a room can have here, where nobody knows of regions. */
+export function relaysOf(room: string): string[] {
+  return isLarge(room) ? Array.from({ length: MOST_RELAYS }, (_, i) => `${room}/any/${i}`) : [];
 }

@@ -1,7 +1,7 @@
 /** Which fault comes when and meets whom: all of it follows from the seed, before anything has started. */
 import { randomFrom } from "../support/random.ts";
 import type { Plan } from "./orders.ts";
-import { rooms } from "./rooms.ts";
+import { isLarge, rooms } from "./rooms.ts";
 
 /** Every fault, how often it comes relative to the others, and what it is. */
 export const faults = {
@@ -28,6 +28,10 @@ export const faults = {
   guest: { weight: 8, text: "a new member who vanishes for good at the first loss, or after 5 to 25 s" },
   thief: { weight: 5, text: "a client that asks for the session of another user" },
   leave: { weight: 4, text: "a client that leaves and comes back as a new session" },
+  "relay-evict": { weight: 12, text: "one of the relays of a large room taken out of memory, sockets hibernating" },
+  "relay-abort": { weight: 8, text: "the instance of such a relay crashed with `ctx.abort`" },
+  kick: { weight: 3, text: "an operator ends every session of a user, who comes back with a new one" },
+  revoke: { weight: 3, text: "the same, and tokens of before are refused" },
 } as const;
 
 /** One of {@link faults}. */
@@ -99,6 +103,14 @@ export function schedule(seed: number, ms: number, plans: readonly Plan[], witho
         break;
       case "guest":
         choose(one(names()), between(5_000, 25_000));
+        break;
+      case "relay-evict":
+      case "relay-abort":
+        choose(one(rooms.filter(isLarge)), 0, between(0, 11));
+        break;
+      case "kick":
+      case "revoke":
+        choose(one(names()));
         break;
       case "thief":
       case "leave":

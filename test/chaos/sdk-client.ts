@@ -5,6 +5,7 @@ import { decodeServer } from "../../src/protocol/codec.ts";
 import { PING, type ClientFrame } from "../../src/protocol/frames.ts";
 import type { ChaosClient, Plan, Status } from "./orders.ts";
 import { noted, type Recorder } from "./record.ts";
+import { isLarge } from "./rooms.ts";
 import { brief } from "./saying.ts";
 import { Talk } from "./talk.ts";
 import { Tokens } from "./tokens.ts";
@@ -60,7 +61,7 @@ export class SdkClient implements ChaosClient {
   }
 
   status(): Status {
-    const { position, pending, state, members } = this.#room;
+    const { position, pending, state, members, memberCount } = this.#room;
     return {
       client: this.plan.name,
       room: this.plan.room,
@@ -68,6 +69,7 @@ export class SdkClient implements ChaosClient {
       position: position?.offset ?? 0,
       pending,
       members: members.map(({ id, data }) => `${id} ${JSON.stringify(data ?? null)}`),
+      count: isLarge(this.plan.room) ? memberCount : undefined,
       endsAt: this.tokens.endsAt,
       said: this.talk.said,
       heard: this.#heard,
@@ -84,7 +86,7 @@ export class SdkClient implements ChaosClient {
       (error: { code: string }) => this.#recorder.note({ what: "failed", client, data: short, code: error.code }),
     );
     const dice = this.#random();
-    if (dice < 0.02) this.#room.setPresence({ mood: Math.floor(dice * 1_000) });
+    if (dice < 0.02 && !isLarge(this.plan.room)) this.#room.setPresence({ mood: Math.floor(dice * 1_000) });
     else if (dice < 0.05) this.#room.signal("wave");
   }
 
@@ -112,9 +114,9 @@ export class SdkClient implements ChaosClient {
   }
 
   end(): void {
-    const { open, position, pending, members } = this.status();
+    const { open, position, pending, members, count } = this.status();
     const { name: client } = this.plan;
-    this.#recorder.note({ what: "final", client, conn: this.#conn, open, position, pending, members });
+    this.#recorder.note({ what: "final", client, conn: this.#conn, open, position, pending, members, count });
   }
 
   #listen(): void {
@@ -130,7 +132,9 @@ export class SdkClient implements ChaosClient {
       const reason = "reason" in state ? state.reason : undefined;
       this.#recorder.note({ what: "state", client, name: state.name, reason });
       // A client that gives up for a minute is told, a little later, that it works again: a minute is half of the run.
-      if (state.name === "suspended") setTimeout(() => this.wake(), 2_000 * this.#random());
+      // One that an operator has put out comes back, too: with another token.
+      const isEnded = state.name === "closed" && ["kicked", "revoked"].includes(state.code);
+      if (state.name === "suspended" || isEnded) setTimeout(() => this.wake(), 2_000 * this.#random());
     });
   }
 

@@ -2,6 +2,8 @@
  * What really happened in a room, as its own tables tell after the run: every publication, who came and went. Read from
  * the Worker page by page; judged by itself where that needs no client.
  */
+import { Epochs } from "./epochs.ts";
+import { Relayed, type Opened } from "./relayed.ts";
 import { addressees, authorOf } from "./saying.ts";
 import { settingsOf } from "./rooms.ts";
 import type { Verdict } from "./verdict.ts";
@@ -25,6 +27,8 @@ export interface TruthPage {
   /** What the room's log still has. */
   readonly kept: readonly (readonly [offset: number, data: string])[];
   readonly people: readonly (readonly [at: number, user: string, change: "join" | "leave"])[];
+  /** What the room wrote down of its epochs, each time that it did. Absent in records of before. */
+  readonly epochs?: readonly string[];
   readonly members: Present["members"];
 }
 
@@ -47,10 +51,16 @@ export class Truth {
   readonly #kept: TruthPage["kept"];
   readonly #people: TruthPage["people"];
   readonly #members: Present["members"];
+  /** The names of its history. */
+  readonly epochs: Epochs;
+  /** The connections that its relays opened. */
+  readonly relayed: Relayed;
   #before: Truth | undefined;
 
-  constructor(room: string, pages: readonly TruthPage[]) {
+  constructor(room: string, pages: readonly TruthPage[], opened: readonly Opened[] = []) {
     this.room = room;
+    this.epochs = new Epochs(pages[0]?.epochs ?? []);
+    this.relayed = new Relayed(opened);
     for (const page of pages) {
       for (const [, offset, by, session, data, at] of page.said) {
         const said = { offset, by, session, data, at };
@@ -161,7 +171,8 @@ export class Truth {
     for (const [at, user, change] of this.#people) {
       for (; i < this.#said.length && (this.#said[i]?.at ?? 0) < at; i++) {
         const said = this.#said[i];
-        if (said) lastSaid.set(said.by, said.at);
+        // What comes over HTTP is no sign of a connection.
+        if (said && said.session !== "") lastSaid.set(said.by, said.at);
       }
       if (change === "join") {
         if (here.has(user)) verdict.violated("presence", `${room}: ${user} joined twice`, { room, user });

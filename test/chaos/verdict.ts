@@ -9,7 +9,7 @@ export const promises = {
   resume: "resumes and resets that were not honest",
   presence: "presence errors",
   foreign: "sessions or addressed items of another",
-  token: "frames taken after a token's end",
+  token: "frames taken after the end of a token or of a session",
   stuck: "clients that did not recover",
 } as const;
 

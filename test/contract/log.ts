@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import type { Publication } from "../../src/protocol/frames.ts";
 import { MAX_ITEM_BYTES } from "../../src/protocol/limits.ts";
 import { Log, type Source } from "../../src/room/store/log.ts";
+import { MemoryRows } from "../../src/room/store/log-rows.ts";
 import { Replay } from "../../src/room/store/replay.ts";
 import type { WithTables } from "./given.ts";
 
@@ -183,6 +184,31 @@ export function logContract(withTables: WithTables): void {
       expect(Number(sql.exec("SELECT count(*) AS n FROM edgerooms_log").one()["n"])).toBeGreaterThan(1);
       const items = fed(new Log(sql, 100, everyone), 0);
       expect(items.map((data) => String(data).length)).toEqual([large.length, large.length, 5]);
+    }),
+  );
+
+  it(
+    "is filled again as far back as somebody goes on from, also past what it retains",
+    withTables((sql) => {
+      // A room's log reaches back up to twice its retention; a copy of it may be asked for all of that.
+      const words = Array.from({ length: 20 }, (_, i) => `${i + 1} ${"x".repeat(20_000)}`);
+      const all = words.map((data, i) => ({ offset: i + 1, by: "ann", at: NOW, data }));
+      const rows = new MemoryRows();
+      const copy = new Log(sql, 3, everyone, rows);
+      copy.rebase(17);
+      copy.adopt(all);
+      copy.commit();
+      copy.settle();
+      expect([copy.oldest, copy.head]).toEqual([18, 20]);
+      copy.refill(2, all);
+      for (const each of [copy, new Log(sql, 3, everyone, rows)]) {
+        expect([each.oldest, each.head]).toEqual([3, 20]);
+        expect(fed(each, 2)).toEqual(words.slice(2));
+        expect(each.totalUpTo(20) - each.totalUpTo(2)).toBeGreaterThan(18 * 20_000);
+      }
+      // What comes next lets go of it again.
+      for (let offset = 21; offset <= 40; offset++) tick(copy, { data: "more" });
+      expect(copy.oldest).toBeGreaterThan(30);
     }),
   );
 }

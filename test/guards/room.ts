@@ -52,6 +52,13 @@ export const room: readonly Guard[] = [
     tests: ["unit/room-order.test.ts"],
   },
   {
+    name: "a copy keeps all that it is filled with again",
+    file: "src/room/store/log.ts",
+    text: "this.#put({ slot: this.#nextSlot++, carried: {} }, items, bytes, {});",
+    without: "this.#write(items, bytes, {});",
+    tests: ["unit/stores-contract.test.ts"],
+  },
+  {
     name: "refs carried over when a row is overwritten",
     file: "src/room/store/log.ts",
     text: "carried = mergeRefs(carried, this.refs.carry(spare.refs, this.#alive, oldest));",

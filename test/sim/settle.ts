@@ -71,6 +71,7 @@ async function isAtRest(cast: Cast): Promise<boolean> {
   )
     return false;
   if (raw.some(({ lines }) => lines.some(({ end, isSilent }) => isSilent && end.wire?.state === 1))) return false;
+  if (raw.some(({ lines }) => lines.some(({ end }) => end.state === 0))) return false;
   const notes = reminders.length > 0 ? notesOf(cast) : [];
   if (!reminders.every(({ name }) => notes.includes(`timer ${name}`))) return false;
   return (await listed(cast)) === present(cast) && miscounted(cast) === undefined;

@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { RELAYING } from "../../src/room/relaying.ts";
 import { Client, sign } from "../support/client.ts";
 import { eventually } from "../support/patience.ts";
 import { TestedRoom } from "../support/room.ts";
@@ -142,6 +143,37 @@ describe("a session", () => {
     expect(failures(room)).toEqual([]);
   });
 
+  it("that somebody else goes on with at another relay is replaced where it was, and comes to rest", async () => {
+    const { room, members } = await filled("a", "b", "c", "d", "e", "f");
+    const [ann, , cleo] = members as [Joined, Joined, Joined];
+    expect(await atRelays(room)).toEqual([3, 1, 0]);
+    const { epoch, session } = cleo.welcome;
+    // Its own relay is full, for cleo is still there.
+    const copy = await Client.join(room.path, { user: "c", session, epoch, offset: 0 });
+    expect(copy.welcome).toMatchObject({ session, resumed: true });
+    expect(await cleo.client.next("bye")).toMatchObject({ reason: "replaced" });
+    await copy.client.publish(1, "mine now");
+    await hasSeen(ann.client, "mine now");
+    expect(await atRelays(room)).toEqual([2, 2, 0]);
+    expect(failures(room)).toEqual([]);
+  });
+
+  it("that has come back is not ended by what it was told of its last place too late", async () => {
+    const { room, members } = await filled("a", "b", "c");
+    const { client, welcome } = members[2] as Joined;
+    const { epoch, session } = welcome;
+    const relay = relayOf(room, 0);
+    const tell = (generation: number) => {
+      const dismissal = { user: "c", session, code: "replaced", relay: `${room.path}/any/0`, generation } as const;
+      const rest = { after: 0, upto: 0, items: "", count: 3, signals: [], next: [] };
+      return relay.push({ version: RELAYING, epoch, dismissals: [dismissal], ...rest });
+    };
+    await tell(1);
+    expect(await client.publish(1, "still here")).toMatchObject({ offset: 1 });
+    await tell(2);
+    expect(await client.next("bye")).toMatchObject({ reason: "replaced" });
+  });
+
   it("goes on at a relay that began in the room", async () => {
     const { room, members } = await filled("a", "b", "c");
     const [ann, bob] = members as [Joined, Joined];
@@ -172,6 +204,41 @@ describe("a session", () => {
     await hasSeen(back.client, "missed");
     await back.client.publish(2, "again");
     await hasSeen(ann.client, "before", "missed", "again");
+  });
+
+  it("that missed more than a relay is told at once is reset, and nobody else is disturbed", async () => {
+    const { room, members } = await filled("a", "b", "c", "d");
+    const [, , cleo, dan] = members as [Joined, Joined, Joined, Joined];
+    await cleo.client.close();
+    // The room's log reaches back further: it lets go of whole rows.
+    for (let i = 0; i < 17; i++) await room.stub.publish("x".repeat(1_000_000));
+    await dan.client.until(() => dan.client.items.length === 17, "publications");
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset: 0, credit: true });
+    expect(back.welcome).toMatchObject({ session, resumed: false, reason: "too_far" });
+    expect(await dan.client.publish(1, "still here")).toMatchObject({ offset: 18 });
+    expect(failures(room)).toEqual([]);
+  });
+
+  it.each([
+    ["before all that the room has", 0, 19],
+    ["further back than a socket may leave unread", 5, 16],
+    ["ahead of all that there is", 1_000, 1],
+  ])("that asks for what is %s comes again to be reset, and nobody else is disturbed", async (_, offset, count) => {
+    const { room, members } = await filled("a", "b", "c", "d");
+    const [, , cleo, dan] = members as [Joined, Joined, Joined, Joined];
+    for (let i = 0; i < count; i++) {
+      await room.stub.publish("x".repeat(1_000_000));
+      for (const { client } of [cleo, dan]) await client.until(() => client.items.length === i + 1, "publications");
+    }
+    cleo.client.send({ type: "sync", offset });
+    expect(await cleo.client.next("bye")).toMatchObject({ reason: "restarting" });
+    const { epoch, session } = cleo.welcome;
+    const back = await Client.join(room.path, { user: "c", session, epoch, offset });
+    const reason = { 0: "log_trimmed", 5: "too_far", 1_000: "offset_ahead" }[offset];
+    expect(back.welcome).toMatchObject({ session, resumed: false, reason });
+    expect(await dan.client.publish(1, "still here")).toMatchObject({ offset: count + 1 });
+    expect(failures(room)).toEqual([]);
   });
 
   it("of another user is none", async () => {

@@ -11,6 +11,7 @@ import { isNewer, type Connection } from "../rules/connection.ts";
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { member, memberOf } from "../store/members.ts";
 import type { Session } from "../store/sessions.ts";
+import type { RemoteSession } from "../store/remote.ts";
 import type { RoomState } from "../store/state.ts";
 import { announceChange } from "./depart.ts";
 import type { Connected } from "./event.ts";
@@ -42,11 +43,12 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   const before = member(state.sessions, user);
   const replaced = known && state.connections.get(known.id);
   if (replaced) turn.close(replaced, { code: "replaced" });
-  // Its relay learns so when it next tells of its sessions.
+  const generation = (elsewhere?.generation ?? 0) + 1;
+  if (elsewhere) replaceElsewhere(turn, elsewhere, generation);
   if (elsewhere) state.remote.end(elsewhere);
   const session = known
     ? state.sessions.connect(known, admission)
-    : state.sessions.open(elsewhere?.session ?? id, admission, (elsewhere?.generation ?? 0) + 1);
+    : state.sessions.open(elsewhere?.session ?? id, admission, generation);
   const connection = state.connect(session, admission, now);
   if (isJoining) turn.presence({ change: "join", member: member(state.sessions, user) });
   else announceChange(turn, before);
@@ -57,6 +59,12 @@ export function connect(turn: Turn, admission: Admission, id: string): Connected
   if (reason !== undefined) reset(turn, connection, reason);
   else if (resume?.position) replay(turn, connection, resume.position.offset);
   return { ok: true, value: connection };
+}
+
+/** A session goes on here, or at another relay: the one that had it is told so, and so is who may still be connected there. */
+export function replaceElsewhere(turn: Turn, { user, session, relay }: RemoteSession, generation: number): void {
+  const place = turn.state.remote.relays.find(({ id }) => id === relay);
+  if (place) turn.dismiss({ user, session, code: "replaced", relay: place.name, generation });
 }
 
 /** Tells a client where it is. `ref`: the highest of its session that took effect. Default: as the log says. */

@@ -115,11 +115,12 @@ function answer(turn: Turn, { session, generation, replied }: Reply): void {
 }
 
 function dismiss(turn: Turn, dismissal: Dismissal): void {
-  const { user, session, code, relay } = dismissal;
+  const { user, session, code, relay, generation = Infinity } = dismissal;
   const { mirror: copy, sessions } = turn.state;
-  const mine = sessions.owned(session, user);
-  if (mine) end(turn, mine, code);
-  else if (copy?.next.some(({ name }) => name === relay)) turn.dismiss(dismissal);
+  // It may be for one that is told by this one, from which the session has just come here.
+  const mine = relay === copy?.name ? sessions.owned(session, user) : undefined;
+  if (mine && mine.generation < generation) end(turn, mine, code);
+  else if (!mine && copy?.next.some(({ name }) => name === relay)) turn.dismiss(dismissal);
 }
 
 /** Whether nothing lies between what is here and what is told. Only the room itself can say what a new epoch continues. */

@@ -4,18 +4,22 @@
  */
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { Connection, isNewer } from "../rules/connection.ts";
+import type { Admission } from "../admission.ts";
 import type { Admitted, Dismissal, Joining, RelayAddress, Replied, Said, Sender, SessionKey, Up } from "../relaying.ts";
 import type { Refusal } from "../../protocol/refusal.ts";
 import type { RemoteSession } from "../store/remote.ts";
 import type { Session } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { isListedAgain } from "../telemetry/listing.ts";
-import { askToJoin, whyNotResumed, whyUnwelcome } from "./connect.ts";
+import { askToJoin, replaceElsewhere, whyNotResumed, whyUnwelcome } from "./connect.ts";
 import { announceLeave } from "./depart.ts";
 import type { Result } from "./event.ts";
 import { obey } from "./frames.ts";
 import { snapshotFor } from "./resume.ts";
 import type { Turn } from "./turn.ts";
+
+/** Bytes of publications that a relay is told at once, at most: it has as much of the log, and an answer by RPC has an end. */
+export const MOST_TOLD_BYTES = 16_777_216;
 
 /** What a relay hears of its sessions. */
 export interface Reported {
@@ -46,13 +50,15 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   state.meta.delete("drain");
   const { id: place } = state.remote.attach(relay);
   if (state.log.staged.length > 0) state.continueEpoch(turn.mintId());
-  const reason = whyNotResumed(state, admission, direct !== undefined || elsewhere !== undefined);
+  const reason =
+    whyNotResumed(state, admission, direct !== undefined || elsewhere !== undefined) ?? whyNotTold(state, admission);
   state.beginEpoch(turn.mintId());
   const held = direct && state.connections.get(direct.id);
   if (held) turn.close(held, { code: "replaced" });
   // It goes on elsewhere, with its refs: nobody has left.
   if (direct) state.sessions.end(direct);
   const generation = (direct?.generation ?? elsewhere?.generation ?? 0) + 1;
+  if (elsewhere && elsewhere.relay !== place) replaceElsewhere(turn, elsewhere, generation);
   state.remote.put({
     user,
     session,
@@ -175,6 +181,17 @@ function reconcile(turn: Turn, relay: number, up: Pick<Up, "sessions" | "relay">
 /** A relay without anybody has sessions, and the room has never heard of it: its storage was put back. */
 function strangers({ sessions = [], relay }: Pick<Up, "sessions" | "relay">): Dismissal[] {
   return sessions.map(({ user, session }) => ({ user, session, code: "restarting", relay: relay.name }));
+}
+
+/** The room's log can reach further back than what a relay is told at once: it could never go on from there. */
+function whyNotTold({ log }: RoomState, { resume }: Admission): "too_far" | undefined {
+  const from = resume?.position?.offset ?? log.head;
+  return bytesAfter(log, from, log.head) > MOST_TOLD_BYTES ? "too_far" : undefined;
+}
+
+/** Bytes of publications after one offset up to another. */
+export function bytesAfter(log: RoomState["log"], after: number, upto: number): number {
+  return log.totalUpTo(upto) - log.totalUpTo(after);
 }
 
 function whyNoPlace(state: RoomState, key: SessionKey, attempt: RemoteSession["attempt"]): Refusal | undefined {

@@ -11,6 +11,7 @@ import { member } from "../store/members.ts";
 import { toMe } from "../store/sessions.ts";
 import type { RoomState } from "../store/state.ts";
 import { runHook, sendable } from "./hooks.ts";
+import { disconnect } from "./depart.ts";
 import { askForAck } from "./outgoing.ts";
 import type { Turn } from "./turn.ts";
 
@@ -74,10 +75,14 @@ export function returnCredit(state: RoomState, connection: Connection, offset: n
   connection.grant({ offset, bytes: bytesUpTo(state, connection, offset) });
 }
 
-/** The log does not say what follows on an offset. That of a relay's room may. */
+/**
+ * The log does not say what follows on an offset. That of a relay's room may; a reset is the room's to decide, which it does
+ * when the client comes again.
+ */
 function startOver(turn: Turn, connection: Connection, offset: number, reason: ResetReason): void {
-  if (turn.state.mirror) turn.lookUp(connection, offset);
-  else reset(turn, connection, reason);
+  if (!turn.state.mirror) reset(turn, connection, reason);
+  else if (reason === "log_trimmed") turn.lookUp(connection, offset);
+  else disconnect(turn, connection, { code: "restarting" });
 }
 
 /** Gives a connection the current state instead of what it missed. */

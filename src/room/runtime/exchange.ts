@@ -2,7 +2,7 @@
  * Answers what relays ask: each thing is an event of its own, so that what cannot be done fails alone. The answer has
  * everything that the relay lacks, so that acknowledgements and what they acknowledge come together.
  */
-import type { Reported } from "../core/relayed.ts";
+import { bytesAfter, MOST_TOLD_BYTES, type Reported } from "../core/relayed.ts";
 import { encodeFailure, failure } from "../core/frames.ts";
 import type { Refused, Result } from "../core/event.ts";
 import type { RoomDefinition } from "../definition.ts";
@@ -19,9 +19,6 @@ import {
 import type { RoomState } from "../store/state.ts";
 import type { Pusher } from "./pusher.ts";
 import type { Scheduler } from "./scheduler.ts";
-
-/** Bytes of publications that a relay is told at once, at most: it has as much of the log, and an answer by RPC has an end. */
-const MOST_BYTES = 16_777_216;
 
 /** What an exchange works with. */
 export interface ExchangeParts {
@@ -93,7 +90,7 @@ function compose(state: RoomState, up: Up, { replies, admitted, report, next }: 
   const upto = log.committed;
   const from = whereFrom(state, up, admitted);
   const after = from ?? upto;
-  const items = [...replay.after(after, undefined, MOST_BYTES)].map((stretch) => stretch.items);
+  const items = [...replay.after(after, undefined, MOST_TOLD_BYTES)].map((stretch) => stretch.items);
   return {
     version: RELAYING,
     epoch: epochs.current,
@@ -117,20 +114,25 @@ function compose(state: RoomState, up: Up, { replies, admitted, report, next }: 
  * From where a relay is told what there is: from where it ends, or from before where it begins, if somebody continues from
  * there. `undefined` when it has what is not of this history, or is too far behind.
  */
-function whereFrom(state: RoomState, { at, joins }: Up, admitted: readonly Admitted[]): number | undefined {
+function whereFrom(
+  state: RoomState,
+  { at, back = Infinity, joins }: Up,
+  admitted: readonly Admitted[],
+): number | undefined {
   const { log, epochs } = state;
   const upto = log.committed;
   if (at && epochs.includes(at, upto) !== true) return undefined;
+  const isTellable = (from: number) => log.covers(from) && bytesAfter(log, from, upto) <= MOST_TOLD_BYTES;
+  const from = at?.offset ?? upto;
+  if (!isTellable(from)) return undefined;
   const oldest = at?.oldest ?? Infinity;
   const positions = joins.flatMap(({ admission }, i) => {
     const answer = admitted[i];
     if (!answer?.ok) return [];
-    const position = answer.reset?.offset ?? admission.resume?.position?.offset ?? upto;
-    return position + 1 < oldest ? [position] : [];
+    return [answer.reset?.offset ?? admission.resume?.position?.offset ?? upto];
   });
-  const from = Math.min(at?.offset ?? upto, ...positions);
-  if (!log.covers(from)) return undefined;
-  return log.totalUpTo(upto) - log.totalUpTo(from) <= MOST_BYTES ? from : undefined;
+  // One that is out of reach comes again, and is reset. That is no reason to send the others away.
+  return Math.min(from, ...[back, ...positions].filter((each) => each + 1 < oldest && isTellable(each)));
 }
 
 function rulesOf(definition: RoomDefinition): RelayRules {

@@ -80,7 +80,7 @@ export class RelayHost {
     const { via } = admission;
     if (this.#connections >= via.each) return FULL;
     if (JSON.stringify(via) !== JSON.stringify(this.#via)) {
-      this.#via = via;
+      this.#learnVia(via);
       this.#definition = undefined;
       const settled = await this.room.submit({ type: "settled in", via });
       if (!settled.ok) {
@@ -112,6 +112,8 @@ export class RelayHost {
       this.#upstream.ask();
       return { epoch: "", offset: 0, connections: 0 };
     }
+    // One that has just woken looks up who it is.
+    this.#mirror.name = this.via.relay.name;
     const result = await this.room.submit({ type: "mirrored", mirrored, replies: [] });
     if (!result.ok) throw new Error(`not taken: ${result.code}`);
     const { offset, isGap } = result.value as Told;
@@ -137,9 +139,15 @@ export class RelayHost {
    * @throws Error when nobody has ever been here
    */
   get via(): Via {
-    this.#via ??= this.#stored("via") as Via | undefined;
-    if (!this.#via) throw new Error("this relay has no room");
-    return this.#via;
+    const via = this.#via ?? (this.#stored("via") as Via | undefined);
+    if (!via) throw new Error("this relay has no room");
+    this.#learnVia(via);
+    return via;
+  }
+
+  #learnVia(via: Via): void {
+    this.#via = via;
+    this.#mirror.name = via.relay.name;
   }
 
   /** Connections, and those that are about to be. */

@@ -241,7 +241,7 @@ export class Upstream {
     const { log, epochs } = state;
     const digest = this.#digestOf(state);
     const oldest = Math.min(log.oldest, log.committed + 1);
-    const from = wanted.reduce((least, { offset }) => Math.min(least, offset), log.committed);
+    const back = wanted.length > 0 ? Math.min(...wanted.map(({ offset }) => offset)) : undefined;
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
     const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
     const connections = state.connections.size + this.#opening;
@@ -249,7 +249,8 @@ export class Upstream {
     return {
       version: RELAYING,
       relay: this.#parts.relay(),
-      ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: from, oldest } }),
+      ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: log.committed, oldest } }),
+      ...(back !== undefined && { back }),
       connections,
       digest,
       ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
@@ -294,7 +295,10 @@ export class Upstream {
         replied.isFailed && batch.frames.some(({ connection, isRepeat }) => isRepeat && connection === speakers[i]);
       return [{ session, generation, replied: isUnsure ? { texts: [], rejected: 0, over: true } : replied }];
     });
-    const result = await submit({ type: "mirrored", mirrored: down, replies });
+    // The room was told of the session before it moved it here: should it not open now, it is still kept.
+    const isMoved = (session: string) => down.admitted.some((each) => each.ok && each.session === session);
+    const dismissals = down.dismissals.filter(({ session }) => !isMoved(session));
+    const result = await submit({ type: "mirrored", mirrored: { ...down, dismissals }, replies });
     // What the room has answered must reach its sender: it is asked again.
     if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
     if ((result.value as Told).isGap) this.#isDue = true;

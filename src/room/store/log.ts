@@ -186,7 +186,9 @@ export class Log {
     this.segments.clear();
     this.#committedBytes = total - past.reduce((sum, { bytes }) => sum + bytes, 0);
     this.#rows.clear({ offset: after, total: this.#committedBytes });
-    for (const { items, bytes } of runsOf(past, REFILLED_BYTES)) this.#write(items, bytes, {});
+    // All of it, also what this log would not retain: the room may have kept more, and somebody is promised to go on from there.
+    for (const { items, bytes } of runsOf(past, REFILLED_BYTES))
+      this.#put({ slot: this.#nextSlot++, carried: {} }, items, bytes, {});
     this.#committedBytes = total;
   }
 
@@ -203,9 +205,14 @@ export class Log {
   #write(items: readonly Item[], bytes: number, refs: RefTable): void {
     const first = items[0]?.publication.offset ?? 0;
     const last = items.at(-1)?.publication.offset ?? 0;
+    this.#put(this.#makePlace(first, last), items, bytes, refs);
+  }
+
+  #put({ slot, carried }: Place, items: readonly Item[], bytes: number, refs: RefTable): void {
+    const first = items[0]?.publication.offset ?? 0;
+    const last = items.at(-1)?.publication.offset ?? 0;
     const at = items.at(-1)?.publication.at ?? 0;
     const total = (this.segments.newest?.total ?? this.#committedBytes) + bytes;
-    const { slot, carried } = this.#makePlace(first, last);
     const segment: Segment = {
       slot,
       first,
@@ -221,7 +228,7 @@ export class Log {
   }
 
   /** Lets go of what the log can spare. Returns the slot for the new segment, and the refs that it must carry. */
-  #makePlace(first: number, last: number): { slot: number; carried: RefTable } {
+  #makePlace(first: number, last: number): Place {
     let slot: number | undefined;
     let carried: RefTable = {};
     for (let spare = this.#spare(last); spare; spare = this.#spare(last, 2)) {
@@ -250,6 +257,12 @@ export class Log {
   #ofTheLiving(table: RefTable): RefTable {
     return Object.fromEntries(Object.entries(table).filter(([session]) => this.#alive(session)));
   }
+}
+
+/** Where a segment goes, and the refs that it must carry. */
+interface Place {
+  readonly slot: number;
+  readonly carried: RefTable;
 }
 
 /** Items in runs of so many bytes, at least one in each. */

@@ -14,6 +14,8 @@ export interface Fed extends LogBase {
 /** One copy. */
 export class Mirror implements Facts {
   readonly rows = new MemoryRows();
+  /** Of the relay. */
+  name = "";
   /** Members of the whole room, as it was told last; `undefined` before. */
   count: number | undefined;
   /** Relays that are told everything by this one. */

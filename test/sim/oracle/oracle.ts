@@ -70,10 +70,15 @@ export class Oracle {
     if (story) story.mayBeOver = true;
   }
 
+  /** Sessions of a user may be taken over by a client that is gone. */
+  lost(user: string): void {
+    for (const story of this.#sessions.values()) if (story.user === user) story.mayBeOver = true;
+  }
+
   /** A user was kicked or revoked, or is about to be. */
   ousted(user: string): void {
     this.#ousted.set(user, this.#now());
-    for (const story of this.#sessions.values()) if (story.user === user) story.mayBeOver = true;
+    this.lost(user);
   }
 
   /** What the world knows now. */

@@ -76,6 +76,8 @@ export class SdkPerson {
 
   /** The page is loaded again: the program is gone in a moment, what is stored stays. */
   reload(): void {
+    // A try of the old page may take the session over after one of the new: relays try for a while.
+    if (this.#world.oracle.facts.hasRelays && this.state !== "open") this.#world.oracle.lost(this.user);
     this.end?.wire?.cut();
     this.client?.close();
     this.#begin();
