@@ -42,12 +42,12 @@ const FULL: Sizes = {
 };
 const QUICK: Sizes = {
   members: 400,
-  publications: 40,
-  warm: 30,
+  publications: 30,
+  warm: 20,
   every: 40,
   rounds: 2,
   pairs: 3,
-  lone: 24,
+  lone: 16,
   sockets: 500,
 };
 const RELAYS = [0, 1, 5, 20];
