@@ -42,8 +42,8 @@ const FULL: Sizes = {
 };
 const QUICK: Sizes = {
   members: 400,
-  publications: 30,
-  warm: 20,
+  publications: 40,
+  warm: 40,
   every: 40,
   rounds: 2,
   pairs: 3,
