@@ -261,4 +261,11 @@ export const runtime: readonly Guard[] = [
     without: "",
     tests: ["unit/room-overload.test.ts"],
   },
+  {
+    name: "what a relay has already is not pushed again",
+    file: "src/room/runtime/pusher.ts",
+    text: "const after = isKnown ? cursor.offset : committed;",
+    without: "const after = isKnown ? Math.max(0, state.log.oldest - 1) : committed;",
+    tests: ["unit/bench-relays.test.ts"],
+  },
 ];
