@@ -136,6 +136,8 @@ export class Pusher {
     branch.connections = connections;
     branch.heardAt = this.#parts.platform.now();
     branch.failures = 0;
+    // The answer has said all that a push would say, but what has happened since.
+    if (at && at.offset === this.#parts.state()?.log.committed) branch.isDue = false;
     if (branch.signals.length > 0 || branch.dismissals.length > 0 || branch.isDue) this.#push(branch);
   }
 
