@@ -180,8 +180,8 @@ export const runtime: readonly Guard[] = [
   {
     name: "a share of every tick for frames",
     file: "src/room/runtime/scheduler.ts",
-    text: 'if (event.type === "connect") return "connect";',
-    without: 'if (event.type === "connect") return "alive";',
+    text: 'if (CONNECTING.has(event.type)) return "connect";',
+    without: 'if (CONNECTING.has(event.type)) return "alive";',
     tests: ["unit/scheduler.test.ts"],
   },
   {
