@@ -111,17 +111,20 @@ const budgets: readonly Budget[] = [
 export function judge(results: Results, mode: Mode, isPart = false): Verdict[] {
   const verdicts = budgets
     .filter(({ modes }) => modes.includes(mode))
-    .map(({ what, limit, unit, values }) => {
-      const found = values(results).filter(Number.isFinite);
-      const budget = `<= ${limit.toLocaleString("en-US")} ${unit}`;
-      if (found.length === 0) return { what, budget, limit, measured: undefined, failed: true };
-      const measured = { median: median(found), min: Math.min(...found), max: Math.max(...found) };
-      // Where nothing varies, a little more than the limit is rounding.
-      const most = limit * 1.001;
-      const failed = measured.min > most || measured.median - (measured.max - measured.min) > most;
-      return { what, budget, limit, measured, failed };
-    });
+    .map(({ what, limit, unit, values }) => verdictOn({ what, limit, unit }, values(results)));
   return verdicts.filter(({ measured }) => measured !== undefined || !isPart);
+}
+
+/** One budget with what a run measured: a value for each round. None at all is a budget that is missed. */
+export function verdictOn({ what, limit, unit }: Omit<Budget, "values" | "modes">, values: readonly number[]): Verdict {
+  const found = values.filter(Number.isFinite);
+  const budget = `<= ${limit.toLocaleString("en-US")} ${unit}`;
+  if (found.length === 0) return { what, budget, limit, measured: undefined, failed: true };
+  const measured = { median: median(found), min: Math.min(...found), max: Math.max(...found) };
+  // Where nothing varies, a little more than the limit is rounding.
+  const most = limit * 1.001;
+  const failed = measured.min > most || measured.median - (measured.max - measured.min) > most;
+  return { what, budget, limit, measured, failed };
 }
 
 /** The budgets as a table. */

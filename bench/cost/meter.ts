@@ -22,7 +22,7 @@ export interface Use {
 const uses = new Map<string, Use>();
 /** Cursors whose counts may still grow. */
 const cursors = new Map<SqlStorageCursor<Record<string, SqlStorageValue>>, Use>();
-const running = new WeakMap<object, { depth: number; since: number }>();
+const running = new WeakMap<DurableObjectState, { depth: number; since: number }>();
 
 function useOf(ctx: DurableObjectState): Use {
   const name = ctx.id.name ?? ctx.id.toString();
@@ -76,6 +76,10 @@ export function meterStorage(ctx: DurableObjectState): void {
 /** The methods that the platform calls, and what each call counts as. */
 const HANDLERS = {
   fetch: "requests",
+  // What objects call of one another.
+  exchange: "requests",
+  push: "requests",
+  deliver: "requests",
   webSocketMessage: "messages",
   webSocketClose: undefined,
   webSocketError: undefined,
@@ -90,18 +94,45 @@ export function meterHandlers(
   for (const [name, counts] of Object.entries(HANDLERS)) {
     const handler = (cls.prototype as Record<string, unknown>)[name];
     if (typeof handler !== "function") continue;
-    const metered = async function (this: object, ...args: unknown[]): Promise<unknown> {
-      const use = useOf(ctxOf(this));
-      if (counts) use[counts]++;
-      const run = running.get(this) ?? { depth: 0, since: 0 };
-      running.set(this, run);
-      if (run.depth++ === 0) run.since = Date.now();
-      try {
-        return await (Reflect.apply(handler, this, args) as unknown);
-      } finally {
-        if (--run.depth === 0) use.active += Date.now() - run.since;
-      }
+    const metered = function (this: object, ...args: unknown[]): Promise<unknown> {
+      const ctx = ctxOf(this);
+      if (counts) useOf(ctx)[counts]++;
+      return active(ctx, async () => (await Reflect.apply(handler, this, args)) as unknown);
     };
     Object.defineProperty(cls.prototype, name, { value: metered, configurable: true });
   }
+}
+
+/** Something for which the object is awake. */
+async function active<T>(ctx: DurableObjectState, work: () => Promise<T>): Promise<T> {
+  const use = useOf(ctx);
+  const run = running.get(ctx) ?? { depth: 0, since: 0 };
+  running.set(ctx, run);
+  if (run.depth++ === 0) run.since = Date.now();
+  try {
+    return await work();
+  } finally {
+    if (--run.depth === 0) use.active += Date.now() - run.since;
+  }
+}
+
+/** The environment of an object whose calls of these bindings count as time in which it is awake. */
+export function meterCalls<Env extends object>(ctx: DurableObjectState, env: Env, bindings: readonly string[]): Env {
+  const metered = bindings.map((binding) => {
+    const namespace = (env as Readonly<Record<string, DurableObjectNamespace>>)[binding];
+    if (!namespace) throw new Error(`there is no binding ${binding}`);
+    const getByName = (name: string) => {
+      const stub = namespace.getByName(name);
+      // A stub has every method that anyone asks for.
+      const called = stub as unknown as Readonly<Record<string, (...args: unknown[]) => Promise<unknown>>>;
+      return new Proxy(stub, {
+        get:
+          (_stub, method) =>
+          (...args: unknown[]) =>
+            active(ctx, async () => called[String(method)]?.(...args)),
+      });
+    };
+    return [binding, { getByName }] as const;
+  });
+  return { ...env, ...Object.fromEntries(metered) };
 }

@@ -21,7 +21,18 @@ export async function reportBench(): Promise<void> {
   });
 }
 
-function described({ date, commit, command, cpu, cores, memory, kernel, versions, seconds }: Circumstances): string {
+/** A line about where, when and with which versions a run was made. */
+export function described({
+  date,
+  commit,
+  command,
+  cpu,
+  cores,
+  memory,
+  kernel,
+  versions,
+  seconds,
+}: Circumstances): string {
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return `${date.slice(0, 10)}, commit ${commit}, \`${command}\`, ${Math.round(seconds / 60)} minutes. ${cpu}, ${cores} cores, ${memory}, ${kernel}. ${named.join(", ")}.`;
 }

@@ -12,6 +12,7 @@ import { bars, lines, type Dot } from "./charts.ts";
 import { reportCost } from "./cost.ts";
 import { costDots } from "./cost-dots.ts";
 import { readResults } from "./markdown.ts";
+import { reportRelays } from "./relays.ts";
 import { median } from "../measure/stats.ts";
 import { rivals } from "../rivals.ts";
 import type { Circumstances, Results, ScenarioResult } from "../sample.ts";
@@ -27,6 +28,7 @@ export async function plots(): Promise<void> {
   if (full) await plotFull(full);
   if (growth) await plotGrowth(growth);
   await reportBench();
+  if (readResults("relays")) await reportRelays();
   if (!cost) return;
   await reportCost();
   const note = noteOf(cost.circumstances);

@@ -11,8 +11,8 @@ export const around: readonly Guard[] = [
   },
   {
     name: "a stub that failed",
-    file: "src/room.ts",
-    text: "this.#directory = undefined;",
+    file: "src/ops/reporter.ts",
+    text: "this.#part = undefined;",
     without: "",
     tests: ["workerd/operator.test.ts"],
   },
@@ -53,9 +53,9 @@ export const around: readonly Guard[] = [
   },
   {
     name: "a report to the directory ends",
-    file: "src/room.ts",
-    text: "REPORT_TIMEOUT_MS,\n      );",
-    without: "1e9,\n      );",
+    file: "src/ops/reporter.ts",
+    text: "const TIMEOUT_MS = 10_000;",
+    without: "const TIMEOUT_MS = 1e9;",
     tests: ["isolate/reporting.test.ts"],
   },
   {
@@ -159,8 +159,8 @@ export const around: readonly Guard[] = [
   {
     name: "the room of a stranger's request stays out of the log",
     file: "src/http/observe.ts",
-    text: 'about.user === undefined ? "" : address.room',
-    without: "address.room",
+    text: 'isNamed ? address.room : ""',
+    without: 'isConfined ? "" : address.room',
     tests: ["isolate/gate.test.ts"],
   },
   {

@@ -152,7 +152,7 @@ export const operating: readonly Guard[] = [
   {
     name: "present sessions of a user are counted, not looked through",
     file: "src/room/store/sessions.ts",
-    text: "const present = (this.#present.get(user) ?? 0) + more;",
+    text: "const present = before + more;",
     without:
       "const present = [...(this.#byUser.get(user) ?? [])].filter((id) => this.#byId.get(id)?.present).length + 0 * more;",
     tests: ["unit/room-scale.test.ts"],

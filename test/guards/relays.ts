@@ -230,8 +230,8 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: the room is asked for what the copy has not got",
     file: "src/room/core/resume.ts",
-    text: "if (turn.state.mirror) turn.lookUp(connection, offset);\n  else reset",
-    without: "reset",
+    text: 'else if (reason === "log_trimmed") turn.lookUp(connection, offset);',
+    without: 'else if (reason === "log_trimmed") disconnect(turn, connection, { code: "restarting" });',
     tests: ["unit/relay-history.test.ts"],
   },
   {
@@ -279,7 +279,7 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: an exchange has told what a push would",
     file: "src/room/runtime/pusher.ts",
-    text: "if (at) branch.isDue = false;",
+    text: "if (at && at.offset === this.#parts.state()?.log.committed) branch.isDue = false;",
     without: "",
     tests: ["unit/relay-calls.test.ts"],
   },
@@ -293,8 +293,8 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: those behind one that cannot be reached are told by the room",
     file: "src/room/runtime/pusher.ts",
-    text: "if (failures === 0 && next.some(",
-    without: "if (next.some(",
+    text: "if (branch.server?.failures === 0) {",
+    without: "if (branch.server) {",
     tests: ["unit/relay-calls.test.ts"],
   },
   {
@@ -307,8 +307,8 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: one that is far behind begins anew",
     file: "src/room/runtime/exchange.ts",
-    text: "return log.totalUpTo(upto) - log.totalUpTo(from) <= MOST_BYTES ? from : undefined;",
-    without: "return from;",
+    text: "log.covers(from) && bytesAfter(log, from, upto) <= MOST_TOLD_BYTES;",
+    without: "log.covers(from);",
     tests: ["unit/relay-calls.test.ts"],
   },
   {

@@ -47,8 +47,8 @@ export const room: readonly Guard[] = [
   {
     name: "the order of a client's attempts",
     file: "src/room/core/connect.ts",
-    text: "if (holder?.isNewerThan(attempt))",
-    without: "if (false)",
+    text: "if (holder?.isNewerThan(attempt) || isNewer(elsewhere?.attempt, attempt))",
+    without: "if (isNewer(elsewhere?.attempt, attempt))",
     tests: ["unit/room-order.test.ts"],
   },
   {
@@ -82,8 +82,8 @@ export const room: readonly Guard[] = [
   {
     name: "a new epoch when nobody was connected",
     file: "src/room/store/state.ts",
-    text: "if (this.connections.size === 0) this.epochs.begin",
-    without: 'if (this.epochs.current === "") this.epochs.begin',
+    text: "if (this.connections.size === 0 && (this.#isCold || !this.remote.isUsed))\n",
+    without: 'if (this.epochs.current === "")\n',
     tests: ["workerd/recovery.test.ts"],
   },
   {
@@ -187,7 +187,7 @@ export const room: readonly Guard[] = [
   {
     name: "once per member",
     file: "src/room/core/depart.ts",
-    text: "if (state.sessions.isPresent(gone.id)) return announceChange(turn, gone);",
+    text: "if (state.isPresent(gone.id)) return announceChange(turn, gone);",
     without: "",
     tests: ["workerd/promises-people.test.ts"],
   },
@@ -222,7 +222,7 @@ export const room: readonly Guard[] = [
   {
     name: "who has joined may publish over HTTP",
     file: "src/room/core/operate.ts",
-    text: "if (isMembers && !state.sessions.isPresent(user)) {",
+    text: "if (isMembers && !state.isPresent(user)) {",
     without: "if (false) {",
     tests: ["workerd/api-publish.test.ts"],
   },
@@ -319,7 +319,7 @@ export const room: readonly Guard[] = [
   },
   {
     name: "bytes of everything ever published outlive the log",
-    file: "src/room/store/log.ts",
+    file: "src/room/store/log-rows.ts",
     text: 'total: row["total"] as number',
     without: 'total: row["bytes"] as number',
     tests: ["unit/stores-contract.test.ts"],

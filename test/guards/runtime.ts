@@ -180,8 +180,8 @@ export const runtime: readonly Guard[] = [
   {
     name: "a share of every tick for frames",
     file: "src/room/runtime/scheduler.ts",
-    text: 'if (event.type === "connect") return "connect";',
-    without: 'if (event.type === "connect") return "alive";',
+    text: 'if (CONNECTING.has(event.type)) return "connect";',
+    without: 'if (CONNECTING.has(event.type)) return "alive";',
     tests: ["unit/scheduler.test.ts"],
   },
   {
@@ -260,5 +260,12 @@ export const runtime: readonly Guard[] = [
     text: "if (retryCount > 0) await this.#armBeforehand();",
     without: "",
     tests: ["unit/room-overload.test.ts"],
+  },
+  {
+    name: "what a relay has already is not pushed again",
+    file: "src/room/runtime/pusher.ts",
+    text: "const after = isKnown ? cursor.offset : committed;",
+    without: "const after = isKnown ? Math.max(0, state.log.oldest - 1) : committed;",
+    tests: ["unit/bench-relays.test.ts"],
   },
 ];

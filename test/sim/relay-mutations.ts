@@ -16,12 +16,6 @@ export const ofRelays: readonly Omit<Mutation, "relays">[] = [
     to: "  if (at && epochs.includes(at, upto) !== true) return Math.min(at.offset, upto);\n",
   },
   {
-    name: "a session that moves counts its connections anew",
-    file: "src/room/core/relayed.ts",
-    from: "(direct?.generation ?? elsewhere?.generation ?? 0) + 1",
-    to: "Math.min(direct?.generation ?? elsewhere?.generation ?? 0, 0) + 1",
-  },
-  {
     name: "room and relay count other sessions, and do not care",
     file: "src/room/core/relayed.ts",
     from: "const isUnsure = dismissals.length === 0 && remote.digest(id) !== up.digest;",
@@ -44,12 +38,6 @@ export const ofRelays: readonly Omit<Mutation, "relays">[] = [
     file: "src/room/runtime/upstream.ts",
     from: "    if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);\n",
     to: "    if (!result.ok) return;\n",
-  },
-  {
-    name: "a publish that failed the second time is refused",
-    file: "src/room/runtime/exchange.ts",
-    from: '...(code !== "rate_limited" && { isFailed: true })',
-    to: '...(code !== "rate_limited" && texts.length < 0 && { isFailed: true })',
   },
   {
     name: "what an exchange that failed has asked is forgotten",

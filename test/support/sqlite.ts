@@ -29,9 +29,6 @@ declare module "node:sqlite" {
     serialize(): Uint8Array;
     deserialize(content: Uint8Array): void;
   }
-  interface DatabaseSyncOptions {
-    limits?: { readonly length?: number };
-  }
 }
 
 /** One statement that SQLite has compiled. */
@@ -295,7 +292,7 @@ function all(statement: StatementSync, values: readonly SQLInputValue[]): unknow
 }
 
 function open(path: string): DatabaseSync {
-  const options: DatabaseSyncOptions = {
+  const options: DatabaseSyncOptions & { readonly limits: { readonly length: number } } = {
     enableDoubleQuotedStringLiterals: true,
     limits: { length: MAX_ROW_BYTES },
   };

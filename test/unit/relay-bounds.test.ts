@@ -156,8 +156,8 @@ it("what an undone history pushes in the tick that learns of it is not part of t
   const late: Mirrored = { ...pushed, after: 1, upto: 2, items: item };
   const items = JSON.stringify({ offset: 2, by: null, at: 1, data: "new" });
   const { host } = eu.object;
-  // The relay is busy: both are in one tick.
-  await world.time.settled(host.submit({ type: "countDue" }));
+  // The relay is busy, and knows it: both are in one tick.
+  await world.time.settled(Promise.all(Array.from({ length: 8 }, () => host.submit({ type: "countDue" }))));
   const down = { ...told, epoch: "restored", after: 1, upto: 2, items, isUndone: true } as const;
   eu.exchange = "held";
   const taken = [late, down].map((mirrored) => host.submit({ type: "mirrored", mirrored, replies: [] }));

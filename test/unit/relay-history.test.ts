@@ -41,10 +41,11 @@ describe("a relay that was told nothing for a while", () => {
   });
 
   it("asks at its heartbeat where nothing else tells it", async () => {
-    const { world, eu, ann, speak } = await meeting();
+    const { world, eu, ann, speak } = await meeting({ heartbeat: { every: 10_000, idle: 10_000, misses: 100 } });
+    await world.pass(100_000);
     eu.push = "question lost";
     await speak(2);
-    await world.pass(60_000);
+    await world.pass(25_000);
     expect(offsets(ann)).toEqual([1, 2]);
   });
 

@@ -228,6 +228,9 @@ describe("a session that is resumed", () => {
     await world.pass(60_000);
     for (const peer of [eve, moved]) expect(byeTo(peer)).toBeUndefined();
     expect(world.room.host.state.population).toBe(2);
+    const { sessions } = us.object.host.state;
+    expect(sessions.of("eve").map(({ user }) => user)).not.toContain("ann");
+    expect(sessions.of("ann")).toMatchObject([{ id: ann.welcome.session }]);
   });
 
   it("is kept by the relay that it moves to when that dies before it has heard of it", async () => {
@@ -239,7 +242,7 @@ describe("a session that is resumed", () => {
     await world.pass(50);
     await us.object.crash();
     us.exchange = "arrives";
-    await world.pass(20_000);
+    await world.pass(60_000);
     expect(noted.filter((text) => text.endsWith("left"))).toEqual(["ann left"]);
     const again = await us.join({ user: "ann", resume: resume(ann) });
     expect(again.welcome).toMatchObject({ session: ann.welcome.session, resumed: true });

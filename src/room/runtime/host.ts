@@ -193,7 +193,6 @@ export class RoomHost {
 
   /** Opens a connection. `client`: the client's end of its socket. `regions`: it is to be opened at a relay. */
   async connect(admission: Admission): Promise<Opened> {
-    if (this.#scheduler.isCrowded) return CROWDED;
     this.#ticker.wake();
     const regions = this.#relays.regionsFor(admission);
     if (regions) return { ok: false, code: "restarting", regions };

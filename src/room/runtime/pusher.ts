@@ -136,8 +136,8 @@ export class Pusher {
     branch.connections = connections;
     branch.heardAt = this.#parts.platform.now();
     branch.failures = 0;
-    // The answer has everything that a push would have brought, but for what is of the moment.
-    if (at) branch.isDue = false;
+    // The answer has said all that a push would say, but what has happened since and what is of the moment.
+    if (at && at.offset === this.#parts.state()?.log.committed) branch.isDue = false;
     if (hasNews(branch)) this.#push(branch);
   }
 
