@@ -132,6 +132,22 @@ it("a member who claims to be ahead comes back, and the room goes by its own his
   expect(again.welcome).toMatchObject({ resumed: false, reason: "offset_ahead" });
 });
 
+it("a session that moves, or is nowhere, has no relay list what it has", async () => {
+  const world = new RelayedRoom(calm);
+  const [eu, us] = [world.relay("eu-0"), world.relay("us-0")];
+  await us.join({ user: "bob" });
+  const ann = await eu.join({ user: "ann" });
+  await world.pass(1_000);
+  const before = us.asked.length;
+  await us.join({ user: "ann", resume: { session: ann.welcome.session } });
+  for (let n = 0; n < 5; n++) {
+    await us.join({ user: "eve", resume: { session: `nowhere-${n}` } });
+    await world.pass(1_000);
+  }
+  expect(us.asked.slice(before).filter(({ sessions }) => sessions)).toEqual([]);
+  expect(us.object.host.state.sessions.of("eve")).toHaveLength(5);
+});
+
 it("members who come at once find as many places as there are", async () => {
   const world = new RelayedRoom(calm);
   const eu = world.relay("eu-0");

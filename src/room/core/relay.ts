@@ -56,6 +56,9 @@ export function open(turn: Turn, admission: Admission, admitted: Extract<Admitte
   // Another user has asked for it here before, and the room has refused: it is nothing of that user's.
   if (held && held.user !== credentials.user) end(turn, held);
   const known = sessions.owned(id, credentials.user);
+  // The room does not know the session that was asked for, which is kept here since then.
+  const vain = resume && resume.session !== id ? sessions.owned(resume.session, credentials.user) : undefined;
+  if (vain && !state.connections.has(vain.id)) end(turn, vain);
   const generation = Math.max(admitted.generation, (known?.generation ?? 0) + 1);
   const session = known ? sessions.connect(known, admission, generation) : sessions.open(id, admission, generation);
   // Something was trimmed between the answer and now: its client comes again, and the session is here.

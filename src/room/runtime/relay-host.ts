@@ -101,9 +101,11 @@ export class RelayHost {
       }
     }
     const id = this.#platform.mintId();
-    const prepared = await this.#prepare(admission);
+    const { resume } = admission;
+    const isMoving = resume !== undefined && !this.room.state.sessions.get(resume.session);
+    const prepared = await this.#prepare(admission, isMoving);
     if (!prepared.ok) return prepared;
-    const admitted = await this.#upstream.admit({ id, admission });
+    const admitted = await this.#upstream.admit({ id, admission }, isMoving);
     let isOpen = false;
     try {
       const opened = admitted.ok ? await this.room.open({ type: "admitted", admission, admitted }) : admitted;
@@ -134,10 +136,8 @@ export class RelayHost {
   }
 
   /** Should this instance die with what the room has admitted, the alarm tells the room, and a session that moves is kept. */
-  async #prepare(admission: Admission): Promise<Result> {
-    const { connections, sessions } = this.room.state;
-    const { resume } = admission;
-    const isMoving = resume !== undefined && !sessions.get(resume.session);
+  async #prepare(admission: Admission, isMoving: boolean): Promise<Result> {
+    const { connections } = this.room.state;
     // Where somebody is, the alarm rings anyway.
     const isArmed = connections.size > 0 || this.#mirror.due !== undefined;
     if (!isArmed) this.#mirror.due = this.#platform.now() + UNTOLD_MS;

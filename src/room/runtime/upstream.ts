@@ -58,6 +58,10 @@ export interface UpstreamParts {
 interface Waiting {
   readonly joining: Joining;
   readonly since: number;
+  /** Its session is kept here since it has been asked for. */
+  readonly isMoving: boolean;
+  /** The room was asked before, and nobody knows what came of it. */
+  readonly isRepeat?: true;
   readonly resolve: (admitted: Admitted) => void;
 }
 
@@ -112,11 +116,15 @@ export class Upstream {
     this.#parts = parts;
   }
 
-  /** Asks the room to let somebody in. */
-  admit(joining: Joining): Promise<Admitted> {
+  /**
+   * Asks the room to let somebody in.
+   *
+   * @param isMoving whether its session is kept here since it was asked for
+   */
+  admit(joining: Joining, isMoving: boolean): Promise<Admitted> {
     this.#opening++;
     return new Promise((resolve) => {
-      this.#joins.push({ joining, since: this.#parts.platform.now(), resolve });
+      this.#joins.push({ joining, isMoving, since: this.#parts.platform.now(), resolve });
       this.#run();
     });
   }
@@ -271,7 +279,7 @@ export class Upstream {
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: log.committed, oldest } }),
       ...(back !== undefined && { back }),
       connections,
-      digest: this.#digestOf(state),
+      digest: this.#digestOf(state, joins),
       ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
       // A member that has come back meanwhile has not gone.
       left: left.filter(({ session }) => !isHere(session)),
@@ -282,8 +290,14 @@ export class Upstream {
   }
 
   /** Of the sessions as the room counts them. Without reading them: there are thousands, and exchanges every moment. */
-  #digestOf({ sessions }: RoomState): string {
+  #digestOf({ sessions }: RoomState, joins: readonly Waiting[]): string {
     const tally = sessions.tally.copy();
+    // One that is asked for now is kept here already, and the room moves it when it has heard this.
+    for (const { joining, isMoving, isRepeat } of joins) {
+      const { resume, credentials } = joining.admission;
+      const known = resume && sessions.owned(resume.session, credentials.user);
+      if (known && isMoving && !isRepeat) tally.toggle(known.id, known.present, -1);
+    }
     for (const session of this.#admitted.keys()) {
       const known = sessions.get(session);
       if (known) tally.toggle(session, known.present, -1);
@@ -344,7 +358,8 @@ export class Upstream {
     for (const { resolve } of joins.filter((each) => !isPatient(each))) {
       resolve({ ok: false, code: "upstream_failed", retryAfter: 1_000 });
     }
-    this.#joins = [...joins.filter(isPatient), ...this.#joins];
+    const patient = joins.filter(isPatient).map((each) => ({ ...each, isRepeat: true as const }));
+    this.#joins = [...patient, ...this.#joins];
     this.#left = [...left, ...this.#left];
     this.#ended = [...ended, ...this.#ended];
     for (const each of wanted) this.#want(each);
