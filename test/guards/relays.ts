@@ -325,4 +325,32 @@ export const relays: readonly Guard[] = [
     without: "if (!first) return;",
     tests: ["unit/stores-contract.test.ts"],
   },
+  {
+    name: "relay: one that only tells that nobody is there is told nothing",
+    file: "src/room/runtime/pusher.ts",
+    text: "    this.#branches.set(address.name, fresh);\n    this.#arranged = undefined;\n",
+    without: "    this.#branches.set(address.name, fresh);\n",
+    tests: ["unit/relay-calls.test.ts"],
+  },
+  {
+    name: "relay: one that is let go while it asks is told nothing more",
+    file: "src/room/runtime/pusher.ts",
+    text: "this.#arranged = this.#branches.size > names.size ? undefined : relays;",
+    without: "this.#arranged = relays;",
+    tests: ["unit/relay-calls.test.ts"],
+  },
+  {
+    name: "relay: a session that moves makes nobody list sessions",
+    file: "src/room/runtime/upstream.ts",
+    text: "if (known && isMoving && !isRepeat) tally",
+    without: "if (known && isMoving && isRepeat) tally",
+    tests: ["unit/relay-bounds.test.ts"],
+  },
+  {
+    name: "relay: a session that is nowhere is not kept",
+    file: "src/room/core/relay.ts",
+    text: "if (vain && !state.connections.has(vain.id)) end(turn, vain);",
+    without: "",
+    tests: ["unit/relay-bounds.test.ts"],
+  },
 ];

@@ -239,7 +239,8 @@ describe("a session that is resumed", () => {
     await ann.end();
     us.exchange = "answer lost";
     void us.connect({ user: "ann", resume: resume(ann) }).catch(() => undefined);
-    await world.pass(50);
+    await world.pass(400);
+    expect(world.room.host.state.remote.of("ann")).toMatchObject([{ present: true, generation: 2 }]);
     await us.object.crash();
     us.exchange = "arrives";
     await world.pass(60_000);
