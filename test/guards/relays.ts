@@ -353,4 +353,11 @@ export const relays: readonly Guard[] = [
     without: "",
     tests: ["unit/relay-bounds.test.ts"],
   },
+  {
+    name: "relay: a push that is never answered is given up",
+    file: "src/room/runtime/pusher.ts",
+    text: "const cancel = platform.later(TIMEOUT_MS, () => resolve(undefined));",
+    without: "const cancel = platform.later(TIMEOUT_MS, () => undefined);",
+    tests: ["unit/relay-calls.test.ts"],
+  },
 ];

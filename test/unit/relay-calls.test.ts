@@ -70,6 +70,21 @@ describe("a push", () => {
     expect([eu.tries - before, offsets(ann)]).toEqual([6, [1]]);
   });
 
+  it("that is never answered is not waited for for ever", async () => {
+    const { world, eu, ann, publish } = await meeting(["eu-0"]);
+    eu.push = "held";
+    await publish();
+    eu.push = "arrives";
+    // It does not find out by itself either.
+    eu.exchange = "question lost";
+    await world.pass(12_000);
+    expect(offsets(ann)).toEqual([1]);
+    // The one that was given up arrives all the same, and changes nothing.
+    await world.release();
+    await publish();
+    expect(offsets(ann)).toEqual([1, 2]);
+  });
+
   it("of another version is refused, and so is an exchange", async () => {
     const { world, eu, publish } = await meeting(["eu-0"]);
     await publish();

@@ -25,6 +25,8 @@ const PUSH_BYTES = 4_194_304;
 const MAX_SIGNALS = 262_144;
 /** Dismissals that wait for a relay, at most: what it misses it learns when it next reports. */
 const MAX_DISMISSALS = 1_000;
+/** How long a push may take, in ms. */
+const TIMEOUT_MS = 10_000;
 /** After how long a push that failed is tried again, in ms; twice as long each time, so often. */
 const RETRY_MS = 500;
 const RETRIES = 5;
@@ -228,13 +230,20 @@ export class Pusher {
     this.#later(branch);
   }
 
-  async #call({ address }: Branch, mirrored: Mirrored): Promise<Pushed | undefined> {
-    try {
-      const { epoch, offset, connections } = await this.#parts.portOf(address).push(mirrored);
-      return { epoch, offset, connections };
-    } catch {
-      return undefined;
-    }
+  /** `undefined` when it has failed, or takes too long: the relay would be told nothing for as long as it is waited for. */
+  #call({ address }: Branch, mirrored: Mirrored): Promise<Pushed | undefined> {
+    const { platform, portOf } = this.#parts;
+    return new Promise((resolve) => {
+      const cancel = platform.later(TIMEOUT_MS, () => resolve(undefined));
+      const answered = async () => {
+        const { epoch, offset, connections } = await portOf(address).push(mirrored);
+        return { epoch, offset, connections };
+      };
+      void answered()
+        .catch(() => undefined)
+        .then(resolve)
+        .finally(cancel);
+    });
   }
 
   #took(branch: Branch, { upto, epoch }: Mirrored, answer: Pushed): void {
