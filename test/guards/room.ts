@@ -82,8 +82,8 @@ export const room: readonly Guard[] = [
   {
     name: "a new epoch when nobody was connected",
     file: "src/room/store/state.ts",
-    text: "if (this.connections.size === 0 && (this.#isCold || !this.remote.isUsed))\n",
-    without: 'if (this.epochs.current === "")\n',
+    text: "if (this.connections.size === 0 && (this.#isCold || !this.remote.isUsed))\n      this.epochs.begin",
+    without: 'if (this.epochs.current === "") this.epochs.begin',
     tests: ["workerd/recovery.test.ts"],
   },
   {
