@@ -111,14 +111,15 @@ describe("a push", () => {
   });
 
   it("does not come to a relay that only tells that nobody is there", async () => {
-    const { world, publish } = await meeting(["eu-0", "us-0"], { resumeWindow: 20_000, grace: 1_000 });
+    const { world, publish } = await meeting(["eu-0", "us-0"], { grace: 5_000 });
     const us = world.relay("us-0");
     const bob = await us.join({ user: "bob" });
     for (const peer of [...us.object.sockets]) await peer.end();
     await bob.end();
-    await world.pass(200_000);
-    expect(us.asked.at(-1)?.connections).toBe(0);
+    await world.pass(1_000);
     await publish();
+    await world.pass(60_000);
+    expect(us.asked.at(-1)).toMatchObject({ connections: 0, left: [{ user: "u1" }, { user: "bob" }] });
     const before = us.tries;
     for (let i = 0; i < 5; i++) await publish();
     expect(us.tries).toBe(before);

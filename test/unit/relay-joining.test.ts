@@ -228,8 +228,18 @@ describe("a session that is resumed", () => {
     await world.pass(60_000);
     for (const peer of [eve, moved]) expect(byeTo(peer)).toBeUndefined();
     expect(world.room.host.state.population).toBe(2);
+  });
+
+  it("is its user's also where another one asked for it and heard nothing", async () => {
+    const { eu, us } = noting();
+    const ann = await eu.join({ user: "ann" });
+    us.exchange = "question lost";
+    await expect(us.join({ user: "eve", resume: resume(ann) })).rejects.toThrow("upstream_failed");
+    us.exchange = "arrives";
+    const moved = await us.join({ user: "ann", resume: resume(ann) });
+    expect(moved.welcome).toMatchObject({ session: ann.welcome.session, resumed: true });
     const { sessions } = us.object.host.state;
-    expect(sessions.of("eve").map(({ user }) => user)).not.toContain("ann");
+    expect(sessions.of("eve")).toEqual([]);
     expect(sessions.of("ann")).toMatchObject([{ id: ann.welcome.session }]);
   });
 
