@@ -34,6 +34,11 @@ export interface SessionKey {
   readonly session: string;
 }
 
+/** A session whose connection is gone. `generation`: of that connection; a later one has come back since, and stays. */
+export interface GoneKey extends SessionKey {
+  readonly generation: number;
+}
+
 /** A client that wants to connect to a relay. `id`: for the session, should it be a new one. */
 export interface Joining {
   readonly id: string;
@@ -93,6 +98,8 @@ export interface Replied {
 export interface Up {
   readonly version: typeof RELAYING;
   readonly relay: RelayAddress;
+  /** The answer that it has taken last; absent before the first. A list of sessions from before another answer is out of date. */
+  readonly heard?: string;
   /** Where its copy of the log ends and begins; absent while it has none. */
   readonly at?: Position & { readonly oldest: number };
   /** From where somebody who is connected continues, before `oldest`. It may be anything: a client has said so. */
@@ -103,9 +110,9 @@ export interface Up {
   /** All of them, when the room has asked. */
   readonly sessions?: readonly (SessionKey & { readonly isPresent: boolean })[];
   /** Sessions that the others were told of and are not here any more. */
-  readonly left: readonly SessionKey[];
+  readonly left: readonly GoneKey[];
   /** Sessions that are over. */
-  readonly ended: readonly SessionKey[];
+  readonly ended: readonly GoneKey[];
   readonly joins: readonly Joining[];
   readonly said: readonly Said[];
 }
@@ -146,6 +153,8 @@ export interface Mirrored {
 
 /** What the room answers a relay. */
 export interface Down extends Mirrored {
+  /** Names this answer. */
+  readonly nth: string;
   readonly rules: RelayRules;
   /** For each of `joins`. */
   readonly admitted: readonly Admitted[];

@@ -29,9 +29,9 @@ export const ofRelays: readonly Omit<Mutation, "relays">[] = [
   },
   {
     name: "a member that has come back has gone",
-    file: "src/room/runtime/upstream.ts",
-    from: "left: left.filter(({ session }) => !isHere(session)),",
-    to: 'left: left.filter(({ session }) => !isHere(session) || session !== ""),',
+    file: "src/room/core/relayed.ts",
+    from: "session?.relay === id && session.generation <= key.generation ? session : undefined",
+    to: "session?.relay === id && session.generation > 0 ? session : undefined",
   },
   {
     name: "an answer that a relay cannot take is forgotten",

@@ -158,10 +158,10 @@ describe("sessions", () => {
 
   it("that have gone from a relay are there until their time is over, and are not present", async () => {
     const { room, berlin, cleo } = await filled();
-    await berlin.exchange({ left: [cleo] });
+    await berlin.exchange({ left: [{ ...cleo, generation: 1 }] });
     const { sessions } = await ask<SessionList>(room, { type: "sessions" });
     expect(sessions.find(({ user }) => user === "cleo")).toMatchObject({ present: false, relay: "eu/0" });
-    await berlin.exchange({ ended: [cleo] });
+    await berlin.exchange({ ended: [{ ...cleo, generation: 1 }] });
     const later = await ask<SessionList>(room, { type: "sessions" });
     expect(later.sessions.map(({ user }) => user)).not.toContain("cleo");
   });

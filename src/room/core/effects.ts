@@ -2,7 +2,7 @@
 import type { CodeName } from "../../protocol/codes.ts";
 import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
-import type { Dismissal, ForwardedFrame, SessionKey } from "../relaying.ts";
+import type { Dismissal, ForwardedFrame, GoneKey } from "../relaying.ts";
 import type { Continuation } from "../store/state.ts";
 import { Counters } from "../telemetry/counts.ts";
 import type { End } from "../telemetry/end.ts";
@@ -31,7 +31,7 @@ export interface Forwarded {
 }
 
 /** What a relay's room must learn of a session: that the others miss it, or that it is over. */
-export type Farewelled = { readonly gone: SessionKey } | { readonly over: SessionKey };
+export type Farewelled = { readonly gone: GoneKey } | { readonly over: GoneKey };
 
 /** Somebody who continues from before what a relay has: from there on it must have it. */
 export interface Wanted {

@@ -8,6 +8,7 @@ import type { Admission } from "../admission.ts";
 import type {
   Admitted,
   Dismissal,
+  GoneKey,
   Joining,
   RelayAddress,
   Replied,
@@ -133,9 +134,10 @@ export function hearReport(turn: Turn, up: Omit<Up, "joins" | "said">): Result<R
   if (isEmpty && !known) return { ok: true, value: { isUnsure: false, dismissals: strangers(up) } };
   if (isEmpty) remote.detach(up.relay.name);
   const { id } = isEmpty && known ? known : remote.attach(up.relay);
-  const mine = (key: SessionKey) => {
+  // An instance that is no more may have sent it: what has come back since has not gone.
+  const mine = (key: GoneKey) => {
     const session = remote.find(key);
-    return session?.relay === id ? session : undefined;
+    return session?.relay === id && session.generation <= key.generation ? session : undefined;
   };
   remote.hear(id, up.connections);
   report(turn);

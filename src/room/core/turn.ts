@@ -170,7 +170,7 @@ export class Turn {
     const { mirror } = this.state;
     if (!mirror) return;
     mirror.due ??= this.now + UNTOLD_MS;
-    const key = ({ id, user }: Session) => ({ session: id, user });
+    const key = ({ id, user, generation }: Session) => ({ session: id, user, generation });
     this.#tick.effects.farewells.push("gone" in what ? { gone: key(what.gone) } : { over: key(what.over) });
   }
 

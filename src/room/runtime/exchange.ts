@@ -26,11 +26,15 @@ export interface ExchangeParts {
   readonly relays: Pusher | undefined;
   /** @throws UnreadableStorage */
   readonly state: () => RoomState;
+  /** Unguessable, and new each time. */
+  readonly mintId: () => string;
 }
 
 /** The room's end of exchanges. */
 export class Exchange {
   readonly #parts: ExchangeParts;
+  /** The last answer to each relay. */
+  readonly #answers = new Map<string, string>();
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
@@ -44,11 +48,16 @@ export class Exchange {
     relays?.asked(up.relay);
     let position: Position | undefined;
     try {
-      const { joins, said, ...about } = up;
+      const { joins, said, sessions, ...about } = up;
+      // What was listed before another answer says nothing of what that has brought about.
+      const isInTurn = up.heard !== undefined && up.heard === this.#answers.get(up.relay.name);
       const spoken = said.map((each) => this.#hear(up, each));
       // Under load one lane may overtake another: a member that comes back must not be
       // heard of before it is heard that it had gone.
-      const report = await queue.submit({ type: "report", up: about });
+      const report = await queue.submit({
+        type: "report",
+        up: { ...about, ...(isInTurn && sessions && { sessions }) },
+      });
       // The relay must tell it again.
       if (!report.ok) throw new Error(`what a relay reports could not be taken: ${report.code}`);
       const admitted = joins.map(async (joining) =>
@@ -60,12 +69,21 @@ export class Exchange {
         admitted: answers.map((answer): Admitted => (answer.ok ? (answer.value as Admitted) : answer)),
         report: report.value as Reported,
         next: relays?.nextOf(up.relay) ?? [],
+        nth: this.#nameAnswer(up.relay.name),
       });
       position = { epoch: down.epoch, offset: down.upto };
       return down;
     } finally {
       relays?.answered(up.relay, position, up.connections);
     }
+  }
+
+  #nameAnswer(relay: string): string {
+    // A relay that is forgotten lists its sessions once more than it must.
+    if (this.#answers.size >= MOST_ANSWERS) this.#answers.clear();
+    const nth = this.#parts.mintId();
+    this.#answers.set(relay, nth);
+    return nth;
   }
 
   async #hear({ relay }: Up, said: Said): Promise<Replied> {
@@ -76,6 +94,8 @@ export class Exchange {
   }
 }
 
+/** Relays whose last answer is remembered. */
+const MOST_ANSWERS = 4_096;
 const CROWDED = { ok: false, code: "room_full", message: "The room is overloaded.", retryAfter: 1_000 } as const;
 
 interface Parts {
@@ -83,9 +103,10 @@ interface Parts {
   readonly admitted: readonly Admitted[];
   readonly report: Reported;
   readonly next: Down["next"];
+  readonly nth: string;
 }
 
-function compose(state: RoomState, up: Up, { replies, admitted, report, next }: Parts): Down {
+function compose(state: RoomState, up: Up, { replies, admitted, report, next, nth }: Parts): Down {
   const { log, replay, epochs, drain, definition, population } = state;
   const upto = log.committed;
   const from = whereFrom(state, up, admitted);
@@ -93,6 +114,7 @@ function compose(state: RoomState, up: Up, { replies, admitted, report, next }: 
   const items = [...replay.after(after, undefined, MOST_TOLD_BYTES)].map((stretch) => stretch.items);
   return {
     version: RELAYING,
+    nth,
     epoch: epochs.current,
     after,
     upto,

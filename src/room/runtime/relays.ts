@@ -51,7 +51,7 @@ export class Relays {
         emptied: ({ name }) => void queue.submit({ type: "detached", relay: name }),
         ...(fan !== undefined && { fan }),
       });
-    this.#exchange = new Exchange({ queue, relays: this.#pusher, state });
+    this.#exchange = new Exchange({ queue, relays: this.#pusher, state, mintId: () => platform.mintId() });
   }
 
   /** Every relay that is served, as an operator sees it. */

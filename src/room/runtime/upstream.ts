@@ -13,9 +13,11 @@ import {
   type Down,
   type Joining,
   type RelayAddress,
+  type GoneKey,
   type SessionKey,
   type Up,
 } from "../relaying.ts";
+import { Counted } from "./counted.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { UNTOLD_MS, type RoomState } from "../store/state.ts";
 import type { Platform } from "./platform.ts";
@@ -74,8 +76,8 @@ interface Queued extends Forwarded {
 interface Batch {
   readonly joins: readonly Waiting[];
   readonly frames: readonly Queued[];
-  readonly left: readonly SessionKey[];
-  readonly ended: readonly SessionKey[];
+  readonly left: readonly GoneKey[];
+  readonly ended: readonly GoneKey[];
   readonly wanted: readonly Wanted[];
 }
 
@@ -92,8 +94,10 @@ export class Upstream {
   #heard = 0;
   /** Handlers that must not end before the room has answered so many of them. */
   #idle: { readonly upto: number; readonly resolve: () => void }[] = [];
-  #left: SessionKey[] = [];
-  #ended: SessionKey[] = [];
+  #left: GoneKey[] = [];
+  #ended: GoneKey[] = [];
+  /** The answer that was taken last. */
+  #answer: string | undefined;
   /** By connection: one that asks again and again wants one thing. */
   #wanted = new Map<Wanted["connection"], number>();
   /** Whether there is a reason to ask besides those that wait. */
@@ -105,8 +109,7 @@ export class Upstream {
   #resume: (() => void) | undefined;
   /** Members that want to connect and are not connected yet. */
   #opening = 0;
-  /** Sessions that the room has admitted and that are not connected yet: the room counts them already. */
-  readonly #admitted = new Map<string, SessionKey>();
+  readonly #counted = new Counted();
   /** Connections that the room was told of last. */
   #told = 0;
   /** When the room was last heard, in ms since the epoch. */
@@ -133,7 +136,7 @@ export class Upstream {
   opened(session: string | undefined, isOpen: boolean): void {
     this.#opening--;
     if (session === undefined) return;
-    this.#admitted.delete(session);
+    this.#counted.settle(session);
     // The room counts a member that is not here.
     if (!isOpen) this.ask();
   }
@@ -217,7 +220,10 @@ export class Upstream {
         const down = await this.#within(this.#parts.ask(up));
         this.#failures = 0;
         await this.#apply(batch, spoken.speakers, down);
-        if (up.sessions) this.#isListDue = down.isUnsure === true;
+        this.#answer = down.nth;
+        // One list is enough: what it has not settled waits for the next heartbeat.
+        this.#isListDue = down.isUnsure === true;
+        if (this.#isListDue && !up.sessions) this.#isDue = true;
         this.#rest();
       } catch (error) {
         this.#undo(batch, error);
@@ -265,52 +271,35 @@ export class Upstream {
   }
 
   #upOf(state: RoomState, { joins, left, ended, wanted }: Batch, said: Up["said"]): Up {
-    const { log, epochs } = state;
+    const { log, epochs, sessions } = state;
     const oldest = Math.min(log.oldest, log.committed + 1);
     const back = wanted.length > 0 ? Math.min(...wanted.map(({ offset }) => offset)) : undefined;
-    const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
-    const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
     // One that may be refused is no reason to write anything down.
-    const connections = state.connections.size + this.#admitted.size;
+    const connections = state.connections.size + this.#counted.coming;
     this.#told = connections + joins.length;
     return {
       version: RELAYING,
       relay: this.#parts.relay(),
+      ...(this.#answer !== undefined && { heard: this.#answer }),
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: log.committed, oldest } }),
       ...(back !== undefined && { back }),
       connections,
-      digest: this.#digestOf(state, joins),
-      ...(this.#isListDue && { sessions: this.#sessionsOf(state) }),
+      digest: this.#counted.digest(sessions, this.#movingOf(joins)),
+      ...(this.#isListDue && { sessions: this.#counted.list(sessions) }),
       // A member that has come back meanwhile has not gone.
-      left: left.filter(({ session }) => !isHere(session)),
-      ended: ended.filter(({ session }) => !isThere(session)),
+      left: left.filter(({ session }) => !this.#counted.isPresent(sessions, session)),
+      ended: ended.filter(({ session }) => !this.#counted.isKept(sessions, session)),
       joins: joins.map(({ joining }) => joining),
       said,
     };
   }
 
-  /** Of the sessions as the room counts them. Without reading them: there are thousands, and exchanges every moment. */
-  #digestOf({ sessions }: RoomState, joins: readonly Waiting[]): string {
-    const tally = sessions.tally.copy();
-    // One that is asked for now is kept here already, and the room moves it when it has heard this.
-    for (const { joining, isMoving, isRepeat } of joins) {
+  /** Sessions that are kept here since they were asked for, and that nobody has asked for before. */
+  #movingOf(joins: readonly Waiting[]): SessionKey[] {
+    return joins.flatMap(({ joining, isMoving, isRepeat }) => {
       const { resume, credentials } = joining.admission;
-      const known = resume && sessions.owned(resume.session, credentials.user);
-      if (known && isMoving && !isRepeat) tally.toggle(known.id, known.present, -1);
-    }
-    for (const session of this.#admitted.keys()) {
-      const known = sessions.get(session);
-      if (known) tally.toggle(session, known.present, -1);
-      tally.toggle(session, true, 1);
-    }
-    return tally.digest;
-  }
-
-  /** Sessions as the room counts them. */
-  #sessionsOf({ sessions }: RoomState): NonNullable<Up["sessions"]> {
-    const here = [...sessions.all()].filter(({ id }) => !this.#admitted.has(id));
-    const listed = here.map(({ id, user, present }) => ({ session: id, user, isPresent: present }));
-    return [...listed, ...[...this.#admitted.values()].map((key) => ({ ...key, isPresent: true }))];
+      return resume && isMoving && !isRepeat ? [{ session: resume.session, user: credentials.user }] : [];
+    });
   }
 
   async #apply(batch: Batch, speakers: Spoken["speakers"], down: Down): Promise<void> {
@@ -319,7 +308,6 @@ export class Upstream {
     const { mirror } = this.#parts;
     const isAllTold = this.#left.length + this.#ended.length + this.#opening === 0 && !down.isUnsure;
     if (isAllTold) mirror.due = undefined;
-    if (down.isUnsure) this.#isListDue = this.#isDue = true;
     learn(down.rules);
     const replies = speakers.flatMap(({ session, generation }, i): Reply[] => {
       const replied = down.replies[i];
@@ -339,7 +327,7 @@ export class Upstream {
     for (const [i, { joining, resolve }] of batch.joins.entries()) {
       const admitted = down.admitted[i] ?? ({ ok: false, code: "restarting" } as const);
       const { user } = joining.admission.credentials;
-      if (admitted.ok) this.#admitted.set(admitted.session, { user, session: admitted.session });
+      if (admitted.ok) this.#counted.admit({ user, session: admitted.session });
       resolve(admitted);
     }
     for (const { connection, offset } of batch.wanted) {
