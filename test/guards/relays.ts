@@ -82,7 +82,7 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: who is refused costs no row",
     file: "src/room/runtime/upstream.ts",
-    text: "const connections = state.connections.size + this.#admitted.size;",
+    text: "const connections = state.connections.size + this.#counted.coming;",
     without: "const connections = state.connections.size + this.#opening;",
     tests: ["unit/relay-joining.test.ts", "unit/relay-bounds.test.ts"],
   },
@@ -342,8 +342,8 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: a session that moves makes nobody list sessions",
     file: "src/room/runtime/upstream.ts",
-    text: "if (known && isMoving && !isRepeat) tally",
-    without: "if (known && isMoving && isRepeat) tally",
+    text: "return resume && isMoving && !isRepeat ?",
+    without: "return resume && isMoving && isRepeat ?",
     tests: ["unit/relay-bounds.test.ts"],
   },
   {
@@ -359,5 +359,12 @@ export const relays: readonly Guard[] = [
     text: "const cancel = platform.later(TIMEOUT_MS, () => resolve(undefined));",
     without: "const cancel = platform.later(TIMEOUT_MS, () => undefined);",
     tests: ["unit/relay-calls.test.ts"],
+  },
+  {
+    name: "relay: what an instance that is gone still says",
+    file: "src/room/core/relayed.ts",
+    text: "session?.relay === id && session.generation <= key.generation ? session : undefined",
+    without: "session?.relay === id ? session : undefined",
+    tests: ["unit/large-views.test.ts"],
   },
 ];

@@ -28,12 +28,6 @@ export const ofRelays: readonly Omit<Mutation, "relays">[] = [
     to: 'if (state.connections.size < 0) turn.broadcast({ type: "epoch", epoch });',
   },
   {
-    name: "a member that has come back has gone",
-    file: "src/room/core/relayed.ts",
-    from: "session?.relay === id && session.generation <= key.generation ? session : undefined",
-    to: "session?.relay === id && session.generation > 0 ? session : undefined",
-  },
-  {
     name: "an answer that a relay cannot take is forgotten",
     file: "src/room/runtime/upstream.ts",
     from: "    if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);\n",

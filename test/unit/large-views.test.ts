@@ -158,6 +158,10 @@ describe("sessions", () => {
 
   it("that have gone from a relay are there until their time is over, and are not present", async () => {
     const { room, berlin, cleo } = await filled();
+    // From an instance of the relay that is no more: the member has come back since.
+    await berlin.exchange({ left: [{ ...cleo, generation: 0 }], ended: [{ ...cleo, generation: 0 }] });
+    const still = await ask<SessionList>(room, { type: "sessions" });
+    expect(still.sessions.find(({ user }) => user === "cleo")).toMatchObject({ present: true });
     await berlin.exchange({ left: [{ ...cleo, generation: 1 }] });
     const { sessions } = await ask<SessionList>(room, { type: "sessions" });
     expect(sessions.find(({ user }) => user === "cleo")).toMatchObject({ present: false, relay: "eu/0" });
