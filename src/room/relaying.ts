@@ -70,6 +70,8 @@ export interface Sender extends SessionKey {
   readonly grants: readonly Grant[];
   readonly requestId: string;
   readonly connectedAt: number;
+  /** When its token runs out, in ms since the epoch: what it has said waits for an answer no longer. */
+  readonly expires: number;
   readonly traceparent: string | undefined;
   /** The highest ref of its connection that was refused for good. */
   readonly rejected: number;

@@ -130,8 +130,7 @@ async function judgeEnd(cast: Cast): Promise<void> {
 /** What is always so while somebody is connected, and what must not grow. */
 function judgeObject({ world, room }: Cast, { disk, wires }: Cast["world"]["objects"][number]): void {
   const { heartbeat, retain } = room.facts;
-  // One that was told good-bye is closed by a timer, which keeps an object from being evicted anywhere but here.
-  if (wires.some(({ state, attachment = "" }) => state === 1 && !attachment.includes('"bye"'))) {
+  if (wires.some((wire) => wire.state === 1 && !isDismissed(wire))) {
     const wait = (disk.durableAlarm ?? Infinity) - world.wall;
     // What failed with the disk is tried again after a while.
     check(
@@ -145,13 +144,19 @@ function judgeObject({ world, room }: Cast, { disk, wires }: Cast["world"]["obje
   check(Number(row?.["n"] ?? 0) <= most, () => `the log keeps ${Number(row?.["n"])} publications, at most ${most}`);
 }
 
+/** One that was told good-bye is closed by a timer, which keeps an object from being evicted anywhere but here. */
+function isDismissed({ attachment = "" }: { readonly attachment?: string | undefined }): boolean {
+  return attachment.includes('"bye"');
+}
+
 /** The members who are here, by their own ends of the lines. */
 function present({ sdk, raw }: Cast): string {
   const here = new Set<string>();
   for (const { state, user } of sdk) if (state === "open") here.add(user);
   for (const { lines, user } of raw) {
     for (const { end, ear, isSilent } of lines) {
-      const isOpen = end.wire?.state === 1 && end.state === 1 && ear.bye === undefined && ear.session !== undefined;
+      const isHeld = end.wire?.state === 1 && !isDismissed(end.wire);
+      const isOpen = isHeld && end.state === 1 && ear.bye === undefined && ear.session !== undefined;
       if (isOpen && !isSilent) here.add(user);
     }
   }
@@ -166,7 +171,8 @@ async function listed(cast: Cast): Promise<string> {
 
 function openEars({ sdk, raw }: Cast): Ear[] {
   return [...sdk, ...raw.flatMap((person) => person.lines)].flatMap(({ end, ear }) => {
-    const isOpen = end?.wire?.state === 1 && end.state === 1 && ear?.session && ear.bye === undefined;
+    const isHeld = end?.wire?.state === 1 && !isDismissed(end.wire);
+    const isOpen = isHeld && end.state === 1 && ear?.session && ear.bye === undefined;
     return isOpen ? [ear] : [];
   });
 }

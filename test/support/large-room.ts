@@ -72,7 +72,14 @@ export class PlayedRelay {
 
   /** One of its members says something. */
   async say({ user, session }: Seated, sender: Partial<Sender>, ...frames: ClientFrame[]): Promise<Replied> {
-    const usual = { name: null, requestId: "r", connectedAt: 0, traceparent: undefined, rejected: 0 };
+    const usual = {
+      name: null,
+      requestId: "r",
+      connectedAt: 0,
+      traceparent: undefined,
+      rejected: 0,
+      expires: Infinity,
+    };
     const said = [
       {
         sender: { ...usual, grants: ["publish", "signal", "call"] as const, user, session, ...sender },

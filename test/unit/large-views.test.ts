@@ -27,6 +27,7 @@ const SENDER = {
   connectedAt: 0,
   traceparent: undefined,
   rejected: 0,
+  expires: Infinity,
 } as const;
 
 /** Two members in the room, three at one relay, one at another. */

@@ -3,6 +3,7 @@ import type { CodeName } from "../../protocol/codes.ts";
 import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Dismissal, ForwardedFrame, GoneKey } from "../relaying.ts";
+import type { Session } from "../store/sessions.ts";
 import type { Continuation } from "../store/state.ts";
 import { Counters } from "../telemetry/counts.ts";
 import type { End } from "../telemetry/end.ts";
@@ -25,6 +26,8 @@ export interface Work {
 /** A frame that only the room can answer, on its way there from a relay. */
 export interface Forwarded {
   readonly connection: Connection;
+  /** Its session as it was then: it may be over when the frame is on its way. */
+  readonly session: Session;
   readonly frame: ForwardedFrame;
   /** It was asked before, and nobody knows what came of it. */
   readonly isRepeat?: true;

@@ -6,7 +6,18 @@ import type { Refusal } from "../../protocol/refusal.ts";
 import type { Admission, Credentials } from "../admission.ts";
 import type { Outcome } from "../definition.ts";
 import type { Caller, Facts, OperatorCommand } from "../operator.ts";
-import type { Admitted, Down, Joining, Mirrored, RelayAddress, Replied, Said, Up, Via } from "../relaying.ts";
+import type {
+  Admitted,
+  Down,
+  Joining,
+  Mirrored,
+  RelayAddress,
+  Replied,
+  Said,
+  SessionKey,
+  Up,
+  Via,
+} from "../relaying.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Present } from "../store/members.ts";
 import type { Delivered, Undelivered } from "../store/outbox.ts";
@@ -79,6 +90,7 @@ export type RelayEvent =
   /** What happens in a relay: it is used for the first time, or its room brings something. */
   | { readonly type: "settled in"; readonly via: Via }
   | { readonly type: "expected"; readonly admission: Admission }
+  | { readonly type: "forgone"; readonly key: SessionKey }
   | { readonly type: "admitted"; readonly admission: Admission; readonly admitted: Extract<Admitted, { ok: true }> }
   | { readonly type: "mirrored"; readonly mirrored: Mirrored | Down; readonly replies: readonly Reply[] }
   | { readonly type: "found"; readonly session: string; readonly generation: number; readonly offset: number };

@@ -59,7 +59,7 @@ export function receive(turn: Turn, sender: Sender, frame: Received): void {
     else answer(turn, sender, frame, failure("rate_limited", { retryAfter }));
     return;
   }
-  if (turn.state.mirror && isForwarded(frame, turn.state.mirror)) turn.forward(connection, frame);
+  if (turn.state.mirror && isForwarded(frame, turn.state.mirror)) turn.forward(sender, frame);
   else obey(turn, sender, frame);
 }
 

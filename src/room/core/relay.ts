@@ -3,7 +3,7 @@
  * has told it, and hands them the room's answers. Everything else it does as a room does.
  */
 import type { Admission } from "../admission.ts";
-import type { Admitted, Dismissal, Down, Mirrored, Via } from "../relaying.ts";
+import type { Admitted, Dismissal, Down, Mirrored, SessionKey, Via } from "../relaying.ts";
 import type { Publication } from "../../protocol/frames.ts";
 import type { RoomState } from "../store/state.ts";
 import { welcome } from "./connect.ts";
@@ -39,6 +39,12 @@ export function expect(turn: Turn, admission: Admission): void {
   const session = sessions.open(resume.session, admission);
   sessions.change(session, { present: false });
   drop(turn, { ...session, present: false });
+}
+
+/** The room has not let in whom {@link expect} kept a session for. */
+export function forgo(turn: Turn, { user, session }: SessionKey): void {
+  const kept = turn.state.sessions.owned(session, user);
+  if (kept && !kept.present && !turn.state.connections.has(session)) end(turn, kept);
 }
 
 /** Opens a connection that the room has admitted. */

@@ -105,7 +105,8 @@ export function hear(turn: Turn, relay: string, { sender, frames }: Said): Resul
   const known = state.remote.find(sender);
   const place = known && state.remote.relayOf(known);
   // It goes on elsewhere, or is over: then what it says here is too late.
-  if (!known || place?.name !== relay) return { ok: true, value: { texts: [], rejected: 0, over: true } };
+  const isOver = !known || place?.name !== relay || sender.expires <= now;
+  if (isOver) return { ok: true, value: { texts: [], rejected: 0, over: true } };
   const session = sessionOf(sender);
   const connection = lineOf(state, sender, now);
   const { user, requestId, traceparent } = sender;

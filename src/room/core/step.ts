@@ -11,7 +11,7 @@ import type { RelayEvent, Result, RoomEvent } from "./event.ts";
 import { receive } from "./frames.ts";
 import { runHook } from "./hooks.ts";
 import { operate } from "./operate.ts";
-import { expect, found, mirror, open, settle as settleIn } from "./relay.ts";
+import { expect, forgo, found, mirror, open, settle as settleIn } from "./relay.ts";
 import { admit, hear, hearReport } from "./relayed.ts";
 import { Turn, type TickContext } from "./turn.ts";
 
@@ -92,6 +92,7 @@ const RELAYED: ReadonlySet<string> = new Set<RelayEvent["type"]>([
   "detached",
   "settled in",
   "expected",
+  "forgone",
   "admitted",
   "mirrored",
   "found",
@@ -118,6 +119,9 @@ function applyRelayed(turn: Turn, event: RelayEvent): Result {
       return DONE;
     case "expected":
       expect(turn, event.admission);
+      return DONE;
+    case "forgone":
+      forgo(turn, event.key);
       return DONE;
     case "admitted":
       return open(turn, event.admission, event.admitted);

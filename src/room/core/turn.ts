@@ -161,8 +161,8 @@ export class Turn {
   }
 
   /** In a relay: only the room can answer this frame. */
-  forward(connection: Connection, frame: ForwardedFrame): void {
-    this.#tick.effects.forwarded.push({ connection, frame });
+  forward(sender: { readonly connection: Connection; readonly session: Session }, frame: ForwardedFrame): void {
+    this.#tick.effects.forwarded.push({ ...sender, frame });
   }
 
   /** In a relay: the room learns what became of a session. */

@@ -74,6 +74,8 @@ export class Pusher {
   #arranged: readonly RelayAddress[] | undefined;
   /** Up to where, in which epoch. */
   #place = "";
+  /** What was read of the log last. */
+  #stretch: { readonly place: string; readonly upto: number; readonly items: string } | undefined;
 
   constructor(parts: PusherParts) {
     this.#parts = parts;
@@ -271,13 +273,22 @@ export class Pusher {
     if (branch) this.#push(branch);
   }
 
+  /** Publications after an offset, addressed ones included: as many as one push takes. Mostly all relays lack the same. */
+  #stretchOf({ epochs, log, replay }: RoomState, after: number): { readonly upto: number; readonly items: string } {
+    const place = `${epochs.current} ${after} ${log.committed}`;
+    if (this.#stretch?.place === place) return this.#stretch;
+    const [first] = replay.after(after, undefined, PUSH_BYTES);
+    this.#stretch = { place, upto: first?.upto ?? after, items: first?.items ?? "" };
+    return this.#stretch;
+  }
+
   #compose(state: RoomState, { cursor, signals, dismissals, next }: Branch): Mirrored {
     const epoch = state.epochs.current;
     const { committed } = state.log;
     const isKnown = cursor?.epoch === epoch && state.log.covers(cursor.offset);
     const after = isKnown ? cursor.offset : committed;
     const { drain } = state;
-    const { upto, items } = stretchOf(state, after);
+    const { upto, items } = this.#stretchOf(state, after);
     return {
       version: RELAYING,
       epoch,
@@ -291,12 +302,6 @@ export class Pusher {
       next,
     };
   }
-}
-
-/** Publications after an offset, addressed ones included: as many as one push takes. */
-function stretchOf({ replay }: RoomState, after: number): { readonly upto: number; readonly items: string } {
-  const [first] = replay.after(after, undefined, PUSH_BYTES);
-  return first ?? { upto: after, items: "" };
 }
 
 /** Whether there is something that a relay was not told. */

@@ -53,6 +53,7 @@ export class RelayHost {
     this.#upstream = new Upstream({
       platform,
       mirror,
+      isWoken: () => this.#via === undefined,
       ask: (up) => ask(this.via.home, up),
       relay: () => this.via.relay,
       state: () => this.room.state,
@@ -105,7 +106,11 @@ export class RelayHost {
     const isMoving = resume !== undefined && !this.room.state.sessions.get(resume.session);
     const prepared = await this.#prepare(admission, isMoving);
     if (!prepared.ok) return prepared;
-    const admitted = await this.#upstream.admit({ id, admission }, isMoving);
+    const { admitted, isSure } = await this.#upstream.admit({ id, admission }, isMoving);
+    if (!admitted.ok && isMoving && isSure) {
+      const key = { user: admission.credentials.user, session: resume.session };
+      void this.room.submit({ type: "forgone", key });
+    }
     let isOpen = false;
     try {
       const opened = admitted.ok ? await this.room.open({ type: "admitted", admission, admitted }) : admitted;

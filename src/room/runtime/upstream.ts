@@ -45,6 +45,8 @@ const MAX_JOINS = 512;
 export interface UpstreamParts {
   readonly platform: Platform;
   readonly mirror: Mirror;
+  /** Whether this instance was woken by something else than a client that wants to connect. */
+  readonly isWoken: () => boolean;
   /** Asks the room. */
   readonly ask: (up: Up) => Promise<Down>;
   readonly relay: () => RelayAddress;
@@ -64,7 +66,7 @@ interface Waiting {
   readonly isMoving: boolean;
   /** The room was asked before, and nobody knows what came of it. */
   readonly isRepeat?: true;
-  readonly resolve: (admitted: Admitted) => void;
+  readonly resolve: (admitted: Admitted, isSure: boolean) => void;
 }
 
 /** A frame that waits. `length`: in UTF-16 units. */
@@ -101,7 +103,8 @@ export class Upstream {
   /** By connection: one that asks again and again wants one thing. */
   #wanted = new Map<Wanted["connection"], number>();
   /** Whether there is a reason to ask besides those that wait. */
-  #isDue = true;
+  #isDue = false;
+  #hasTicked = false;
   #isRunning = false;
   #isListDue = false;
   #failures = 0;
@@ -123,10 +126,12 @@ export class Upstream {
    * Asks the room to let somebody in.
    *
    * @param isMoving whether its session is kept here since it was asked for
+   * @returns what the room says, and whether it was never asked before: else an answer may have been lost that said yes
    */
-  admit(joining: Joining, isMoving: boolean): Promise<Admitted> {
+  admit(joining: Joining, isMoving: boolean): Promise<{ readonly admitted: Admitted; readonly isSure: boolean }> {
     this.#opening++;
-    return new Promise((resolve) => {
+    return new Promise((done) => {
+      const resolve = (admitted: Admitted, isSure: boolean) => done({ admitted, isSure });
       this.#joins.push({ joining, isMoving, since: this.#parts.platform.now(), resolve });
       this.#run();
     });
@@ -168,6 +173,9 @@ export class Upstream {
 
   /** A tick is committed. */
   ticked(state: RoomState, { effects, outgoing }: TickOutcome): void {
+    // An instance that has just woken may have something to tell that the last one could not.
+    if (!this.#hasTicked) this.#isDue ||= this.#parts.isWoken();
+    this.#hasTicked = true;
     for (const each of effects.forwarded) this.#forward(each);
     for (const each of effects.farewells) {
       if ("gone" in each) this.#left.push(each.gone);
@@ -215,7 +223,7 @@ export class Upstream {
       this.#asked = batch.frames.length;
       try {
         const state = this.#parts.state();
-        const spoken = bySpeaker(state, batch.frames);
+        const spoken = bySpeaker(batch.frames);
         const up = this.#upOf(state, batch, spoken.said);
         const down = await this.#within(this.#parts.ask(up));
         this.#failures = 0;
@@ -324,11 +332,11 @@ export class Upstream {
     // What the room has answered must reach its sender: it is asked again.
     if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
     if ((result.value as Told).isGap) this.#isDue = true;
-    for (const [i, { joining, resolve }] of batch.joins.entries()) {
+    for (const [i, { joining, isRepeat, resolve }] of batch.joins.entries()) {
       const admitted = down.admitted[i] ?? ({ ok: false, code: "restarting" } as const);
       const { user } = joining.admission.credentials;
       if (admitted.ok) this.#counted.admit({ user, session: admitted.session });
-      resolve(admitted);
+      resolve(admitted, !isRepeat);
     }
     for (const { connection, offset } of batch.wanted) {
       const { session, generation } = connection;
@@ -344,7 +352,7 @@ export class Upstream {
     mirror.due = now + UNTOLD_MS;
     const isPatient = ({ since }: Waiting) => now - since < JOIN_PATIENCE_MS;
     for (const { resolve } of joins.filter((each) => !isPatient(each))) {
-      resolve({ ok: false, code: "upstream_failed", retryAfter: 1_000 });
+      resolve({ ok: false, code: "upstream_failed", retryAfter: 1_000 }, false);
     }
     const patient = joins.filter(isPatient).map((each) => ({ ...each, isRepeat: true as const }));
     this.#joins = [...patient, ...this.#joins];
