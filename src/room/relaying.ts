@@ -147,8 +147,8 @@ export interface Mirrored {
 /** What the room answers a relay. */
 export interface Down extends Mirrored {
   readonly rules: RelayRules;
-  /** For each of `joins`. */
-  readonly admitted: readonly Admitted[];
+  /** For each of `joins`. `undefined`: there was no place for it in this answer, and it is to be asked for again. */
+  readonly admitted: readonly (Admitted | undefined)[];
   /** For each of `said`. */
   readonly replies: readonly Replied[];
   /** The digests differ: the relay is to list its sessions. */

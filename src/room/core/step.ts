@@ -105,9 +105,9 @@ function isRelayed(event: RoomEvent): event is RelayEvent {
 function applyRelayed(turn: Turn, event: RelayEvent): Result {
   switch (event.type) {
     case "admit":
-      return admit(turn, event.relay, event.joining);
+      return admit(turn, event.relay, event.joining, event.allowance);
     case "said":
-      return hear(turn, event.relay, event.said);
+      return hear(turn, event.relay, event.said, event.allowance);
     case "report":
       return hearReport(turn, event.up);
     case "detached":

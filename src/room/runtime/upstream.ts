@@ -29,6 +29,8 @@ const JOIN_PATIENCE_MS = 15_000;
 /** After how long what failed is tried again, in ms: twice as long each time. */
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 15_000;
+/** After how long room and relay compare their sessions, in ms, at the next heartbeat. */
+const AGREE_MS = 60_000;
 /** Frames and UTF-16 units of one exchange, at most; the rest has the next. */
 const MAX_FRAMES = 2_048;
 const MAX_LENGTH = 4_194_304;
@@ -65,7 +67,7 @@ interface Batch {
   readonly frames: readonly Forwarded[];
   readonly left: readonly SessionKey[];
   readonly ended: readonly SessionKey[];
-  readonly wanted: readonly Wanted[];
+  readonly wanted: ReadonlyMap<Wanted["connection"], number>;
 }
 
 /** What sessions say, and the connection that each of them has. */
@@ -85,7 +87,8 @@ export class Upstream {
   #idle: (() => void)[] = [];
   #left: SessionKey[] = [];
   #ended: SessionKey[] = [];
-  #wanted: Wanted[] = [];
+  /** What each connection asked for last: while the room is silent it may ask for ever. */
+  #wanted = new Map<Wanted["connection"], number>();
   /** Whether there is a reason to ask besides those that wait. */
   #isDue = true;
   #isRunning = false;
@@ -102,6 +105,8 @@ export class Upstream {
   #told = 0;
   /** When the room was last heard, in ms since the epoch. */
   #heardAt = -Infinity;
+  /** When it last answered, likewise. */
+  #answeredAt = -Infinity;
 
   constructor(parts: UpstreamParts) {
     this.#parts = parts;
@@ -159,10 +164,11 @@ export class Upstream {
       if ("gone" in each) this.#left.push(each.gone);
       else this.#ended.push(each.over);
     }
-    this.#wanted.push(...effects.wanted);
-    // The heads are compared now and then: a push may have been lost.
-    const silent = this.#parts.platform.now() - this.#heardAt;
-    if (outgoing.isHeartbeat && silent >= (state.heartbeat?.interval ?? 0)) this.#isDue = true;
+    for (const { connection, offset } of effects.wanted) this.#wanted.set(connection, offset);
+    // A push may have been lost; and a kick, however often the room is heard.
+    const now = this.#parts.platform.now();
+    const isSilent = now - this.#heardAt >= (state.heartbeat?.interval ?? 0);
+    if (outgoing.isHeartbeat && (isSilent || now - this.#answeredAt >= AGREE_MS)) this.#isDue = true;
     if (this.#parts.mirror.isOverdue) this.#isDue = true;
     // The room must know whether there is somebody to tell.
     if (state.connections.size > 0 !== this.#told > 0 && this.#opening === 0) this.#isDue = true;
@@ -175,8 +181,8 @@ export class Upstream {
   }
 
   get #hasWork(): boolean {
-    const waiting = [this.#joins, this.#frames, this.#left, this.#ended, this.#wanted];
-    return this.#isDue || waiting.some(({ length }) => length > 0);
+    const waiting = [this.#joins, this.#frames, this.#left, this.#ended];
+    return this.#isDue || this.#wanted.size > 0 || waiting.some(({ length }) => length > 0);
   }
 
   #run(): void {
@@ -230,9 +236,10 @@ export class Upstream {
       joins: this.#joins.splice(0, MAX_JOINS),
       left: this.#left.splice(0),
       ended: this.#ended.splice(0),
-      wanted: this.#wanted.splice(0),
+      wanted: this.#wanted,
       frames,
     };
+    this.#wanted = new Map();
     this.#isDue = this.#parts.mirror.isOverdue = false;
     return batch;
   }
@@ -241,7 +248,7 @@ export class Upstream {
     const { log, epochs } = state;
     const digest = this.#digestOf(state);
     const oldest = Math.min(log.oldest, log.committed + 1);
-    const back = wanted.length > 0 ? Math.min(...wanted.map(({ offset }) => offset)) : undefined;
+    const back = wanted.size > 0 ? Math.min(...wanted.values()) : undefined;
     const isThere = (session: string) => this.#admitted.has(session) || state.sessions.get(session) !== undefined;
     const isHere = (session: string) => this.#admitted.has(session) || state.sessions.get(session)?.present === true;
     const connections = state.connections.size + this.#opening;
@@ -281,7 +288,7 @@ export class Upstream {
 
   async #apply(batch: Batch, speakers: Spoken["speakers"], down: Down): Promise<void> {
     const { learn, submit } = this.#parts;
-    this.#heardAt = this.#parts.platform.now();
+    this.#heardAt = this.#answeredAt = this.#parts.platform.now();
     const { mirror } = this.#parts;
     const isAllTold = this.#left.length + this.#ended.length + this.#opening === 0 && !down.isUnsure;
     if (isAllTold) mirror.due = undefined;
@@ -296,20 +303,21 @@ export class Upstream {
       return [{ session, generation, replied: isUnsure ? { texts: [], rejected: 0, over: true } : replied }];
     });
     // The room was told of the session before it moved it here: should it not open now, it is still kept.
-    const isMoved = (session: string) => down.admitted.some((each) => each.ok && each.session === session);
+    const isMoved = (session: string) => down.admitted.some((each) => each?.ok === true && each.session === session);
     const dismissals = down.dismissals.filter(({ session }) => !isMoved(session));
     const result = await submit({ type: "mirrored", mirrored: { ...down, dismissals }, replies });
     // What the room has answered must reach its sender: it is asked again.
     if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
     if ((result.value as Told).isGap) this.#isDue = true;
+    this.#joins = [...batch.joins.filter((_each, i) => down.admitted[i] === undefined), ...this.#joins];
     for (const [i, { joining, resolve }] of batch.joins.entries()) {
-      const admitted = down.admitted[i] ?? ({ ok: false, code: "restarting" } as const);
+      const admitted = down.admitted[i];
+      if (!admitted) continue;
       const { user } = joining.admission.credentials;
       if (admitted.ok) this.#admitted.set(admitted.session, { user, session: admitted.session });
       resolve(admitted);
     }
-    for (const { connection, offset } of batch.wanted) {
-      const { session, generation } = connection;
+    for (const [{ session, generation }, offset] of batch.wanted) {
       void submit({ type: "found", session, generation, offset });
     }
   }
@@ -327,7 +335,7 @@ export class Upstream {
     this.#joins = [...joins.filter(isPatient), ...this.#joins];
     this.#left = [...left, ...this.#left];
     this.#ended = [...ended, ...this.#ended];
-    this.#wanted = [...wanted, ...this.#wanted];
+    this.#wanted = new Map([...wanted, ...this.#wanted]);
     this.#isDue = true;
     // A publish or what somebody shows counts once, however often it is told.
     const isRepeatable = ({ frame }: Forwarded) => frame.type === "publish" || frame.type === "presence";
