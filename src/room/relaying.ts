@@ -158,8 +158,8 @@ export interface Down extends Mirrored {
   /** Names this answer. */
   readonly nth: string;
   readonly rules: RelayRules;
-  /** For each of `joins`. */
-  readonly admitted: readonly Admitted[];
+  /** For each of `joins`. `undefined`: there was no place for it in this answer, and it is to be asked for again. */
+  readonly admitted: readonly (Admitted | undefined)[];
   /** For each of `said`. */
   readonly replies: readonly Replied[];
   /** The digests differ: the relay is to list its sessions. */
@@ -171,6 +171,11 @@ export interface Down extends Mirrored {
 /** What a relay answers to a push. */
 export interface Pushed extends Position {
   readonly connections: number;
+}
+
+/** There is no such relay, and there will be none: its binding was taken away. */
+export class RelayRemoved extends Error {
+  override readonly name = "RelayRemoved";
 }
 
 /** A relay as its room, or the relay before it, calls it. */

@@ -3,6 +3,27 @@ import type { Guard } from "./guard.ts";
 
 export const large: readonly Guard[] = [
   {
+    name: "a relay compares its sessions with the room's, however often it is told something",
+    file: "src/room/runtime/upstream.ts",
+    text: "now - this.#answeredAt >= AGREE_MS",
+    without: "false",
+    tests: ["unit/relay-bounds.test.ts"],
+  },
+  {
+    name: "snapshots in one answer to a relay have an end",
+    file: "src/room/core/relayed.ts",
+    text: "if (reset) allowance.left -= JSON.stringify(reset.data).length;",
+    without: "",
+    tests: ["unit/relay-bounds.test.ts"],
+  },
+  {
+    name: "replies in one answer to a relay have an end",
+    file: "src/room/core/relayed.ts",
+    text: "allowance.left -= length;",
+    without: "void length;",
+    tests: ["unit/relay-bounds.test.ts"],
+  },
+  {
     name: "a drain counts the connections at relays",
     file: "src/room/core/commands.ts",
     text: "connections: state.connections.size + state.remote.connected",

@@ -75,8 +75,8 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: what is said where a session has left is too late",
     file: "src/room/core/relayed.ts",
-    text: "if (!known || place?.name !== relay) return",
-    without: "if (!known) return",
+    text: "const isOver = !known || place?.name !== relay || sender.expires <= now;",
+    without: "const isOver = !known;",
     tests: ["unit/relay-joining.test.ts"],
   },
   {
@@ -188,7 +188,7 @@ export const relays: readonly Guard[] = [
   {
     name: "relay: a heartbeat asks where nothing was heard",
     file: "src/room/runtime/upstream.ts",
-    text: "if (outgoing.isHeartbeat && silent >= (state.heartbeat?.interval ?? 0)) this.#isDue = true;",
+    text: "if (outgoing.isHeartbeat && (isSilent || now - this.#answeredAt >= AGREE_MS)) this.#isDue = true;",
     without: "",
     tests: ["unit/relay-history.test.ts", "unit/relay-ending.test.ts"],
   },
@@ -341,7 +341,7 @@ export const relays: readonly Guard[] = [
   },
   {
     name: "relay: a session that moves makes nobody list sessions",
-    file: "src/room/runtime/upstream.ts",
+    file: "src/room/runtime/counted.ts",
     text: "return resume && isMoving && !isRepeat ?",
     without: "return resume && isMoving && isRepeat ?",
     tests: ["unit/relay-bounds.test.ts"],

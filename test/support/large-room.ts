@@ -6,7 +6,6 @@ import type { Definition } from "../../src/room/definition.ts";
 import type { ClientFrame } from "../../src/protocol/frames.ts";
 import {
   RELAYING,
-  type Admitted,
   type Down,
   type ForwardedFrame,
   type Mirrored,
@@ -62,8 +61,8 @@ export class PlayedRelay {
     this.#coming = users.length;
     const { admitted } = await this.exchange({ joins });
     this.#coming = 0;
-    const seated = admitted.map((answer: Admitted, i) => {
-      if (!answer.ok) throw new Error(answer.code);
+    const seated = admitted.map((answer, i) => {
+      if (!answer?.ok) throw new Error(answer?.code);
       return { user: users[i] ?? "", session: answer.session };
     });
     this.seated.push(...seated);

@@ -288,16 +288,11 @@ describe("a room that grows", () => {
     const { state } = world.room.host;
     const admission = world.room.admissionOf({ spread });
     expect(await world.room.connect({ spread })).toMatchObject({ regions: { eu: 2, us: 1 } });
-    const pusher = {
-      byRegion: new Map([
-        ["eu", 81],
-        ["us", 80],
-        ["any", 0],
-      ]),
-    };
-    // Sound: it is asked for nothing else.
-    const regions = new SpreadRule().regionsFor(admission, state, pusher as never);
-    expect(regions).toEqual({ eu: 11, us: 10, any: 1 });
+    for (const [name, connections] of Object.entries({ "eu-0": 40, "eu-1": 41, "us-0": 80 })) {
+      const relay = state.remote.relays.find((one) => one.name === name);
+      if (relay) state.remote.hear(relay.id, connections);
+    }
+    expect(new SpreadRule().regionsFor(admission, state)).toEqual({ eu: 11, us: 10 });
   });
 
   it("is never spread where it lists its members", async () => {

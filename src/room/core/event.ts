@@ -80,13 +80,24 @@ export type RoomEvent =
   | RelayEvent
   | DueEvent;
 
+/** What the events of one exchange may still put into its answer, in UTF-16 units: an answer by RPC has an end. */
+export interface Allowance {
+  left: number;
+}
+
 /** What happens between a room and its relays. */
 export type RelayEvent =
   /** What relays bring, in the room. */
-  | { readonly type: "admit"; readonly relay: RelayAddress; readonly joining: Joining }
-  | { readonly type: "said"; readonly relay: string; readonly said: Said }
+  | {
+      readonly type: "admit";
+      readonly relay: RelayAddress;
+      readonly joining: Joining;
+      readonly allowance?: Allowance;
+    }
+  | { readonly type: "said"; readonly relay: string; readonly said: Said; readonly allowance?: Allowance }
   | { readonly type: "report"; readonly up: Omit<Up, "joins" | "said"> }
   | { readonly type: "detached"; readonly relay: string }
+  | { readonly type: "removed"; readonly relay: string }
   /** What happens in a relay: it is used for the first time, or its room brings something. */
   | { readonly type: "settled in"; readonly via: Via }
   | { readonly type: "expected"; readonly admission: Admission }

@@ -131,6 +131,8 @@ function dismiss(turn: Turn, dismissal: Dismissal): void {
   const mine = relay === copy?.name ? sessions.owned(session, user) : undefined;
   if (mine && mine.generation < generation) end(turn, mine, code);
   else if (!mine && copy?.next.some(({ name }) => name === relay)) turn.dismiss(dismissal);
+  // It may be about to connect: the room is asked who is here.
+  else if (!mine && copy && relay === copy.name) copy.isOverdue = true;
 }
 
 /** Whether nothing lies between what is here and what is told. Only the room itself can say what a new epoch continues. */
@@ -175,7 +177,11 @@ function drain(turn: Turn, { drain: told }: Mirrored): void {
 function learn(state: RoomState, mirrored: Mirrored | Down): void {
   const { mirror: copy } = state;
   const { count, next } = mirrored;
-  if ("rules" in mirrored) state.meta.set("rules", JSON.stringify(mirrored.rules));
+  if ("rules" in mirrored) {
+    state.meta.set("rules", JSON.stringify(mirrored.rules));
+    state.meta.delete("untold");
+    if (copy) copy.tries = 0;
+  }
   if (!copy) return;
   copy.next = next;
   if (copy.count === count) return;

@@ -5,6 +5,7 @@
 import { NO_PLACE_RETRY_MS } from "../rules/deadlines.ts";
 import { Connection, isNewer } from "../rules/connection.ts";
 import type { Admission } from "../admission.ts";
+import type { Me } from "../definition.ts";
 import type {
   Admitted,
   Dismissal,
@@ -25,13 +26,19 @@ import type { RoomState } from "../store/state.ts";
 import { isListedAgain } from "../telemetry/listing.ts";
 import { askToJoin, replaceElsewhere, whyNotResumed, whyUnwelcome } from "./connect.ts";
 import { announceLeave } from "./depart.ts";
-import type { Result } from "./event.ts";
-import { obey } from "./frames.ts";
+import type { Allowance, Result } from "./event.ts";
+import { encodeFailure, failure, obey } from "./frames.ts";
 import { snapshotFor } from "./resume.ts";
 import type { Turn } from "./turn.ts";
 
-/** Bytes of publications that a relay is told at once, at most: it has as much of the log, and an answer by RPC has an end. */
-export const MOST_TOLD_BYTES = 16_777_216;
+/**
+ * Bytes of publications that a relay is told at once, at most. An answer by RPC carries 32 MiB, and one character beyond Latin-1
+ * makes a text take two bytes a unit there; replies and snapshots are 4 MiB each.
+ */
+export const MOST_TOLD_BYTES = 11_534_336;
+
+/** What a call is told that there is no room for in the answer to its relay. */
+const NO_ROOM_TO_REPLY = failure("rate_limited", { retryAfter: 1_000 });
 
 /** What a relay hears of its sessions. */
 export interface Reported {
@@ -41,8 +48,17 @@ export interface Reported {
   readonly dismissals: readonly Dismissal[];
 }
 
-/** Lets somebody in who wants to connect to a relay, or refuses. Asked again, it answers the same. */
-export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joining): Result<Admitted> {
+/**
+ * Lets somebody in who wants to connect to a relay, or refuses. Asked again, it answers the same. `undefined`: the answer has
+ * no place for the snapshot, and nothing was done.
+ */
+export function admit(
+  turn: Turn,
+  relay: RelayAddress,
+  { id, admission }: Joining,
+  allowance: Allowance = { left: Infinity },
+): Result<Admitted | undefined> {
+  if (allowance.left <= 0) return { ok: true, value: undefined };
   const { state, now } = turn;
   const { credentials, resume, requestId, traceparent } = admission;
   const { user } = credentials;
@@ -84,23 +100,27 @@ export function admit(turn: Turn, relay: RelayAddress, { id, admission }: Joinin
   if (isJoining)
     turn.presence({ change: "join", member: { id: user, ...(credentials.name && { name: credentials.name }) } });
   const position = reason === undefined ? resume?.position : undefined;
-  const { name, grants } = credentials;
-  const me = {
-    id: user,
-    ...(name !== undefined && { name }),
-    session,
-    grants,
-    requestId,
-    connectedAt: admission.receivedAt,
-  };
-  const reset = reason && { reason, data: snapshotFor(turn, user, me), offset: state.log.head };
+  const data = reason && snapshotFor(turn, user, meOf(admission, session));
+  const reset = reason && { reason, data: data ?? null, offset: state.log.head };
+  if (reset) allowance.left -= JSON.stringify(reset.data).length;
   const acks = position ? [...state.log.refs.after(session, position.offset)] : [];
   const ref = state.log.refs.last(session);
   return { ok: true, value: { ok: true, session, generation, ref, acks, ...(reset && { reset }) } };
 }
 
+/** A member who is about to connect, as hooks see one. */
+function meOf({ credentials, requestId, receivedAt }: Admission, session: string): Me {
+  const { user, name, grants } = credentials;
+  return { id: user, ...(name !== undefined && { name }), session, grants, requestId, connectedAt: receivedAt };
+}
+
 /** Takes what a member has said to its relay. */
-export function hear(turn: Turn, relay: string, { sender, frames }: Said): Result<Replied> {
+export function hear(
+  turn: Turn,
+  relay: string,
+  { sender, frames }: Said,
+  allowance: Allowance = { left: Infinity },
+): Result<Replied> {
   const { state, now } = turn;
   const known = state.remote.find(sender);
   const place = known && state.remote.relayOf(known);
@@ -112,9 +132,15 @@ export function hear(turn: Turn, relay: string, { sender, frames }: Said): Resul
   const { user, requestId, traceparent } = sender;
   const near: Signal[] = [];
   turn.near = near;
+  const texts: string[] = [];
   for (const frame of frames) {
     turn.about = { session: session.id, user, requestId, traceparent };
-    obey(turn, { session, connection }, frame);
+    // What answers calls has no other end. Its caller may ask again.
+    if (frame.type === "call" && allowance.left <= 0) texts.push(encodeFailure(frame, NO_ROOM_TO_REPLY));
+    else obey(turn, { session, connection }, frame);
+    const answers = turn.takeSaid(connection);
+    for (const { length } of answers) allowance.left -= length;
+    texts.push(...answers);
   }
   if (state.log.refs.last(session.id) > 0) {
     const still = state.remote.find(sender);
@@ -122,7 +148,7 @@ export function hear(turn: Turn, relay: string, { sender, frames }: Said): Resul
   }
   return {
     ok: true,
-    value: { texts: turn.takeSaid(connection), rejected: connection.rejectedRef, ...(near.length > 0 && { near }) },
+    value: { texts, rejected: connection.rejectedRef, ...(near.length > 0 && { near }) },
   };
 }
 
@@ -167,6 +193,15 @@ export function endRemote(turn: Turn, user: string, code: Dismissal["code"], ses
     depart(turn, one, "over");
   }
   return ended.length;
+}
+
+/** A relay does not exist any more: nobody is there. */
+export function forget(turn: Turn, name: string): void {
+  const { remote } = turn.state;
+  const relay = remote.relays.find((one) => one.name === name);
+  if (!relay) return;
+  for (const session of remote.at(relay.id)) depart(turn, session, "over");
+  remote.detach(name);
 }
 
 /** A session is not here any more, or is over: if it was the member's last, the others are told. */

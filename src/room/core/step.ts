@@ -12,7 +12,7 @@ import { receive } from "./frames.ts";
 import { runHook } from "./hooks.ts";
 import { operate } from "./operate.ts";
 import { expect, forgo, found, mirror, open, settle as settleIn } from "./relay.ts";
-import { admit, hear, hearReport } from "./relayed.ts";
+import { admit, forget, hear, hearReport } from "./relayed.ts";
 import { Turn, type TickContext } from "./turn.ts";
 
 const DONE: Result = { ok: true, value: undefined };
@@ -90,6 +90,7 @@ const RELAYED: ReadonlySet<string> = new Set<RelayEvent["type"]>([
   "said",
   "report",
   "detached",
+  "removed",
   "settled in",
   "expected",
   "forgone",
@@ -106,13 +107,16 @@ function isRelayed(event: RoomEvent): event is RelayEvent {
 function applyRelayed(turn: Turn, event: RelayEvent): Result {
   switch (event.type) {
     case "admit":
-      return admit(turn, event.relay, event.joining);
+      return admit(turn, event.relay, event.joining, event.allowance);
     case "said":
-      return hear(turn, event.relay, event.said);
+      return hear(turn, event.relay, event.said, event.allowance);
     case "report":
       return hearReport(turn, event.up);
     case "detached":
       turn.state.remote.detach(event.relay);
+      return DONE;
+    case "removed":
+      forget(turn, event.relay);
       return DONE;
     case "settled in":
       settleIn(turn, event.via);

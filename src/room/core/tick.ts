@@ -9,7 +9,7 @@ import type { Outgoing } from "./outgoing.ts";
 import { announceCount } from "./presence.ts";
 import { step } from "./step.ts";
 import { TickContext, Turn } from "./turn.ts";
-import { UNTOLD_MS, type RoomState } from "../store/state.ts";
+import type { RoomState } from "../store/state.ts";
 
 /** Bytes of publications after which a tick ends and the next begins; an event is never cut in two. */
 const TICK_BYTES = 1_048_576;
@@ -85,6 +85,7 @@ export function applyTick(state: RoomState, { events, now, id }: TickInput): Tic
   if ((state.undelivered.due ?? Infinity) <= now) effects.isListingDue = true;
   if (effects.isListingDue) state.undelivered.sent(now);
   state.isListed = isLive;
-  state.mirror?.pass(now, UNTOLD_MS);
+  // The next instance must know how long this has gone on.
+  if (state.mirror?.pass(now)) state.meta.set("untold", String(state.mirror.tries));
   return { results, outgoing, effects, alarm: state.nextAlarm() };
 }

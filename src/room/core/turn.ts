@@ -9,7 +9,7 @@ import type { Batch } from "../outlet.ts";
 import type { Connection } from "../rules/connection.ts";
 import type { Item, Source } from "../store/log.ts";
 import type { Session } from "../store/sessions.ts";
-import { UNTOLD_MS, type Continuation, type RoomState } from "../store/state.ts";
+import type { Continuation, RoomState } from "../store/state.ts";
 import type { RoomSeries } from "../telemetry/counts.ts";
 import type { End } from "../telemetry/end.ts";
 import type { Failure, FailureContext } from "../telemetry/failure.ts";
@@ -169,7 +169,7 @@ export class Turn {
   reportHome(what: { readonly gone: Session } | { readonly over: Session }): void {
     const { mirror } = this.state;
     if (!mirror) return;
-    mirror.due ??= this.now + UNTOLD_MS;
+    mirror.due ??= this.now + mirror.patience;
     const key = ({ id, user, generation }: Session) => ({ session: id, user, generation });
     this.#tick.effects.farewells.push("gone" in what ? { gone: key(what.gone) } : { over: key(what.over) });
   }

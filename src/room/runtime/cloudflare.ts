@@ -1,5 +1,5 @@
 /** Cloudflare's runtime as a room or a relay sees it: its storage, its sockets, its clock. */
-import type { Down, Home, RelayAddress, RelayPort, Up } from "../relaying.ts";
+import { RelayRemoved, type Down, type Home, type RelayAddress, type RelayPort, type Up } from "../relaying.ts";
 import type { Platform, RoomSocket } from "./platform.ts";
 
 /** The place of one Durable Object. */
@@ -45,7 +45,7 @@ interface HomePort {
 /** A namespace, in the jurisdiction that this object is in: a room's relays stay where it stays. */
 function besides({ id }: DurableObjectState, env: unknown, binding: string): DurableObjectNamespace {
   const namespace = (env as Partial<Record<string, DurableObjectNamespace>>)[binding];
-  if (!namespace) throw new Error(`there is no Durable Object binding ${binding}`);
+  if (!namespace) throw new RelayRemoved(`there is no Durable Object binding ${binding}`);
   return id.jurisdiction === undefined
     ? namespace
     : namespace.jurisdiction(id.jurisdiction as DurableObjectJurisdiction);

@@ -2,11 +2,17 @@
  * The sessions of a relay as its room counts them: those that are kept here, and those that the room has admitted and that are
  * about to be. Says what they come to, and lists them. Knows nothing of exchanges.
  */
-import type { SessionKey, Up } from "../relaying.ts";
+import type { Joining, SessionKey, Up } from "../relaying.ts";
 import type { Sessions } from "../store/sessions.ts";
 
-/** A session, by its user, that is kept here since it was asked for: the room moves it here when it has heard that. */
-export type Moving = SessionKey;
+/** A client that wants to connect. */
+interface Coming {
+  readonly joining: Joining;
+  /** Its session is kept here since it has been asked for. */
+  readonly isMoving: boolean;
+  /** The room was asked before, and nobody knows what came of it. */
+  readonly isRepeat?: true;
+}
 
 /** The sessions of one relay. */
 export class Counted {
@@ -39,7 +45,7 @@ export class Counted {
   }
 
   /** What they come to. Without reading them: there are thousands, and exchanges every moment. */
-  digest(sessions: Sessions, moving: readonly Moving[]): string {
+  digest(sessions: Sessions, moving: readonly SessionKey[]): string {
     const tally = sessions.tally.copy();
     for (const { session, user } of moving) {
       const known = sessions.owned(session, user);
@@ -59,4 +65,12 @@ export class Counted {
     const listed = here.map(({ id, user, present }) => ({ session: id, user, isPresent: present }));
     return [...listed, ...[...this.#admitted.values()].map((key) => ({ ...key, isPresent: true }))];
   }
+}
+
+/** Sessions that are kept here since they were asked for, and that the room was not asked for before: it moves them when it is. */
+export function movingOf(coming: readonly Coming[]): SessionKey[] {
+  return coming.flatMap(({ joining: { admission }, isMoving, isRepeat }) => {
+    const { resume, credentials } = admission;
+    return resume && isMoving && !isRepeat ? [{ session: resume.session, user: credentials.user }] : [];
+  });
 }

@@ -4,7 +4,7 @@
  */
 import { bytesAfter, MOST_TOLD_BYTES, type Reported } from "../core/relayed.ts";
 import { encodeFailure, failure } from "../core/frames.ts";
-import type { Refused, Result } from "../core/event.ts";
+import type { Allowance, Refused, Result } from "../core/event.ts";
 import type { RoomDefinition } from "../definition.ts";
 import {
   RELAYING,
@@ -19,6 +19,13 @@ import {
 import type { RoomState } from "../store/state.ts";
 import type { Pusher } from "./pusher.ts";
 import type { Scheduler } from "./scheduler.ts";
+
+/**
+ * UTF-16 units of snapshots in one answer, about, and of what answers frames: it is by RPC, which carries 32 MiB, and its
+ * publications have a part of that. The last of each may be more. A client without a place comes with the next exchange.
+ */
+const MOST_SHOWN = 2_097_152;
+const MOST_REPLIED = 2_097_152;
 
 /** What an exchange works with. */
 export interface ExchangeParts {
@@ -51,7 +58,8 @@ export class Exchange {
       const { joins, said, sessions, ...about } = up;
       // What was listed before another answer says nothing of what that has brought about.
       const isInTurn = up.heard !== undefined && up.heard === this.#answers.get(up.relay.name);
-      const spoken = said.map((each) => this.#hear(up, each));
+      const replied: Allowance = { left: MOST_REPLIED };
+      const spoken = said.map((each) => this.#hear(up, each, replied));
       // Under load one lane may overtake another: a member that comes back must not be
       // heard of before it is heard that it had gone.
       const report = await queue.submit({
@@ -60,13 +68,14 @@ export class Exchange {
       });
       // The relay must tell it again.
       if (!report.ok) throw new Error(`what a relay reports could not be taken: ${report.code}`);
+      const allowance: Allowance = { left: MOST_SHOWN };
       const admitted = joins.map(async (joining) =>
-        queue.isCrowded ? CROWDED : queue.submit({ type: "admit", relay: up.relay, joining }),
+        queue.isCrowded ? CROWDED : queue.submit({ type: "admit", relay: up.relay, joining, allowance }),
       );
       const [replies, answers] = await Promise.all([Promise.all(spoken), Promise.all(admitted)]);
       const down = compose(state(), up, {
         replies,
-        admitted: answers.map((answer): Admitted => (answer.ok ? (answer.value as Admitted) : answer)),
+        admitted: answers.map((answer) => (answer.ok ? (answer.value as Admitted | undefined) : answer)),
         report: report.value as Reported,
         next: relays?.nextOf(up.relay) ?? [],
         nth: this.#nameAnswer(up.relay.name),
@@ -86,10 +95,10 @@ export class Exchange {
     return nth;
   }
 
-  async #hear({ relay }: Up, said: Said): Promise<Replied> {
+  async #hear({ relay }: Up, said: Said, allowance: Allowance): Promise<Replied> {
     const { queue } = this.#parts;
     if (queue.isFull) return refused(said, { ok: false, code: "rate_limited", retryAfter: 1_000 });
-    const result: Result = await queue.submit({ type: "said", relay: relay.name, said }, lengthOf(said));
+    const result: Result = await queue.submit({ type: "said", relay: relay.name, said, allowance }, lengthOf(said));
     return result.ok ? (result.value as Replied) : refused(said, result);
   }
 }
@@ -100,7 +109,7 @@ const CROWDED = { ok: false, code: "room_full", message: "The room is overloaded
 
 interface Parts {
   readonly replies: readonly Replied[];
-  readonly admitted: readonly Admitted[];
+  readonly admitted: Down["admitted"];
   readonly report: Reported;
   readonly next: Down["next"];
   readonly nth: string;
@@ -139,7 +148,7 @@ function compose(state: RoomState, up: Up, { replies, admitted, report, next, nt
 function whereFrom(
   state: RoomState,
   { at, back = Infinity, joins }: Up,
-  admitted: readonly Admitted[],
+  admitted: Down["admitted"],
 ): number | undefined {
   const { log, epochs } = state;
   const upto = log.committed;

@@ -6,6 +6,7 @@ import type { RelayView } from "../../protocol/api.ts";
 import type { TickOutcome } from "../core/tick.ts";
 import {
   RELAYING,
+  RelayRemoved,
   type Dismissal,
   type Mirrored,
   type Position,
@@ -38,6 +39,8 @@ export interface PusherParts {
   readonly state: () => RoomState | undefined;
   /** Nobody is connected to a relay. */
   readonly emptied: (relay: RelayAddress) => void;
+  /** There is no such relay any more. */
+  readonly removed: (relay: RelayAddress) => void;
   readonly fan?: number;
 }
 
@@ -150,14 +153,6 @@ export class Pusher {
     return this.#branches.get(relay.name)?.next ?? [];
   }
 
-  /** Connections of all relays, by region. */
-  get byRegion(): ReadonlyMap<string, number> {
-    const regions = new Map<string, number>();
-    for (const { address, connections } of this.#branches.values())
-      regions.set(address.region, (regions.get(address.region) ?? 0) + connections);
-    return regions;
-  }
-
   #branchOf(address: RelayAddress): Branch {
     const known = this.#branches.get(address.name);
     if (known) return known;
@@ -242,7 +237,10 @@ export class Pusher {
         return { epoch, offset, connections };
       };
       void answered()
-        .catch(() => undefined)
+        .catch((error: unknown) => {
+          if (error instanceof RelayRemoved) this.#parts.removed(address);
+          return undefined;
+        })
         .then(resolve)
         .finally(cancel);
     });
@@ -262,15 +260,18 @@ export class Pusher {
   #later(branch: Branch): void {
     branch.failures++;
     // Those behind it are told from here meanwhile.
-    if (branch.failures === 1) for (const { name } of branch.next) this.#pushNamed(name);
+    if (branch.failures === 1) for (const { name } of branch.next) this.#serveInstead(name, branch.dismissals);
     if (branch.failures > RETRIES) return;
     // Unless it has asked meanwhile.
     this.#parts.platform.later(RETRY_MS * 2 ** branch.failures, () => hasNews(branch) && this.#push(branch));
   }
 
-  #pushNamed(name: string): void {
+  /** Serves a relay whose server cannot be reached; what only a push says goes along. */
+  #serveInstead(name: string, dismissals: readonly Dismissal[]): void {
     const branch = this.#branches.get(name);
-    if (branch) this.#push(branch);
+    if (!branch) return;
+    branch.dismissals = [...branch.dismissals, ...dismissals.filter(({ relay }) => relay === name)];
+    this.#push(branch);
   }
 
   /** Publications after an offset, addressed ones included: as many as one push takes. Mostly all relays lack the same. */

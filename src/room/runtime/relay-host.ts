@@ -19,7 +19,6 @@ import {
   type Via,
 } from "../relaying.ts";
 import { Mirror } from "../store/mirror.ts";
-import { UNTOLD_MS } from "../store/state.ts";
 import { factOf } from "../store/meta.ts";
 import { RoomHost, type HostParts, type Opened } from "./host.ts";
 import type { Platform } from "./platform.ts";
@@ -145,7 +144,7 @@ export class RelayHost {
     const { connections } = this.room.state;
     // Where somebody is, the alarm rings anyway.
     const isArmed = connections.size > 0 || this.#mirror.due !== undefined;
-    if (!isArmed) this.#mirror.due = this.#platform.now() + UNTOLD_MS;
+    if (!isArmed) this.#mirror.due = this.#platform.now() + this.#mirror.patience;
     if (isMoving) return this.room.submit({ type: "expected", admission });
     return isArmed ? { ok: true, value: undefined } : this.room.submit({ type: "countDue" });
   }

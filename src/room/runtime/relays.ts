@@ -49,6 +49,7 @@ export class Relays {
         portOf: relayAt,
         state: loaded,
         emptied: ({ name }) => void queue.submit({ type: "detached", relay: name }),
+        removed: ({ name }) => void queue.submit({ type: "removed", relay: name }),
         ...(fan !== undefined && { fan }),
       });
     this.#exchange = new Exchange({ queue, relays: this.#pusher, state, mintId: () => platform.mintId() });
@@ -61,7 +62,7 @@ export class Relays {
 
   /** Where a connection is to be opened instead of here; `undefined`: here. */
   regionsFor(admission: Admission): Regions | undefined {
-    return this.#spread.regionsFor(admission, this.#parts.loaded(), this.#pusher);
+    return this.#pusher && this.#spread.regionsFor(admission, this.#parts.loaded());
   }
 
   /** A relay tells and asks. */

@@ -5,7 +5,6 @@
 import type { Admission } from "../admission.ts";
 import type { Regions } from "../relaying.ts";
 import type { RoomState } from "../store/state.ts";
-import type { Pusher } from "./pusher.ts";
 
 /** How full relays are to be before there is another, as a share of what each takes. */
 const FILLED = 0.8;
@@ -15,12 +14,12 @@ export class SpreadRule {
   #isSpread = false;
 
   /** Where a connection is to be opened instead of here; `undefined`: here. */
-  regionsFor({ spread }: Admission, state: RoomState | undefined, relays: Pusher | undefined): Regions | undefined {
+  regionsFor({ spread }: Admission, state: RoomState | undefined): Regions | undefined {
     // A list of members for everyone is what a large room cannot have: it stays one object.
-    if (!spread || !relays || !state || state.definition.presence === "list") return undefined;
-    const { byRegion } = relays;
+    if (!spread || !state || state.definition.presence === "list") return undefined;
+    const { byRegion, isAttached } = state.remote;
     const total = [...byRegion.values()].reduce((sum, n) => sum + n, state.connections.size);
-    const isUsed = this.#isSpread || state.remote.relays.some(({ attached }) => attached);
+    const isUsed = this.#isSpread || isAttached;
     this.#isSpread = total >= (isUsed ? spread.from / 2 : spread.from);
     if (!this.#isSpread) return undefined;
     const need = (connections: number) => Math.max(1, Math.ceil(connections / (FILLED * spread.each)));

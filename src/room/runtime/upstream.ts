@@ -14,12 +14,11 @@ import {
   type Joining,
   type RelayAddress,
   type GoneKey,
-  type SessionKey,
   type Up,
 } from "../relaying.ts";
-import { Counted } from "./counted.ts";
+import { Counted, movingOf } from "./counted.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { UNTOLD_MS, type RoomState } from "../store/state.ts";
+import type { RoomState } from "../store/state.ts";
 import type { Platform } from "./platform.ts";
 import { bySpeaker, type Spoken } from "./speakers.ts";
 
@@ -30,6 +29,8 @@ const JOIN_PATIENCE_MS = 15_000;
 /** After how long what failed is tried again, in ms: twice as long each time. */
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 15_000;
+/** After how long room and relay compare their sessions, in ms, at the next heartbeat. */
+const AGREE_MS = 60_000;
 /** Frames and UTF-16 units of one exchange, at most; the rest has the next. */
 const MAX_FRAMES = 2_048;
 const MAX_LENGTH = 4_194_304;
@@ -117,6 +118,8 @@ export class Upstream {
   #told = 0;
   /** When the room was last heard, in ms since the epoch. */
   #heardAt = -Infinity;
+  /** When it last answered, likewise. */
+  #answeredAt = -Infinity;
 
   constructor(parts: UpstreamParts) {
     this.#parts = parts;
@@ -182,9 +185,10 @@ export class Upstream {
       else this.#ended.push(each.over);
     }
     for (const each of effects.wanted) this.#want(each);
-    // The heads are compared now and then: a push may have been lost.
-    const silent = this.#parts.platform.now() - this.#heardAt;
-    if (outgoing.isHeartbeat && silent >= (state.heartbeat?.interval ?? 0)) this.#isDue = true;
+    // A push may have been lost; and a kick, however often the room is heard.
+    const now = this.#parts.platform.now();
+    const isSilent = now - this.#heardAt >= (state.heartbeat?.interval ?? 0);
+    if (outgoing.isHeartbeat && (isSilent || now - this.#answeredAt >= AGREE_MS)) this.#isDue = true;
     if (this.#parts.mirror.isOverdue) this.#isDue = true;
     // The room must know whether there is somebody to tell.
     if (state.connections.size > 0 !== this.#told > 0 && this.#opening === 0) this.#isDue = true;
@@ -292,7 +296,7 @@ export class Upstream {
       ...(epochs.current !== "" && { at: { epoch: epochs.current, offset: log.committed, oldest } }),
       ...(back !== undefined && { back }),
       connections,
-      digest: this.#counted.digest(sessions, this.#movingOf(joins)),
+      digest: this.#counted.digest(sessions, movingOf(joins)),
       ...(this.#isListDue && { sessions: this.#counted.list(sessions) }),
       // A member that has come back meanwhile has not gone.
       left: left.filter(({ session }) => !this.#counted.isPresent(sessions, session)),
@@ -302,17 +306,9 @@ export class Upstream {
     };
   }
 
-  /** Sessions that are kept here since they were asked for, and that nobody has asked for before. */
-  #movingOf(joins: readonly Waiting[]): SessionKey[] {
-    return joins.flatMap(({ joining, isMoving, isRepeat }) => {
-      const { resume, credentials } = joining.admission;
-      return resume && isMoving && !isRepeat ? [{ session: resume.session, user: credentials.user }] : [];
-    });
-  }
-
   async #apply(batch: Batch, speakers: Spoken["speakers"], down: Down): Promise<void> {
     const { learn, submit } = this.#parts;
-    this.#heardAt = this.#parts.platform.now();
+    this.#heardAt = this.#answeredAt = this.#parts.platform.now();
     const { mirror } = this.#parts;
     const isAllTold = this.#left.length + this.#ended.length + this.#opening === 0 && !down.isUnsure;
     if (isAllTold) mirror.due = undefined;
@@ -326,14 +322,17 @@ export class Upstream {
       return [{ session, generation, replied: isUnsure ? { texts: [], rejected: 0, over: true } : replied }];
     });
     // The room was told of the session before it moved it here: should it not open now, it is still kept.
-    const isMoved = (session: string) => down.admitted.some((each) => each.ok && each.session === session);
+    const isMoved = (session: string) => down.admitted.some((each) => each?.ok === true && each.session === session);
     const dismissals = down.dismissals.filter(({ session }) => !isMoved(session));
     const result = await submit({ type: "mirrored", mirrored: { ...down, dismissals }, replies });
     // What the room has answered must reach its sender: it is asked again.
     if (!result.ok) throw new Error(`an answer of the room could not be taken: ${result.code}`);
     if ((result.value as Told).isGap) this.#isDue = true;
+    // The answer had no place for some: they are asked for again.
+    this.#joins = [...batch.joins.filter((_each, i) => !down.admitted[i]), ...this.#joins];
     for (const [i, { joining, isRepeat, resolve }] of batch.joins.entries()) {
-      const admitted = down.admitted[i] ?? ({ ok: false, code: "restarting" } as const);
+      const admitted = down.admitted[i];
+      if (!admitted) continue;
       const { user } = joining.admission.credentials;
       if (admitted.ok) this.#counted.admit({ user, session: admitted.session });
       resolve(admitted, !isRepeat);
@@ -349,7 +348,7 @@ export class Upstream {
     const { platform, failed, mirror } = this.#parts;
     failed(error);
     const now = platform.now();
-    mirror.due = now + UNTOLD_MS;
+    mirror.due ??= now + mirror.patience;
     const isPatient = ({ since }: Waiting) => now - since < JOIN_PATIENCE_MS;
     for (const { resolve } of joins.filter((each) => !isPatient(each))) {
       resolve({ ok: false, code: "upstream_failed", retryAfter: 1_000 }, false);

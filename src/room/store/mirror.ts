@@ -11,6 +11,11 @@ export interface Fed extends LogBase {
   readonly epoch: string;
 }
 
+/** After how long a relay that nobody is connected to tells its room again what it may not have heard, in ms. */
+export const UNTOLD_MS = 30_000;
+/** And at most, when the room does not answer. */
+const MOST_UNTOLD_MS = 3_600_000;
+
 /** One copy. */
 export class Mirror implements Facts {
   readonly rows = new MemoryRows();
@@ -37,11 +42,25 @@ export class Mirror implements Facts {
     return this.#fed;
   }
 
-  /** Time passes. What is overdue is put off, so that an alarm does not ring for it at once again. */
-  pass(now: number, again: number): void {
-    if (this.due === undefined || this.due > now) return;
+  /** How often the room was told in vain. */
+  tries = 0;
+
+  /**
+   * Time passes. What is overdue is put off, twice as long each time: an alarm must not ring for ever for a room that is gone.
+   *
+   * @returns whether it was
+   */
+  pass(now: number): boolean {
+    if (this.due === undefined || this.due > now) return false;
     this.isOverdue = true;
-    this.due = now + again;
+    this.tries++;
+    this.due = now + this.patience;
+    return true;
+  }
+
+  /** How long the next try waits, in ms. */
+  get patience(): number {
+    return Math.min(MOST_UNTOLD_MS, UNTOLD_MS * 2 ** this.tries);
   }
 
   /** A state is about to be built: what the last one did and could not commit is taken out. */

@@ -106,6 +106,14 @@ export class Remote {
     return this.#connections.get(relay) ?? this.#counted.get(relay)?.size ?? 0;
   }
 
+  /** Connections of all relays, by region; of a relay that has not said so since the room woke, its sessions. */
+  get byRegion(): ReadonlyMap<string, number> {
+    const regions = new Map<string, number>();
+    for (const { id, region, attached } of this.relays)
+      if (attached) regions.set(region, (regions.get(region) ?? 0) + this.connectionsOf(id));
+    return regions;
+  }
+
   /** Whether anybody is connected to a relay. */
   get isAttached(): boolean {
     return this.isUsed && this.relays.some(({ attached }) => attached);

@@ -23,9 +23,6 @@ import { openTables } from "./tables.ts";
 import { Timers } from "./timers.ts";
 import { UndeliveredReports } from "./undelivered.ts";
 
-/** After how long a relay that nobody is connected to tells its room again what it may not have heard, in ms. */
-export const UNTOLD_MS = 30_000;
-
 /** What runs when deferred work has ended. */
 export type Continuation = (room: RoomContext, outcome: Outcome<unknown>) => void;
 
@@ -120,7 +117,10 @@ export class RoomState {
     this.epochs = new Epochs(parts.mirror ?? this.meta);
     for (const pointer of pointers) this.#restore(pointer, now);
     // What the last instance had to tell its room may be lost with it.
-    if (parts.mirror) parts.mirror.due ??= now + UNTOLD_MS;
+    if (parts.mirror) {
+      parts.mirror.tries = Number(this.meta.get("untold") ?? 0);
+      parts.mirror.due ??= now + parts.mirror.patience;
+    }
     // A relay's history is its room's.
     this.#isCold = this.connections.size === 0 && !parts.mirror;
     this.lost = [...this.sessions.all()].filter((s) => s.droppedAt === null && !this.connections.has(s.id));
