@@ -33,6 +33,8 @@ export interface RelaysParts {
   readonly each: number;
   readonly about: Pick<ObjectParts<RelayInstance>, "wall" | "note">;
   readonly oracle: Oracle;
+  /** Whether somebody reads what happens. */
+  readonly isTraced: boolean;
 }
 
 /** A relay as its runtime has it. */
@@ -107,7 +109,9 @@ export class Relays {
   }
 
   #make(nth: number): SimObject<RelayInstance> {
-    const { timeline, chance, weather, observer, about, room } = this.#parts;
+    const { timeline, chance, weather, observer, about, room, isTraced } = this.#parts;
+    // Long, and of interest only where somebody reads it.
+    const explain = (what: () => string) => isTraced && about.note(what());
     const object: SimObject<RelayInstance> = new SimObject<RelayInstance>({
       timeline,
       chance,
@@ -125,14 +129,17 @@ export class Relays {
               const copy = structuredClone(up);
               const { at, digest, connections } = up;
               about.note(`relay ${nth} asks from ${at?.offset} in ${at?.epoch}, ${connections} connected, ${digest}`);
-              about.note(
-                `relay ${nth} tells ${JSON.stringify([up.sessions, up.left, up.ended, up.joins.map((join) => join.admission.resume)])}`,
+              explain(
+                () =>
+                  `relay ${nth} tells ${JSON.stringify([up.sessions, up.left, up.ended, up.joins.map((join) => join.admission.resume)])}`,
               );
               let era = this.#parts.oracle.history.era;
               const asked = this.#call([object, platform], async () => {
                 const down = await room().call((host) => host.exchange(copy));
                 ({ era } = this.#parts.oracle.history);
-                about.note(`relay ${nth} is told ${JSON.stringify([down.isUnsure, down.dismissals, down.admitted])}`);
+                explain(
+                  () => `relay ${nth} is told ${JSON.stringify([down.isUnsure, down.dismissals, down.admitted])}`,
+                );
                 return down;
               });
               return asked.then((down) => {

@@ -77,6 +77,7 @@ export class World {
       weather,
       about,
       oracle: this.oracle,
+      isTraced: tell !== undefined,
       room: () => this.object,
       home: { binding: "ROOM", ...ROOM },
       ...(relays ?? NO_RELAYS),
