@@ -30,8 +30,6 @@ export class PlayedRelay {
   readonly told: Mirrored[] = [];
   readonly seated: Seated[] = [];
   readonly #large: LargeRoom;
-  /** Connections that are opening. */
-  #coming = 0;
   #nth = 0;
 
   constructor(large: LargeRoom, name: string, region: string) {
@@ -41,7 +39,7 @@ export class PlayedRelay {
 
   /** As it says to the room. */
   get connections(): number {
-    return this.seated.length + this.#coming;
+    return this.seated.length;
   }
 
   /** Members come. Throws the code of the first refusal. */
@@ -58,9 +56,7 @@ export class PlayedRelay {
         credit: false,
       },
     }));
-    this.#coming = users.length;
     const { admitted } = await this.exchange({ joins });
-    this.#coming = 0;
     const seated = admitted.map((answer, i) => {
       if (!answer?.ok) throw new Error(answer?.code);
       return { user: users[i] ?? "", session: answer.session };

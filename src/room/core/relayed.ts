@@ -85,6 +85,7 @@ export function admit(
   if (held) turn.close(held, { code: "replaced" });
   // It goes on elsewhere, with its refs: nobody has left.
   if (direct) state.sessions.end(direct);
+  state.remote.joined(place);
   const generation = (direct?.generation ?? elsewhere?.generation ?? 0) + 1;
   if (elsewhere && elsewhere.relay !== place) replaceElsewhere(turn, elsewhere, generation);
   state.remote.put({

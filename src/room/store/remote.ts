@@ -124,6 +124,12 @@ export class Remote {
     this.#connections.set(relay, connections);
   }
 
+  /** One more is about to connect to a relay, which says so itself when it next reports. */
+  joined(relay: number): void {
+    const known = this.#connections.get(relay);
+    if (known !== undefined) this.#connections.set(relay, known + 1);
+  }
+
   /** The relay, which is attached from here on. */
   attach({ binding, name, region }: RelayAddress): KnownRelay {
     const known = this.#known.get(name);
