@@ -8,7 +8,7 @@ import { becomes, launch, violations, type Tab } from "./chromium.ts";
 import { inspector, overflow, sessionsOf, type Look } from "./inspector.ts";
 
 /** Large rooms have relays from their third connection on, three connections at each. */
-const server = new Server(["--config", join(import.meta.dirname, "quick.toml")]);
+const server = new Server(["--config", join(import.meta.dirname, "large.toml")]);
 const peers: Peer[] = [];
 let browser: Browser | undefined;
 let rooms = 0;
