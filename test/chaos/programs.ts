@@ -46,6 +46,8 @@ export class Programs {
   readonly #byClient = new Map<string, Program>();
   /** Clients that were welcomed to a session: more than one, when a tab was copied. */
   readonly #holders = new Map<string, Set<string>>();
+  /** Sessions that an operator ended, whose holders may hear of it late: a `welcome` from before may still come first. */
+  readonly #ended = new Set<string>();
 
   constructor(truths: ReadonlyMap<string, Truth>, verdict: Verdict) {
     this.#truths = truths;
@@ -55,7 +57,9 @@ export class Programs {
   /** An operator ends the sessions of a user: what is not settled may be lost with them. */
   ended(ended: string, room: string): void {
     for (const program of this.#byClient.values()) {
-      if (program.user === ended && program.truth.room === room) program.session = undefined;
+      if (program.user !== ended || program.truth.room !== room) continue;
+      if (program.session !== undefined) this.#ended.add(program.session);
+      program.session = undefined;
     }
   }
 
@@ -144,7 +148,7 @@ export class Programs {
     // once a higher one took effect. Then the room cannot say what became of it.
     const isShared = (this.#holders.get(madeIn ?? "")?.size ?? 0) > 1;
     if (code === "outcome_unknown") {
-      const isOver = madeIn !== program.session || over;
+      const isOver = madeIn !== program.session || over || this.#ended.has(madeIn ?? "");
       if (madeIn !== undefined && !isOver && !isShared && !isBroken(data)) wrong("though the session goes on");
       return;
     }

@@ -152,9 +152,9 @@ function lineOf({ t, what, ...rest }: Event, start: number): string {
 const EXPECTED =
   /"source":"onPublish".*"message":"Error: chaos"|"level":"(?:info|warn)"|\bchaos\b|actor-sqlite.*warning: NOSENTRY|!currentlySending/;
 
-/** What the server printed and nobody expected. */
+/** What the server printed and nobody expected. A stack belongs to the line above it, which says what it is of. */
 export function complaints(output: string): string[] {
-  const unexpected = output.split("\n").filter((line) => line.trim() !== "" && !EXPECTED.test(line));
+  const unexpected = output.split(/\n(?!stack: )/).filter((line) => line.trim() !== "" && !EXPECTED.test(line));
   return [...new Set(unexpected.map((line) => line.slice(0, 300)))].slice(0, 20);
 }
 

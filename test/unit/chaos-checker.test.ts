@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ServerFrame } from "../../src/protocol/frames.ts";
 import { check, tailOf } from "../chaos/checker.ts";
 import type { Event, Happening } from "../chaos/record.ts";
+import { complaints } from "../chaos/report.ts";
 import { addressees } from "../chaos/saying.ts";
 import { Truth, type TruthPage } from "../chaos/truth.ts";
 import type { PromiseName } from "../chaos/verdict.ts";
@@ -330,6 +331,21 @@ it("finds a frame that was taken after the token had ended", () => {
     heard("c0#1", welcome({ expires: 100_000 }), { type: "snapshot", data: [], offset: 0, reason: "new" } as const),
   ];
   expect(judge(play({ begin, join })).violations.map(({ promise }) => promise)).toEqual(["token"]);
+});
+
+it("lets the holder of a session that an operator ended hear its welcome, then the end, later than the operator", () => {
+  const more: Happening[] = [...clean.more, { what: "say", client: "c0", data: "a.9" }];
+  const redial: Happening[] = [...clean.redial, { what: "ended", user: "ann", room: ROOM }];
+  const unknown: Happening = { what: "failed", client: "c0", data: "a.9", code: "outcome_unknown" };
+  const acks = (plant: Plant) => judge(play(plant)).violations.filter(({ promise }) => promise === "ack");
+  expect(acks({ more, redial, caught: [...clean.caught, unknown] })).toEqual([]);
+  expect(acks({ more, caught: [...clean.caught, unknown] })).toHaveLength(1);
+});
+
+it("takes the stack of what the server printed for a part of it", () => {
+  const known = "actor-sqlite.c++:1: warning: NOSENTRY something\nstack: workerd@1 workerd@2";
+  expect(complaints(`${known}\n`)).toEqual([]);
+  expect(complaints(`${known}\nfailed: something\nstack: workerd@3`)).toEqual(["failed: something\nstack: workerd@3"]);
 });
 
 const room: [string, PromiseName, Partial<TruthPage>][] = [
